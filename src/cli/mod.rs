@@ -1,0 +1,1 @@
+//! The roles of the binary: arguments in, one call out.

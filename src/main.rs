@@ -1,0 +1,3 @@
+//! The `playgate` binary.
+
+fn main() {}

@@ -1,0 +1,142 @@
+//! What the session core tells about sessions, slots, games and grants: plain values, rendered by `http`.
+
+use crate::ids::{GrantId, Owner, SessionId, SlotId, VersionId};
+use playgate_signaling::message::{GameHints, Progress, Role};
+use time::OffsetDateTime;
+
+/// Sessions API status (contract 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Starting,
+    Running,
+    Stopping,
+    Stopped,
+    Error,
+}
+
+/// Why a session ended (design, decision 8). Grows with the drivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    StoppedByUser,
+    Idle,
+    Ttl,
+    GameExited,
+    GameCrashed,
+    OutOfMemory,
+    NodeLost,
+    /// The runner never said hello or sent no picture in time.
+    LaunchTimeout,
+    /// The game could not be started.
+    LaunchFailed,
+    /// The gateway was shut down in order.
+    GatewayShutdown,
+}
+
+/// Steps of the timeline, each with its time once reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Milestone {
+    Requested,
+    Placed,
+    ImageReady,
+    SaveRestored,
+    ContainerUp,
+    RunnerConnected,
+    FirstKeyFrame,
+    FirstPlayer,
+    FirstDecodedFrame,
+    StopRequested,
+    SaveStored,
+    Ended,
+}
+
+/// One session, as its owner or a grant's holder may see it.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    pub id: SessionId,
+    pub owner: Owner,
+    pub game_slug: String,
+    pub game_title: String,
+    pub slot: SlotId,
+    pub status: Status,
+    pub started_at: OffsetDateTime,
+    /// When the idle lease runs out, while active.
+    pub expires_at: Option<OffsetDateTime>,
+    pub progress: Option<Progress>,
+    pub timeline: Vec<(Milestone, OffsetDateTime)>,
+    pub end_reason: Option<EndReason>,
+    /// A sentence for people, for `error`.
+    pub end_detail: Option<String>,
+    pub viewers: u32,
+}
+
+/// The answer to a stop (contract B-4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StopReport {
+    /// Whole seconds.
+    pub duration: u64,
+    pub cpu_seconds: f64,
+    pub peak_memory_mb: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct SlotView {
+    pub id: SlotId,
+    /// 1-3.
+    pub number: u8,
+    /// No save in it.
+    pub empty: bool,
+    pub in_use: bool,
+    pub updated_at: Option<OffsetDateTime>,
+    pub latest: Option<VersionId>,
+    /// Compressed size of the latest version.
+    pub bytes: Option<u64>,
+}
+
+/// A game of the catalogue.
+#[derive(Debug, Clone)]
+pub struct GameView {
+    pub slug: String,
+    pub title: String,
+    pub developer: String,
+    pub description: String,
+    pub tags: Vec<String>,
+    pub released: Option<String>,
+    pub hints: GameHints,
+}
+
+#[derive(Debug, Clone)]
+pub struct GrantView {
+    pub id: GrantId,
+    pub session: SessionId,
+    pub role: Role,
+    pub slot: Option<u8>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub revoked: bool,
+}
+
+/// A viewer let in by the session core.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    pub role: Role,
+    pub slot: Option<u8>,
+    /// For the relay's memory of SRTP profiles.
+    pub principal: String,
+    pub hints: GameHints,
+}
+
+/// What signaling pushes to a session's viewers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Push {
+    Status { status: Status, progress: Option<Progress>, end_reason: Option<EndReason> },
+    Cursor { visible: bool, png: Option<String>, hotspot_x: u16, hotspot_y: u16 },
+    Rumble { pad: u8, strong: u16, weak: u16, duration_ms: u16 },
+    Saved,
+    /// This viewer's media ended; it may offer again.
+    ViewerGone { viewer: crate::ids::ViewerId, reason: String },
+    /// This viewer must go: its grant ended or another connection took its place.
+    Evicted { viewer: crate::ids::ViewerId, code: playgate_signaling::message::ErrorCode, message: String },
+}
