@@ -62,20 +62,45 @@ pub enum ServerMessage {
         game: GameHints,
     },
     /// The answer to the offer of the same `id`.
-    Answer { id: u32, sdp: String },
+    Answer {
+        id: u32,
+        sdp: String,
+    },
     /// The session's state, at admission and at every change.
-    Status { status: String, progress: Option<Progress>, end_reason: Option<String> },
+    Status {
+        status: String,
+        progress: Option<Progress>,
+        end_reason: Option<String>,
+    },
     /// The pointer's picture changed. `png` is base64; absent: the default arrow; `visible: false`: hidden.
-    Cursor { visible: bool, png: Option<String>, hotspot_x: u16, hotspot_y: u16 },
+    Cursor {
+        visible: bool,
+        png: Option<String>,
+        hotspot_x: u16,
+        hotspot_y: u16,
+    },
     /// Gamepad rumble for the player's pad: magnitudes 0-65535, duration in milliseconds.
-    Rumble { pad: u8, strong: u16, weak: u16, duration_ms: u16 },
+    Rumble {
+        pad: u8,
+        strong: u16,
+        weak: u16,
+        duration_ms: u16,
+    },
     /// A save was written by the game.
     Saved,
-    Pong { n: u32 },
+    Pong {
+        n: u32,
+    },
     /// Something the viewer asked for was refused. `fatal` errors are followed by the close of the connection.
-    Error { code: ErrorCode, message: String, fatal: bool },
+    Error {
+        code: ErrorCode,
+        message: String,
+        fatal: bool,
+    },
     /// The session ended; the connection is closed after this.
-    End { reason: String },
+    End {
+        reason: String,
+    },
 }
 
 /// Why something was refused.

@@ -70,11 +70,21 @@ pub enum RunnerMessage {
         #[serde(default)]
         hotspot_y: u16,
     },
-    Rumble { pad: u8, strong: u16, weak: u16, duration_ms: u16 },
+    Rumble {
+        pad: u8,
+        strong: u16,
+        weak: u16,
+        duration_ms: u16,
+    },
     /// Once in ten seconds: frames encoded per second and encoder time per frame in milliseconds.
-    Health { fps: f32, encode_ms: f32 },
+    Health {
+        fps: f32,
+        encode_ms: f32,
+    },
     /// The game ended by itself with this code; the runner ends after it.
-    Exit { code: i32 },
+    Exit {
+        code: i32,
+    },
 }
 
 /// Gateway to runner.
@@ -93,13 +103,19 @@ pub enum GatewayMessage {
     },
     /// A viewer needs a key frame (also sent as RTCP PLI).
     Keyframe,
-    Bitrate { kbps: u32 },
-    Fps { fps: u32 },
+    Bitrate {
+        kbps: u32,
+    },
+    Fps {
+        fps: u32,
+    },
     /// Nobody watches: stop capturing and encoding, keep the game.
     Pause,
     Resume,
     /// Which control slots are taken.
-    Slots { taken: Vec<u8> },
+    Slots {
+        taken: Vec<u8>,
+    },
     /// Write the save now and answer `saved`.
     FlushSave,
     /// The session ends: flush and exit.
