@@ -324,7 +324,10 @@ impl Sessions {
         self.context().metrics.launched.inc();
         let started_at = row.started_at;
         self.spawn(row, game, permit);
-        self.context().store.slot_played(slot.id, started_at).await.map_err(internal)?;
+        if let Err(error) = self.context().store.slot_played(slot.id, started_at).await {
+            // The session runs all the same; at worst another slot is continued next time.
+            tracing::warn!(slot = %slot.id, %error, "cannot note when a slot was played");
+        }
         Ok(view)
     }
 

@@ -1,5 +1,7 @@
 //! The process driver with real processes.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use playgate::driver::{Driver, DriverEvent, Instance, InstanceRef, ProcessDriver, StartSpec};
 use playgate::ids::{Generation, SessionId};
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The conformance suite of the `Store` interface. Every test takes any store; `suite!` runs it on each kind there is.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use playgate::driver::InstanceRef;
 use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::view::{EndReason, Milestone, Status};

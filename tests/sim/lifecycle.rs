@@ -68,9 +68,9 @@ async fn b7_a_session_of_another_user_is_not_found_in_the_words_for_an_unknown_o
     let id = world.play("ada").await;
     let bob = user_of("bob");
     let unknown = SessionId::new();
-    let text = |error: ServiceError| match error {
-        ServiceError::NotFound(text) => text,
-        other => panic!("{other}"),
+    let text = |error: ServiceError| {
+        let ServiceError::NotFound(text) = error else { panic!("{error}") };
+        text
     };
     for target in [id, unknown] {
         let texts = [

@@ -1,6 +1,8 @@
 //! The session core in simulation: a real store and real saves, a fake driver and fake planes stepped by hand, and a
 //! clock that only moves when a test moves it.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 mod launch;
 mod lifecycle;
 mod recovery;

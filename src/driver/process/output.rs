@@ -15,8 +15,7 @@ pub(super) async fn log_lines(session: SessionId, stream: impl AsyncRead + Unpin
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     let mut window = Window { since: Instant::now(), lines: 0, dropped: 0 };
-    loop {
-        let Ok(buffer) = reader.fill_buf().await else { break };
+    while let Ok(buffer) = reader.fill_buf().await {
         if buffer.is_empty() {
             break;
         }

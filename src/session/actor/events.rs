@@ -22,7 +22,7 @@ impl Actor {
         match step {
             Step::Progress(step) => {
                 if self.state.end_reason().is_none() {
-                    self.set_progress(step);
+                    self.set_progress(step, None);
                 }
             }
             Step::Reached(milestone) => {
@@ -87,13 +87,7 @@ impl Actor {
 
     pub(super) async fn on_driver(&mut self, event: DriverEvent) {
         match event {
-            DriverEvent::Progress { step, percent } => {
-                self.set_progress(step);
-                if let Some(progress) = &mut self.progress {
-                    progress.percent = percent;
-                }
-                self.refresh();
-            }
+            DriverEvent::Progress { step, percent } => self.set_progress(step, percent),
             DriverEvent::Exited { code, signal, out_of_memory } => {
                 self.game_is_gone = true;
                 let (reason, detail) = verdict(code, signal, out_of_memory);

@@ -42,6 +42,9 @@ const STEPS: usize = 8;
 const DRIVER_EVENTS: usize = 16;
 /// Timers are looked at again after this long at the latest: the wall clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How often a session's row is tried to be written, and the time between.
+const WRITE_ATTEMPTS: u32 = 3;
+const WRITE_PAUSE: Duration = Duration::from_millis(200);
 /// A game nobody has watched for this long is told to pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
 
@@ -300,7 +303,7 @@ impl Actor {
             Done::Launched(Ok(instance)) => {
                 self.row.instance = instance.reference();
                 self.instance = Some(instance);
-                self.set_progress("waiting_for_picture");
+                self.set_progress("waiting_for_picture", None);
                 self.step(Event::ContainerUp).await;
                 self.arm_pause();
             }
@@ -355,19 +358,28 @@ impl Actor {
         self.row.end_reason = self.state.end_reason();
         self.row.timeline = self.timeline.entries().to_vec();
         if !self.fenced {
-            match self.context.store.update_session(&self.row).await {
-                Ok(Fenced::Written) => {}
-                Ok(Fenced::Stale) => {
-                    tracing::error!(session = %self.row.id, "another gateway has taken this session over");
-                    self.fenced = true;
-                }
-                Err(error) => {
-                    tracing::error!(session = %self.row.id, %error, "a session could not be written")
-                }
-            }
+            self.write().await;
         }
         self.refresh();
         self.push_status();
+    }
+
+    /// A database that fails for a moment is asked again: a row that stays active would keep its user out.
+    async fn write(&mut self) {
+        for attempt in 1..=WRITE_ATTEMPTS {
+            match self.context.store.update_session(&self.row).await {
+                Ok(Fenced::Written) => return,
+                Ok(Fenced::Stale) => {
+                    tracing::error!(session = %self.row.id, "another gateway has taken this session over");
+                    self.fenced = true;
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(session = %self.row.id, attempt, %error, "a session could not be written");
+                    tokio::time::sleep(WRITE_PAUSE).await;
+                }
+            }
+        }
     }
 
     /// Brings the view up to date.
@@ -376,8 +388,8 @@ impl Actor {
         self.view.send_replace(view_of(&self.row, self.progress.clone(), self.roster.connected()));
     }
 
-    fn set_progress(&mut self, step: &str) {
-        self.progress = Some(Progress { step: step.to_owned(), percent: None });
+    fn set_progress(&mut self, step: &str, percent: Option<f32>) {
+        self.progress = Some(Progress { step: step.to_owned(), percent });
         self.refresh();
         self.push_status();
     }
