@@ -13,8 +13,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Largest text message either side accepts, in bytes. An SDP offer of a browser is about 8 KiB.
+/// Largest message of a viewer, in bytes. An SDP offer of a browser is about 8 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Largest message of the gateway, in bytes: a cursor as large as a runner may send fits.
+pub const MAX_SERVER_MESSAGE_BYTES: usize = 320 * 1024;
 /// Longest token in a `hello`, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Longest viewer id and resume secret in a `hello`, in bytes.
@@ -119,11 +121,36 @@ pub enum ServerMessage {
         code: ErrorCode,
         message: String,
         fatal: bool,
+        /// The offer this is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<u32>,
     },
     /// The session ended; the connection is closed after this.
     End {
         reason: String,
     },
+}
+
+/// Close codes of the WebSocket (RFC 6455, section 7.4).
+pub mod close {
+    /// The viewer left or the session ended.
+    pub const NORMAL: u16 = 1000;
+    /// The gateway shuts down.
+    pub const GOING_AWAY: u16 = 1001;
+    /// The gateway's own fault.
+    pub const INTERNAL: u16 = 1011;
+    /// Not this protocol.
+    pub const INVALID: u16 = 4400;
+    pub const UNAUTHORIZED: u16 = 4401;
+    pub const NOT_FOUND: u16 = 4404;
+    /// No `hello` in time.
+    pub const TIMEOUT: u16 = 4408;
+    /// Another connection of this viewer took its place.
+    pub const REPLACED: u16 = 4409;
+    /// The grant ended.
+    pub const GRANT_ENDED: u16 = 4410;
+    /// Too many messages, or a reader too slow for what is pushed to it.
+    pub const FLOOD: u16 = 4429;
 }
 
 /// Why something was refused.
@@ -235,6 +262,21 @@ pub enum MessageError {
     OutOfRange { field: &'static str },
 }
 
+impl ErrorCode {
+    /// The close code that goes with a fatal error.
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::InvalidMessage | Self::InvalidOffer | Self::UnsupportedCodec => close::INVALID,
+            Self::Unauthorized => close::UNAUTHORIZED,
+            Self::NotFound => close::NOT_FOUND,
+            Self::GrantEnded => close::GRANT_ENDED,
+            Self::TooManyMessages => close::FLOOD,
+            Self::Replaced => close::REPLACED,
+            Self::Internal => close::INTERNAL,
+        }
+    }
+}
+
 impl ClientMessage {
     /// Reads a viewer's message.
     pub fn parse(text: &str) -> Result<Self, MessageError> {
@@ -262,7 +304,7 @@ impl ClientMessage {
 impl ServerMessage {
     /// Reads a gateway's message.
     pub fn parse(text: &str) -> Result<Self, MessageError> {
-        check_size(text, MAX_MESSAGE_BYTES)?;
+        check_size(text, MAX_SERVER_MESSAGE_BYTES)?;
         Ok(serde_json::from_str(text)?)
     }
 
@@ -401,8 +443,11 @@ mod tests {
                     code: ErrorCode::UnsupportedCodec,
                     message: "no".to_owned(),
                     fatal: false,
+                    offer: Some(2),
                 },
-                json!({"type": "error", "code": "unsupported_codec", "message": "no", "fatal": false}),
+                json!({
+                    "type": "error", "code": "unsupported_codec", "message": "no", "fatal": false, "offer": 2,
+                }),
             ),
             (ServerMessage::End { reason: "idle".to_owned() }, json!({"type": "end", "reason": "idle"})),
         ];
