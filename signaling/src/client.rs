@@ -99,12 +99,8 @@ async fn dial(url: &str, options: ConnectOptions) -> Result<SignalingClient, Cli
         .max_message_size(Some(MAX_SERVER_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_SERVER_MESSAGE_BYTES));
     let connector = options.tls.map(Connector::Rustls);
-    let (mut socket, _) = connect_async_tls_with_config(url, Some(config), true, connector).await.map_err(
-        |error| match error {
-            tungstenite::Error::Http(response) => ClientError::Http(response.status().as_u16()),
-            error => ClientError::Connect(Box::new(error)),
-        },
-    )?;
+    let (mut socket, _) =
+        connect_async_tls_with_config(url, Some(config), true, connector).await.map_err(refused_upgrade)?;
     let (viewer_id, resume) = options.resume.unzip();
     let hello = ClientMessage::Hello { token: options.token, role: options.role, viewer_id, resume };
     let mut machine = ClientMachine::new();

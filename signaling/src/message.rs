@@ -173,6 +173,8 @@ pub enum ErrorCode {
     TooManyMessages,
     /// Another connection of this player took the control slot.
     Replaced,
+    /// The viewer's media ended while its connection stands; it may offer again. Never fatal.
+    MediaEnded,
     Internal,
 }
 
@@ -258,6 +260,8 @@ pub enum MessageError {
     TooLong { field: &'static str, limit: usize },
     #[error("`{field}` is not allowed here")]
     UnknownField { field: String },
+    #[error("messages are text frames")]
+    NotText,
     #[error("`{field}` is out of range")]
     OutOfRange { field: &'static str },
 }
@@ -272,7 +276,7 @@ impl ErrorCode {
             Self::GrantEnded => close::GRANT_ENDED,
             Self::TooManyMessages => close::FLOOD,
             Self::Replaced => close::REPLACED,
-            Self::Internal => close::INTERNAL,
+            Self::MediaEnded | Self::Internal => close::INTERNAL,
         }
     }
 }
