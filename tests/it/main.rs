@@ -1,1 +1,5 @@
-//! placeholder
+//! Integration tests, a module an area.
+
+mod app;
+mod auth;
+mod http;
