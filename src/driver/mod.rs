@@ -2,6 +2,13 @@
 //!
 //! A driver knows processes, containers and files; it knows no rule of a session.
 
+pub mod external;
+pub mod fake;
+pub mod process;
+
+pub use external::ExternalDriver;
+pub use process::ProcessDriver;
+
 use crate::ids::{Generation, SessionId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +26,10 @@ pub struct StartSpec {
     pub env: BTreeMap<String, String>,
     /// A new directory of this session's own, already holding the restored save.
     pub save_dir: PathBuf,
+    /// Seed of the game's chance. Absent: the runner's choice.
+    pub seed: Option<u64>,
+    /// Draw the measuring marker into the picture.
+    pub marker: bool,
 }
 
 /// A started instance, as remembered in the store for the next gateway.
@@ -62,7 +73,7 @@ pub enum DriverError {
 /// Starts instances.
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
-    /// Starts an instance; events come until it has ended.
+    /// Starts an instance; events come until it has ended. Dropping the future before it is done leaves nothing running.
     async fn start(
         &self,
         spec: StartSpec,

@@ -3,9 +3,28 @@
 //! `machine` is the pure lifecycle; `service` is what both APIs and signaling call. Every change of a session goes
 //! through the machine and is written to the store before anybody is told. Knows neither HTTP nor Docker.
 
+mod access;
+mod actor;
+pub mod catalogue;
+pub mod clock;
+mod context;
 pub mod error;
+mod grants;
+pub mod input;
+mod launch;
+pub mod limits;
+pub mod machine;
+pub mod metrics;
+pub mod ports;
+mod recover;
+pub mod roster;
 pub mod service;
+mod slots;
+mod teardown;
 pub mod view;
 
+pub use catalogue::Catalogue;
+pub use clock::Clock;
+pub use context::Drivers;
 pub use error::ServiceError;
-pub use service::Sessions;
+pub use service::{LaunchRequest, SessionDeps, Sessions, SimulatedDeps};

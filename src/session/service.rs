@@ -1,17 +1,47 @@
 //! The service both APIs and signaling call. Cheap to clone.
+//!
+//! Decides nothing of a running session itself: its actor does. What belongs to somebody else is not found.
 
+use super::access::{Access, internal, no_session};
+use super::actor::{Actor, Command, Handle, NotAdmitted, OnEnd};
+use super::catalogue::{Catalogue, Game, Source, is_slug};
+use super::clock::Clock;
+use super::context::{Context, Drivers};
 use super::error::ServiceError;
-use super::view::{Admission, GameView, GrantView, Push, SessionView, SlotView, StopReport};
+use super::limits::{Capacity, LaunchLimiter};
+use super::machine::{State, Timeline};
+use super::metrics::SessionMetrics;
+use super::ports::{ControlPlane, MediaPlane};
+use super::roster::Person;
+use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
-use crate::ids::{GrantId, SessionId, SlotId, UserId, ViewerId};
+use crate::config::SessionsConfig;
+use crate::control::ControlHub;
+use crate::ids::{Generation, Owner, SessionId, SlotId, UserId, ViewerId};
+use crate::relay::{AddViewer, Relay, RelayError};
+use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
+use dashmap::DashMap;
 use playgate_signaling::message::Role;
-use std::time::Duration;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
 use time::OffsetDateTime;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast, oneshot};
 
 /// The session core.
 #[derive(Clone)]
-pub struct Sessions {}
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    context: Arc<Context>,
+    catalogue: Catalogue,
+    limiter: LaunchLimiter,
+    capacity: Capacity,
+    live: Arc<DashMap<SessionId, Handle>>,
+    /// One launch of a user at a time.
+    gates: DashMap<UserId, Arc<Mutex<()>>>,
+}
 
 /// Contract B-1.
 #[derive(Debug, Clone)]
@@ -21,78 +51,137 @@ pub struct LaunchRequest {
     pub fresh: bool,
 }
 
+/// What the session core stands on.
+pub struct SessionDeps {
+    pub store: Arc<dyn Store>,
+    pub saves: SaveStore,
+    pub relay: Relay,
+    pub control: ControlHub,
+    /// `ws://HOST:PORT` of the private listener, as a runner reaches it.
+    pub control_url_base: String,
+    pub drivers: Drivers,
+    pub catalogue: Catalogue,
+    pub config: SessionsConfig,
+    pub data_dir: Arc<DataDir>,
+    /// Built-in games draw the measuring marker.
+    pub marker: bool,
+}
+
+/// As [`SessionDeps`], with planes and a clock of a simulation's own.
+pub struct SimulatedDeps {
+    pub store: Arc<dyn Store>,
+    pub saves: SaveStore,
+    pub media: Arc<dyn MediaPlane>,
+    pub control: Arc<dyn ControlPlane>,
+    pub control_url_base: String,
+    pub drivers: Drivers,
+    pub catalogue: Catalogue,
+    pub config: SessionsConfig,
+    pub data_dir: Arc<DataDir>,
+    pub marker: bool,
+    pub clock: Clock,
+}
+
 impl Sessions {
+    /// Closes what an earlier gateway left behind, then takes launches.
+    pub async fn start(deps: SessionDeps, registry: &mut Registry) -> anyhow::Result<Self> {
+        let deps = SimulatedDeps {
+            store: deps.store,
+            saves: deps.saves,
+            media: Arc::new(deps.relay),
+            control: Arc::new(deps.control),
+            control_url_base: deps.control_url_base,
+            drivers: deps.drivers,
+            catalogue: deps.catalogue,
+            config: deps.config,
+            data_dir: deps.data_dir,
+            marker: deps.marker,
+            clock: Clock::system(),
+        };
+        Self::start_simulated(deps, registry).await
+    }
+
+    pub async fn start_simulated(deps: SimulatedDeps, registry: &mut Registry) -> anyhow::Result<Self> {
+        let context = Context {
+            store: deps.store,
+            saves: deps.saves,
+            media: deps.media,
+            control: deps.control,
+            control_url_base: deps.control_url_base,
+            drivers: deps.drivers,
+            config: deps.config,
+            data_dir: deps.data_dir,
+            marker: deps.marker,
+            clock: deps.clock,
+            metrics: SessionMetrics::register(registry),
+        };
+        super::recover::recover(&context).await?;
+        let inner = Inner {
+            limiter: LaunchLimiter::new(context.config.launches_per_minute),
+            capacity: Capacity::new(context.config.capacity),
+            catalogue: deps.catalogue,
+            live: Arc::default(),
+            gates: DashMap::new(),
+            context: Arc::new(context),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     /// B-1: checks, gates, places, writes `starting` and returns; the rest happens behind it.
     pub async fn launch(&self, user: &UserId, request: LaunchRequest) -> Result<SessionView, ServiceError> {
-        let _ = (user, request);
-        unimplemented!("session")
+        // In a task of its own: a caller that goes away between the row and its actor must not leave a row alone.
+        let (this, user) = (self.clone(), user.clone());
+        tokio::spawn(async move { this.launch_gated(&user, request).await }).await.map_err(internal)?
     }
 
     /// B-2. An owner, or a grant of that session.
     pub async fn status(&self, who: &Principal, id: SessionId) -> Result<SessionView, ServiceError> {
-        let _ = (who, id);
-        unimplemented!("session")
+        Ok(self.seen_by(who, id).await?.0)
     }
 
     /// B-3: the new end of the idle lease. Ended sessions are not found (B8). Owner or a player's grant.
     pub async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<OffsetDateTime, ServiceError> {
-        let _ = (who, id);
-        unimplemented!("session")
+        let (_, access) = self.seen_by(who, id).await?;
+        if matches!(access, Access::Grant { role: Role::Spectator, .. }) {
+            return Err(no_session());
+        }
+        let handle = self.live(id).ok_or_else(no_session)?;
+        let until = ask(&handle, Command::Keepalive).await.ok_or_else(no_session)?;
+        // Written here and not by the actor: players' input does not wait for the disk.
+        self.context().store.extend_lease(id, handle.generation, until).await.map_err(internal)?;
+        Ok(super::access::time_of(until))
     }
 
     /// B-4: runs the stop to its end, or returns the stored figures of an ended session. Owner only.
     pub async fn stop(&self, who: &Principal, id: SessionId) -> Result<StopReport, ServiceError> {
-        let _ = (who, id);
-        unimplemented!("session")
+        self.owned_by(who, id).await?;
+        if let Some(report) = self.end(id, EndReason::StoppedByUser).await {
+            return Ok(report);
+        }
+        let row = self.context().store.session(id).await.map_err(internal)?.ok_or_else(no_session)?;
+        Ok(super::actor::report(&row))
     }
 
     /// B-5: the user's active sessions.
     pub async fn active(&self, user: &UserId) -> Result<Vec<SessionView>, ServiceError> {
-        let _ = user;
-        unimplemented!("session")
+        let owner = Owner::User(user.clone());
+        let rows = self.context().store.active_sessions_of(&owner).await.map_err(internal)?;
+        Ok(rows
+            .iter()
+            .map(|row| match self.live(row.id) {
+                Some(handle) => handle.view.borrow().clone(),
+                None => super::actor::view_of(row, None, 0),
+            })
+            .collect())
     }
 
     /// The whole catalogue, in the order of the configuration.
     pub fn games(&self) -> Vec<GameView> {
-        unimplemented!("session")
+        self.inner.catalogue.views()
     }
 
-    /// Always three.
-    pub async fn save_slots(&self, user: &UserId, slug: &str) -> Result<Vec<SlotView>, ServiceError> {
-        let _ = (user, slug);
-        unimplemented!("session")
-    }
-
-    /// Empties a slot; `SlotInUse` while a session runs on it.
-    pub async fn delete_slot(&self, user: &UserId, slot: SlotId) -> Result<(), ServiceError> {
-        let _ = (user, slot);
-        unimplemented!("session")
-    }
-
-    /// Mints a grant. Owner only.
-    pub async fn share(
-        &self,
-        who: &Principal,
-        id: SessionId,
-        role: Role,
-        expires_in: Duration,
-    ) -> Result<GrantView, ServiceError> {
-        let _ = (who, id, role, expires_in);
-        unimplemented!("session")
-    }
-
-    pub async fn grants(&self, who: &Principal, id: SessionId) -> Result<Vec<GrantView>, ServiceError> {
-        let _ = (who, id);
-        unimplemented!("session")
-    }
-
-    /// Ends running views of the grant too.
-    pub async fn revoke(&self, who: &Principal, grant: GrantId) -> Result<(), ServiceError> {
-        let _ = (who, grant);
-        unimplemented!("session")
-    }
-
-    /// Lets a viewer in (a session still starting included), with the role it may have.
+    /// Lets a viewer in (a session still starting included), with the role it may have. An older player's connection
+    /// of the same person is evicted.
     pub async fn admit(
         &self,
         who: &Principal,
@@ -100,35 +189,206 @@ impl Sessions {
         viewer: ViewerId,
         wanted: Option<Role>,
     ) -> Result<Admission, ServiceError> {
-        let _ = (who, id, viewer, wanted);
-        unimplemented!("session")
+        let (_, access) = self.seen_by(who, id).await?;
+        let handle = self.live(id).ok_or_else(no_session)?;
+        let (person, may, until) = match access {
+            Access::Owner(user) => (Person::Owner(user), Role::Player, None),
+            Access::Grant { grant, role, expires_at } => (Person::Grant(grant), role, Some(expires_at)),
+        };
+        let principal = person.principal();
+        let command = |reply| Command::Admit { viewer, person, may, wanted, until, reply };
+        let (role, slot) =
+            ask(&handle, command).await.ok_or_else(no_session)?.map_err(|refused| match refused {
+                NotAdmitted::NotFound => no_session(),
+                NotAdmitted::Full => RelayError::Full.into(),
+            })?;
+        Ok(Admission { role, slot, principal, hints: handle.game.view.hints.clone() })
     }
 
-    /// The admitted viewer's offer, first or later; gives the answer.
+    /// The admitted viewer's offer, first or later; gives the answer. Waits while a session that starts has no media yet.
     pub async fn offer(&self, id: SessionId, viewer: ViewerId, sdp: String) -> Result<String, ServiceError> {
-        let _ = (id, viewer, sdp);
-        unimplemented!("session")
+        let handle = self.live(id).ok_or_else(no_session)?;
+        let ticket = ask(&handle, |reply| Command::Ticket { viewer, reply }).await.flatten();
+        let ticket = ticket.ok_or_else(no_session)?;
+        let media = &self.context().media;
+        if ticket.has_media {
+            match media.renegotiate(id, viewer, sdp.clone()).await {
+                // Gone from the relay in this very moment.
+                Err(RelayError::NotFound) => {}
+                answer => return Ok(answer?),
+            }
+        }
+        let spec =
+            AddViewer { session: id, viewer, slot: ticket.slot, principal: ticket.principal, offer: sdp };
+        let answer = media.add_viewer(spec).await.map_err(|error| match error {
+            RelayError::NotFound => no_session(),
+            RelayError::InvalidOffer(_)
+            | RelayError::UnsupportedCodec(_)
+            | RelayError::Full
+            | RelayError::Unavailable
+            | RelayError::Bind { .. } => error.into(),
+        })?;
+        if handle.commands.send(Command::MediaUp(viewer)).await.is_err() {
+            return Err(no_session());
+        }
+        Ok(answer)
     }
 
     /// The viewer left: media closed, held keys released.
     pub async fn leave(&self, id: SessionId, viewer: ViewerId) {
-        let _ = (id, viewer);
-        unimplemented!("session")
+        if let Some(handle) = self.live(id) {
+            // A session that ends meanwhile has closed its media.
+            let _ = handle.commands.send(Command::Leave(viewer)).await;
+        }
     }
 
-    /// Signaling of the viewer broke; its media stays and it may come back with `admit` under the same viewer id.
+    /// The first frame was shown to somebody: the last milestone of the launch.
+    pub async fn first_decoded_frame(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError> {
+        self.seen_by(who, id).await?;
+        let handle = self.live(id).ok_or_else(no_session)?;
+        handle.commands.send(Command::FirstDecodedFrame).await.map_err(|_| no_session())
+    }
+
+    /// What is pushed to the viewers of a live session, from now on; ends with the session.
     pub fn subscribe(&self, id: SessionId) -> Option<broadcast::Receiver<Push>> {
-        let _ = id;
-        unimplemented!("session")
+        Some(self.live(id)?.pushes.upgrade()?.subscribe())
     }
 
     /// Sessions running here now.
     pub fn running(&self) -> usize {
-        unimplemented!("session")
+        self.inner.live.len()
     }
 
-    /// Ends every session in order (SIGTERM of the gateway).
+    /// Ends every session in order (SIGTERM of the gateway); takes no launch any more.
     pub async fn shutdown(&self) {
-        unimplemented!("session")
+        self.inner.capacity.close();
+        let ids: Vec<SessionId> = self.inner.live.iter().map(|entry| *entry.key()).collect();
+        let ends = ids.into_iter().map(|id| self.end(id, EndReason::GatewayShutdown));
+        futures_util::future::join_all(ends).await;
     }
+
+    async fn launch_gated(&self, user: &UserId, request: LaunchRequest) -> Result<SessionView, ServiceError> {
+        let game = self.validate(&request)?;
+        let gate = Arc::clone(&self.inner.gates.entry(user.clone()).or_default());
+        let result = {
+            let _turn = gate.lock().await;
+            self.launch_in_turn(user, &request, game).await
+        };
+        drop(gate);
+        self.inner.gates.remove_if(user, |_, gate| Arc::strong_count(gate) == 1);
+        result
+    }
+
+    /// Checks that need no store, in the order of the contract.
+    fn validate(&self, request: &LaunchRequest) -> Result<Arc<Game>, ServiceError> {
+        if !is_slug(&request.game_slug) {
+            let text = "The 'gameSlug' field must be 1 to 100 lower case letters, digits and hyphens.";
+            return Err(ServiceError::InvalidRequest(text.to_owned()));
+        }
+        if request.fresh && request.save_slot.is_some() {
+            let text = "'saveSlotId' and 'fresh' exclude each other.";
+            return Err(ServiceError::InvalidRequest(text.to_owned()));
+        }
+        self.game(&request.game_slug)
+    }
+
+    async fn launch_in_turn(
+        &self,
+        user: &UserId,
+        request: &LaunchRequest,
+        game: Arc<Game>,
+    ) -> Result<SessionView, ServiceError> {
+        let slot = self.choose_slot(user, request).await?;
+        self.inner
+            .limiter
+            .check(self.context().clock.now(), user)
+            .map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
+        let owner = Owner::User(user.clone());
+        if !self.context().store.active_sessions_of(&owner).await.map_err(internal)?.is_empty() {
+            return Err(ServiceError::SessionActive);
+        }
+        let exclusive = match game.source {
+            Source::BuiltIn => None,
+            Source::External { .. } => Some(game.view.slug.as_str()),
+        };
+        let permit = self.inner.capacity.reserve(exclusive).ok_or(ServiceError::NoServers)?;
+        let row = self.new_row(owner, &game, slot.id);
+        match self.context().store.insert_session(&row).await.map_err(internal)? {
+            Inserted::Done => {}
+            Inserted::UserBusy | Inserted::SlotBusy | Inserted::ExternalIdUsed => {
+                return Err(ServiceError::SessionActive);
+            }
+        }
+        let view = super::actor::view_of(&row, None, 0);
+        tracing::info!(session = %row.id, game = row.game, slot = slot.number, "session launched");
+        self.context().metrics.launched.inc();
+        let started_at = row.started_at;
+        self.spawn(row, game, permit);
+        self.context().store.slot_played(slot.id, started_at).await.map_err(internal)?;
+        Ok(view)
+    }
+
+    fn spawn(&self, row: SessionRow, game: Arc<Game>, permit: super::limits::Permit) {
+        let live = Arc::clone(&self.inner.live);
+        let id = row.id;
+        Actor::spawn(Arc::clone(&self.inner.context), row, game, permit, move |handle| {
+            live.insert(id, handle);
+            let on_end: OnEnd = Box::new(move |id| drop(live.remove(&id)));
+            on_end
+        });
+    }
+
+    fn new_row(&self, owner: Owner, game: &Game, slot: SlotId) -> SessionRow {
+        let id = SessionId::new();
+        let now = self.context().clock.now_ms();
+        let idle_ms = i64::try_from(self.context().config.idle_timeout_s.saturating_mul(1000));
+        let mut timeline = Timeline::default();
+        timeline.mark(Milestone::Requested, now);
+        timeline.mark(Milestone::Placed, now);
+        SessionRow {
+            id,
+            owner,
+            external_id: id.to_string(),
+            game: game.view.slug.clone(),
+            title: game.view.title.clone(),
+            slot,
+            status: State::NEW.status(),
+            generation: Generation(1),
+            ran: false,
+            started_at: now,
+            ended_at: None,
+            lease_until: Some(now.saturating_add(idle_ms.unwrap_or(i64::MAX))),
+            timeline: timeline.entries().to_vec(),
+            end_reason: None,
+            end_detail: None,
+            figures: None,
+            instance: None,
+        }
+    }
+
+    /// Ends a live session and waits for it. `None` when it is not live.
+    async fn end(&self, id: SessionId, reason: EndReason) -> Option<StopReport> {
+        let handle = self.live(id)?;
+        ask(&handle, |reply| Command::Stop { reason, reply }).await
+    }
+
+    pub(super) fn game(&self, slug: &str) -> Result<Arc<Game>, ServiceError> {
+        let game = self.inner.catalogue.get(slug);
+        game.cloned().ok_or_else(|| ServiceError::NotFound(format!("Game with slug '{slug}' not found.")))
+    }
+
+    pub(super) fn live(&self, id: SessionId) -> Option<Handle> {
+        self.inner.live.get(&id).map(|handle| handle.value().clone())
+    }
+
+    pub(super) fn context(&self) -> &Arc<Context> {
+        &self.inner.context
+    }
+}
+
+/// `None` when the session ended before it answered.
+async fn ask<T>(handle: &Handle, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    handle.commands.send(command(reply)).await.ok()?;
+    answer.await.ok()
 }

@@ -1,1 +1,99 @@
 //! What is remembered: one `Store` interface over SQL, and the `SaveStore` of save archives. No SQL type leaks out.
+//!
+//! Times are [`Millis`]. A session is written only with its generation ([`Fenced`]). The store decides atomically what
+//! two callers could race for: one active session per user and per slot, and that a slot in use is not emptied.
+
+pub mod data_dir;
+pub mod rows;
+pub mod saves;
+pub mod sqlite;
+
+pub use data_dir::DataDir;
+pub use rows::{
+    Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
+    TokenScope, UserRow, VersionRow,
+};
+pub use saves::SaveStore;
+pub use sqlite::SqliteStore;
+
+use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or is gone.
+    #[error("the database failed: {0}")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A row that this version cannot read.
+    #[error("the database holds {0}, which cannot be read")]
+    BadRow(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The rows. Every method is one transaction.
+#[async_trait::async_trait]
+pub trait Store: Send + Sync {
+    /// Enters the user, or notes that they were seen. A name that is given replaces the stored one.
+    async fn touch_user(&self, user: &UserId, name: Option<&str>, now: Millis) -> Result<()>;
+    async fn user(&self, user: &UserId) -> Result<Option<UserRow>>;
+
+    /// Checks and inserts in one step. The owner's slot must exist.
+    async fn insert_session(&self, row: &SessionRow) -> Result<Inserted>;
+    /// Writes everything but identity and start of the session, if the generation is still the stored one.
+    async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
+    /// Moves the end of the lease of an active session.
+    async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
+    /// Raises the generation by one, if it is still `generation`, and returns the new one: the former holder is fenced.
+    async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>>;
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>>;
+    async fn session_by_external_id(&self, owner: &Owner, external_id: &str) -> Result<Option<SessionRow>>;
+    /// Active: `starting`, `running`, `stopping`.
+    async fn active_sessions_of(&self, owner: &Owner) -> Result<Vec<SessionRow>>;
+    async fn active_sessions(&self) -> Result<Vec<SessionRow>>;
+
+    async fn insert_grant(&self, row: &GrantRow) -> Result<()>;
+    async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>>;
+    /// Oldest first.
+    async fn grants_of(&self, session: SessionId) -> Result<Vec<GrantRow>>;
+    /// The first revocation counts. False when there is no such grant.
+    async fn revoke_grant(&self, id: GrantId, now: Millis) -> Result<bool>;
+
+    /// The slots of a user's game in the order of their numbers, made at the first call; their ids never change.
+    /// Enters the user too.
+    async fn slots(&self, user: &UserId, game: &str, now: Millis) -> Result<Vec<SlotRow>>;
+    async fn slot(&self, id: SlotId) -> Result<Option<SlotRow>>;
+    async fn slot_played(&self, id: SlotId, now: Millis) -> Result<()>;
+    /// True while an active session is on it.
+    async fn slot_in_use(&self, id: SlotId) -> Result<bool>;
+    /// Forgets every version and when it was played, unless a session is on it; gives the forgotten versions.
+    async fn clear_slot(&self, id: SlotId) -> Result<Option<Vec<VersionRow>>>;
+
+    /// Enters a version with the next number of its slot; gives the number.
+    async fn insert_version(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<VersionRow>;
+    /// Newest first.
+    async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>>;
+    /// Of every slot.
+    async fn all_versions(&self) -> Result<Vec<VersionRow>>;
+    async fn delete_version(&self, id: VersionId) -> Result<()>;
+
+    async fn profile(&self, game: &str) -> Result<Option<ProfileRow>>;
+    /// Adds a session's sample (see [`ProfileRow::with_sample`]); gives the new profile.
+    async fn record_profile(&self, game: &str, cpu: f64, peak_memory_bytes: f64) -> Result<ProfileRow>;
+
+    async fn insert_token(&self, row: &TokenRow) -> Result<()>;
+    async fn token(&self, id: &str) -> Result<Option<TokenRow>>;
+    async fn token_by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<TokenRow>>;
+    /// Newest first.
+    async fn tokens(&self) -> Result<Vec<TokenRow>>;
+    /// The first revocation counts. False when there is no such token.
+    async fn revoke_token(&self, id: &str, now: Millis) -> Result<bool>;
+    /// False for a token the store never saw: tokens of other issuers carry ids too.
+    async fn is_token_revoked(&self, id: &str) -> Result<bool>;
+}

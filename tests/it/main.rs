@@ -3,4 +3,6 @@
 mod app;
 mod auth;
 mod config;
+mod driver;
 mod http;
+mod store;

@@ -1,0 +1,265 @@
+//! What launch, relay, runner, driver and time bring to a session.
+
+use super::super::catalogue::{audio_codec, video_codec};
+use super::super::input::Routed;
+use super::super::launch::Step;
+use super::super::machine::{Event, State};
+use super::super::view::{EndReason, Milestone, Push, Status};
+use super::{Actor, LONGEST_SLEEP, PAUSE_AFTER};
+use crate::control::ControlEvent;
+use crate::driver::DriverEvent;
+use crate::ids::ViewerId;
+use crate::relay::{Codec, RelayEvent};
+use bytes::Bytes;
+use playgate_signaling::input::InputFrame;
+use playgate_signaling::message::Role;
+use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Actor {
+    pub(super) fn on_step(&mut self, step: Step) {
+        match step {
+            Step::Progress(step) => {
+                if self.state.end_reason().is_none() {
+                    self.set_progress(step);
+                }
+            }
+            Step::Reached(milestone) => {
+                self.mark(milestone);
+                self.refresh();
+            }
+            Step::MediaOpen(opened) => {
+                self.media_open = true;
+                self.relay_events = Some(opened.events);
+                self.answer_tickets();
+            }
+            Step::RunnerExpected(link) => {
+                self.runner = Some(link.sender());
+                self.link = Some(link);
+            }
+        }
+    }
+
+    pub(super) async fn on_relay(&mut self, event: RelayEvent) {
+        match event {
+            RelayEvent::Input { viewer, frame, .. } => self.on_input(viewer, &frame),
+            RelayEvent::FirstKeyFrame => {
+                self.progress = None;
+                self.step(Event::KeyFrame).await;
+                self.arm_pause();
+            }
+            RelayEvent::ViewerConnected { viewer, cipher } => {
+                tracing::debug!(session = %self.row.id, %viewer, cipher, "viewer connected");
+                self.viewer_connected(viewer);
+            }
+            RelayEvent::ViewerGone { viewer, reason } => {
+                self.viewer_gone(viewer);
+                self.push(Push::ViewerGone { viewer, reason });
+            }
+            RelayEvent::KeyFrameWanted => {
+                self.tell_runner(GatewayMessage::Keyframe);
+            }
+            RelayEvent::Watched(watched) => {
+                self.watched = watched;
+                if watched {
+                    self.resume();
+                } else {
+                    self.arm_pause();
+                }
+            }
+        }
+    }
+
+    pub(super) async fn on_control(&mut self, event: Option<ControlEvent>) {
+        let Some(event) = event else {
+            self.link = None;
+            return;
+        };
+        match event {
+            ControlEvent::Connected { video, audio, .. } => self.runner_connected(video, audio).await,
+            ControlEvent::Disconnected => {
+                tracing::info!(session = %self.row.id, "the runner's control channel is gone");
+            }
+            ControlEvent::Message(message) => self.on_runner_message(message).await,
+        }
+    }
+
+    pub(super) async fn on_driver(&mut self, event: DriverEvent) {
+        match event {
+            DriverEvent::Progress { step, percent } => {
+                self.set_progress(step);
+                if let Some(progress) = &mut self.progress {
+                    progress.percent = percent;
+                }
+                self.refresh();
+            }
+            DriverEvent::Exited { code, signal, out_of_memory } => {
+                self.game_is_gone = true;
+                let (reason, detail) = verdict(code, signal, out_of_memory);
+                self.end(reason, detail).await;
+            }
+        }
+    }
+
+    /// The next time something is due.
+    pub(super) fn wake_at(&self) -> Instant {
+        let now = self.context.clock.now();
+        let mut wake_at = now + LONGEST_SLEEP;
+        if let State::Active { .. } = self.state {
+            if self.state.status() == Status::Starting {
+                wake_at = wake_at.min(self.launch_deadline);
+            }
+            let now_ms = self.context.clock.now_ms();
+            for at in [self.row.lease_until, self.roster.next_expiry()].into_iter().flatten() {
+                let left = u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0);
+                // One more than needed: sleeping is not exact to the millisecond.
+                wake_at = wake_at.min(now + Duration::from_millis(left.min(60_000) + 1));
+            }
+            for at in [self.pause_at, self.keys.deadline()].into_iter().flatten() {
+                wake_at = wake_at.min(at);
+            }
+        }
+        wake_at
+    }
+
+    pub(super) async fn on_time(&mut self) {
+        let State::Active { .. } = self.state else { return };
+        let (now, now_ms) = (self.context.clock.now(), self.context.clock.now_ms());
+        let released = self.keys.expire(now);
+        self.route(released);
+        let expired = self.roster.expire(now_ms);
+        self.evict_ended_grants(expired).await;
+        if self.pause_at.is_some_and(|at| now >= at) {
+            self.pause_at = None;
+            self.paused = self.tell_runner(GatewayMessage::Pause);
+        }
+        if self.state.status() == Status::Starting && now >= self.launch_deadline {
+            let seconds = self.context.config.launch_timeout_s;
+            let detail = format!("The game showed no picture within {seconds} seconds.");
+            self.end(EndReason::LaunchTimeout, Some(detail)).await;
+        } else if self.row.lease_until.is_some_and(|until| now_ms >= until) {
+            self.end(EndReason::Idle, None).await;
+        }
+    }
+
+    /// The relay's word on the slot may be older than ours: the roster decides.
+    fn on_input(&mut self, viewer: ViewerId, frame: &Bytes) {
+        let slot = self.roster.get(viewer).and_then(|viewer| viewer.slot);
+        let (Some(slot), Ok(frame)) = (slot, InputFrame::decode(frame)) else {
+            self.context.metrics.input_invalid.inc();
+            return;
+        };
+        self.context.metrics.input.inc();
+        let routed = self.keys.frame(self.context.clock.now(), viewer, slot, frame);
+        self.route(routed);
+    }
+
+    pub(super) fn route(&self, frames: Vec<Routed>) {
+        for (slot, frame) in frames {
+            let sent =
+                self.runner.as_ref().is_some_and(|runner| runner.input(slot, Bytes::from(frame.to_bytes())));
+            if !sent {
+                self.context.metrics.input_dropped.inc();
+            }
+        }
+    }
+
+    fn viewer_connected(&mut self, viewer: ViewerId) {
+        let Some(known) = self.roster.get_mut(viewer) else { return };
+        (known.has_media, known.connected) = (true, true);
+        if known.role == Role::Player {
+            self.mark(Milestone::FirstPlayer);
+        }
+        self.refresh();
+    }
+
+    fn viewer_gone(&mut self, viewer: ViewerId) {
+        if let Some(known) = self.roster.get_mut(viewer) {
+            (known.has_media, known.connected) = (false, false);
+        }
+        let released = self.keys.gone(viewer);
+        self.route(released);
+        self.refresh();
+    }
+
+    async fn runner_connected(&mut self, video: Option<Stream>, audio: Option<Stream>) {
+        self.mark(Milestone::RunnerConnected);
+        self.refresh();
+        let (video, audio) = match (source(video, video_codec), source(audio, audio_codec)) {
+            (Ok(video), Ok(audio)) => (video, audio),
+            (Err(codec), _) | (_, Err(codec)) => {
+                let detail = format!("The game sends {codec}, which cannot be relayed.");
+                return self.end(EndReason::LaunchFailed, Some(detail)).await;
+            }
+        };
+        if let Err(error) = self.context.media.set_source(self.row.id, video, audio).await {
+            let detail = format!("The game's media cannot be relayed: {error}.");
+            return self.end(EndReason::LaunchFailed, Some(detail)).await;
+        }
+        self.tell_runner(GatewayMessage::Slots { taken: self.roster.taken_slots() });
+        self.tell_runner(GatewayMessage::Keyframe);
+        // A runner that connects anew is not paused.
+        self.paused = false;
+        self.arm_pause();
+    }
+
+    async fn on_runner_message(&mut self, message: RunnerMessage) {
+        match message {
+            RunnerMessage::Saved => self.push(Push::Saved),
+            RunnerMessage::Cursor { visible, png, hotspot_x, hotspot_y } => {
+                self.push(Push::Cursor { visible, png, hotspot_x, hotspot_y });
+            }
+            RunnerMessage::Rumble { pad, strong, weak, duration_ms } => {
+                self.push(Push::Rumble { pad, strong, weak, duration_ms });
+            }
+            RunnerMessage::Exit { code } => {
+                let (reason, detail) = verdict(Some(code), None, false);
+                self.end(reason, detail).await;
+            }
+            RunnerMessage::Health { fps, encode_ms } => {
+                tracing::debug!(session = %self.row.id, fps, encode_ms, "runner health");
+            }
+            RunnerMessage::Hello { .. } | RunnerMessage::Ready | RunnerMessage::SaveDirty => {}
+        }
+    }
+
+    pub(super) fn tell_runner(&self, message: GatewayMessage) -> bool {
+        self.runner.as_ref().is_some_and(|runner| runner.send(message))
+    }
+
+    /// A picture nobody sees need not be made. Not before there was one: `running` waits for it.
+    pub(super) fn arm_pause(&mut self) {
+        if !self.watched && !self.paused && self.state.status() == Status::Running {
+            self.pause_at.get_or_insert(self.context.clock.now() + PAUSE_AFTER);
+        }
+    }
+
+    fn resume(&mut self) {
+        self.pause_at = None;
+        if std::mem::take(&mut self.paused) {
+            self.tell_runner(GatewayMessage::Resume);
+            self.tell_runner(GatewayMessage::Keyframe);
+        }
+    }
+}
+
+/// Why a game that ended by itself did.
+fn verdict(code: Option<i32>, signal: Option<i32>, out_of_memory: bool) -> (EndReason, Option<String>) {
+    match (code, signal) {
+        _ if out_of_memory => (EndReason::OutOfMemory, Some("The game ran out of memory.".to_owned())),
+        (Some(0), _) => (EndReason::GameExited, None),
+        (Some(code), _) => (EndReason::GameCrashed, Some(format!("The game ended with code {code}."))),
+        (None, Some(signal)) => {
+            (EndReason::GameCrashed, Some(format!("The game was ended by signal {signal}.")))
+        }
+        (None, None) => (EndReason::GameCrashed, Some("The game ended.".to_owned())),
+    }
+}
+
+fn source(
+    stream: Option<Stream>,
+    codec: impl Fn(&str) -> Option<Codec>,
+) -> Result<Option<(Codec, u8)>, String> {
+    stream.map(|stream| codec(&stream.codec).map(|codec| (codec, stream.pt)).ok_or(stream.codec)).transpose()
+}

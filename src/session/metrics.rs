@@ -1,0 +1,43 @@
+//! Counters of the session core.
+
+use super::view::EndReason;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct SessionMetrics {
+    pub active: Gauge,
+    pub launched: Counter,
+    ended: Family<Vec<(String, String)>, Counter>,
+    pub input: Counter,
+    /// Not an input frame, or of a viewer without a control slot.
+    pub input_invalid: Counter,
+    /// No runner connected, or its queue full.
+    pub input_dropped: Counter,
+}
+
+impl SessionMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("sessions_active", "Sessions that are not ended", metrics.active.clone());
+        registry.register("sessions_launched", "Sessions launched", metrics.launched.clone());
+        registry.register("sessions_ended", "Sessions ended, by reason", metrics.ended.clone());
+        registry.register("input_frames", "Input frames taken from viewers", metrics.input.clone());
+        registry.register("input_frames_invalid", "Input frames refused", metrics.input_invalid.clone());
+        registry.register(
+            "input_frames_dropped",
+            "Input frames no runner took",
+            metrics.input_dropped.clone(),
+        );
+        metrics
+    }
+
+    pub fn ended(&self, reason: EndReason) {
+        let name = serde_json::to_value(reason).ok();
+        let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned();
+        self.ended.get_or_create(&vec![("reason".to_owned(), name)]).inc();
+    }
+}

@@ -1,0 +1,137 @@
+//! What the session core needs of the relay and of the control channel, as narrow interfaces: a simulation puts its own
+//! behind them.
+
+use crate::control::{ControlEvent, ControlHub, ControlLink, ControlSender, WelcomeSpec};
+use crate::ids::{SessionId, ViewerId};
+use crate::relay::{AddViewer, Codec, OpenSession, OpenedSession, Relay, RelayError};
+use bytes::Bytes;
+use playgate_signaling::runner::GatewayMessage;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// See the methods of [`Relay`].
+#[async_trait::async_trait]
+pub trait MediaPlane: Send + Sync {
+    async fn open(&self, spec: OpenSession) -> Result<OpenedSession, RelayError>;
+    async fn set_source(
+        &self,
+        session: SessionId,
+        video: Option<(Codec, u8)>,
+        audio: Option<(Codec, u8)>,
+    ) -> Result<(), RelayError>;
+    /// Closing what is not open does nothing.
+    async fn close(&self, session: SessionId);
+    async fn add_viewer(&self, spec: AddViewer) -> Result<String, RelayError>;
+    async fn renegotiate(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        offer: String,
+    ) -> Result<String, RelayError>;
+    async fn set_slot(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        slot: Option<u8>,
+    ) -> Result<(), RelayError>;
+    async fn remove_viewer(&self, session: SessionId, viewer: ViewerId);
+}
+
+/// See [`ControlHub`].
+pub trait ControlPlane: Send + Sync {
+    fn register(&self, session: SessionId, welcome: WelcomeSpec) -> Box<dyn RunnerLink>;
+}
+
+/// One session's control channel; dropping it closes it.
+pub trait RunnerLink: Send {
+    fn token(&self) -> &str;
+    fn path(&self) -> &str;
+    fn sender(&self) -> Arc<dyn RunnerSender>;
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ControlEvent>>;
+}
+
+/// Sends to whatever runner is connected now. False when it did not go.
+pub trait RunnerSender: Send + Sync {
+    fn send(&self, message: GatewayMessage) -> bool;
+    fn input(&self, slot: u8, frame: Bytes) -> bool;
+}
+
+#[async_trait::async_trait]
+impl MediaPlane for Relay {
+    async fn open(&self, spec: OpenSession) -> Result<OpenedSession, RelayError> {
+        Self::open(self, spec).await
+    }
+
+    async fn set_source(
+        &self,
+        session: SessionId,
+        video: Option<(Codec, u8)>,
+        audio: Option<(Codec, u8)>,
+    ) -> Result<(), RelayError> {
+        Self::set_source(self, session, video, audio).await
+    }
+
+    async fn close(&self, session: SessionId) {
+        Self::close(self, session).await;
+    }
+
+    async fn add_viewer(&self, spec: AddViewer) -> Result<String, RelayError> {
+        Self::add_viewer(self, spec).await
+    }
+
+    async fn renegotiate(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        offer: String,
+    ) -> Result<String, RelayError> {
+        Self::renegotiate(self, session, viewer, offer).await
+    }
+
+    async fn set_slot(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        slot: Option<u8>,
+    ) -> Result<(), RelayError> {
+        Self::set_slot(self, session, viewer, slot).await
+    }
+
+    async fn remove_viewer(&self, session: SessionId, viewer: ViewerId) {
+        Self::remove_viewer(self, session, viewer).await;
+    }
+}
+
+impl ControlPlane for ControlHub {
+    fn register(&self, session: SessionId, welcome: WelcomeSpec) -> Box<dyn RunnerLink> {
+        Box::new(Self::register(self, session, welcome))
+    }
+}
+
+impl RunnerLink for ControlLink {
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn sender(&self) -> Arc<dyn RunnerSender> {
+        Arc::new(self.sender.clone())
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ControlEvent>> {
+        self.events.poll_recv(context)
+    }
+}
+
+impl RunnerSender for ControlSender {
+    fn send(&self, message: GatewayMessage) -> bool {
+        Self::send(self, message)
+    }
+
+    fn input(&self, slot: u8, frame: Bytes) -> bool {
+        Self::input(self, slot, frame)
+    }
+}

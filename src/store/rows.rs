@@ -1,0 +1,164 @@
+//! The rows of the store as plain values.
+
+use crate::driver::InstanceRef;
+use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::session::view::{EndReason, Milestone, Status};
+use playgate_signaling::message::Role;
+
+/// Milliseconds since 1970-01-01 UTC.
+pub type Millis = i64;
+
+/// Save slots per game and user (contract 1.5).
+pub const SLOTS: u8 = 3;
+
+/// Weight of a new sample in a game's resource profile (contract rule 13).
+pub const PROFILE_WEIGHT: f64 = 0.2;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    pub id: UserId,
+    pub name: Option<String>,
+    pub created_at: Millis,
+    pub seen_at: Millis,
+}
+
+/// One session, alive or ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    pub id: SessionId,
+    pub owner: Owner,
+    /// What the caller calls it; `id` as text when the caller chose nothing. Unique per owner.
+    pub external_id: String,
+    pub game: String,
+    pub title: String,
+    pub slot: SlotId,
+    pub status: Status,
+    /// Fencing token: a write with another generation than the stored one is refused.
+    pub generation: Generation,
+    /// It was `running` once.
+    pub ran: bool,
+    pub started_at: Millis,
+    /// Set exactly when the status is final.
+    pub ended_at: Option<Millis>,
+    /// End of the idle lease.
+    pub lease_until: Option<Millis>,
+    pub timeline: Vec<(Milestone, Millis)>,
+    /// Set at the latest when the status is final.
+    pub end_reason: Option<EndReason>,
+    pub end_detail: Option<String>,
+    pub figures: Option<Figures>,
+    pub instance: Option<InstanceRef>,
+}
+
+/// The final figures of a session (contract B-4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    pub duration_s: u64,
+    pub cpu_seconds: f64,
+    pub peak_memory_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotRow {
+    pub id: SlotId,
+    pub user: UserId,
+    pub game: String,
+    /// 1 to [`SLOTS`].
+    pub number: u8,
+    /// When a session was last launched on it.
+    pub played_at: Option<Millis>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    pub id: VersionId,
+    pub slot: SlotId,
+    /// Rises by one with each version of the slot.
+    pub number: u64,
+    /// Of the compressed archive.
+    pub sha256: [u8; 32],
+    /// Size of the compressed archive.
+    pub bytes: u64,
+    pub created_at: Millis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    pub id: GrantId,
+    pub session: SessionId,
+    pub role: Role,
+    /// Control slot promised to a player; absent: the next free one.
+    pub slot: Option<u8>,
+    pub created_at: Millis,
+    pub expires_at: Millis,
+    pub revoked_at: Option<Millis>,
+}
+
+impl GrantRow {
+    pub fn is_valid(&self, now: Millis) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// What a game uses, as an exponential moving average over its sessions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProfileRow {
+    /// Mean cores in use.
+    pub cpu: f64,
+    pub peak_memory_bytes: f64,
+    pub samples: u64,
+}
+
+impl ProfileRow {
+    /// The profile after another session: `new = a * sample + (1 - a) * old`; the first sample sets it (rule 13).
+    pub fn with_sample(old: Option<Self>, cpu: f64, peak_memory_bytes: f64) -> Self {
+        old.map_or(Self { cpu, peak_memory_bytes, samples: 1 }, |old| Self {
+            cpu: PROFILE_WEIGHT.mul_add(cpu, (1.0 - PROFILE_WEIGHT) * old.cpu),
+            peak_memory_bytes: PROFILE_WEIGHT
+                .mul_add(peak_memory_bytes, (1.0 - PROFILE_WEIGHT) * old.peak_memory_bytes),
+            samples: old.samples.saturating_add(1),
+        })
+    }
+}
+
+/// An issued API token or JWT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// The `jti` of a JWT.
+    pub id: String,
+    pub scope: TokenScope,
+    pub subject: String,
+    /// Of an opaque token; absent for a JWT, which proves itself.
+    pub sha256: Option<[u8; 32]>,
+    pub label: String,
+    pub created_at: Millis,
+    pub expires_at: Option<Millis>,
+    pub revoked_at: Option<Millis>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenScope {
+    User,
+    Operator,
+}
+
+/// What came of inserting a session. When several refusals hold, any one of them is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    Done,
+    /// The user has an active session (rule 6).
+    UserBusy,
+    /// A session runs on the slot.
+    SlotBusy,
+    /// The owner used this external id before.
+    ExternalIdUsed,
+}
+
+/// What came of a write that carries a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fenced {
+    Written,
+    /// Somebody else took the session over, or it is unknown: the writer must let go.
+    Stale,
+}

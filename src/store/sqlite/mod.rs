@@ -1,0 +1,219 @@
+//! The store in one SQLite file: write-ahead log, foreign keys, one connection that writes and a few that read.
+//!
+//! One writer inside the process means that no transaction of ours waits for another of ours in SQLite; writers of
+//! other processes (`playgate token`) are waited for by the busy timeout.
+
+mod access;
+mod convert;
+mod saves;
+mod sessions;
+
+use super::{
+    Fenced, GrantRow, Inserted, Millis, ProfileRow, Result, SessionRow, SlotRow, Store, StoreError, TokenRow,
+    UserRow, VersionRow,
+};
+use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr, Sqlite, Transaction};
+use std::path::Path;
+use std::time::Duration;
+
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Every migration, in order; one that was released never changes.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when it is not there, and brings it to the newest schema.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A save's row must not be lost to a power cut after its file was announced.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(database)?;
+        migrate(&writer).await?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Closes every connection; the log is merged into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A transaction that is the only writer from its first statement on.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(database)
+    }
+}
+
+async fn migrate(writer: &SqlitePool) -> Result<()> {
+    let migrations = MIGRATIONS
+        .into_iter()
+        .map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    let migrator = Migrator::with_migrations(migrations);
+    migrator.run(writer).await.map_err(|error| StoreError::Database(Box::new(error)))
+}
+
+fn database(error: sqlx::Error) -> StoreError {
+    StoreError::Database(Box::new(error))
+}
+
+#[async_trait::async_trait]
+impl Store for SqliteStore {
+    async fn touch_user(&self, user: &UserId, name: Option<&str>, now: Millis) -> Result<()> {
+        access::touch_user(&self.writer, user, name, now).await
+    }
+
+    async fn user(&self, user: &UserId) -> Result<Option<UserRow>> {
+        access::user(&self.readers, user).await
+    }
+
+    async fn insert_session(&self, row: &SessionRow) -> Result<Inserted> {
+        sessions::insert(&self.writer, row).await
+    }
+
+    async fn update_session(&self, row: &SessionRow) -> Result<Fenced> {
+        sessions::update(&self.writer, row).await
+    }
+
+    async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced> {
+        sessions::extend_lease(&self.writer, id, generation, until).await
+    }
+
+    async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>> {
+        sessions::take_over(&self.writer, id, generation).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRow>> {
+        sessions::by_id(&self.readers, id).await
+    }
+
+    async fn session_by_external_id(&self, owner: &Owner, external_id: &str) -> Result<Option<SessionRow>> {
+        sessions::by_external_id(&self.readers, owner, external_id).await
+    }
+
+    async fn active_sessions_of(&self, owner: &Owner) -> Result<Vec<SessionRow>> {
+        sessions::active_of(&self.readers, owner).await
+    }
+
+    async fn active_sessions(&self) -> Result<Vec<SessionRow>> {
+        sessions::active(&self.readers).await
+    }
+
+    async fn insert_grant(&self, row: &GrantRow) -> Result<()> {
+        access::insert_grant(&self.writer, row).await
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>> {
+        access::grant(&self.readers, id).await
+    }
+
+    async fn grants_of(&self, session: SessionId) -> Result<Vec<GrantRow>> {
+        access::grants_of(&self.readers, session).await
+    }
+
+    async fn revoke_grant(&self, id: GrantId, now: Millis) -> Result<bool> {
+        access::revoke_grant(&self.writer, id, now).await
+    }
+
+    async fn slots(&self, user: &UserId, game: &str, now: Millis) -> Result<Vec<SlotRow>> {
+        let present = saves::slots(&self.readers, user, game).await?;
+        if present.len() == usize::from(super::SLOTS) {
+            return Ok(present);
+        }
+        saves::create_slots(self.begin().await?, user, game, now).await?;
+        saves::slots(&self.writer, user, game).await
+    }
+
+    async fn slot(&self, id: SlotId) -> Result<Option<SlotRow>> {
+        saves::slot(&self.readers, id).await
+    }
+
+    async fn slot_played(&self, id: SlotId, now: Millis) -> Result<()> {
+        saves::slot_played(&self.writer, id, now).await
+    }
+
+    async fn slot_in_use(&self, id: SlotId) -> Result<bool> {
+        saves::slot_in_use(&self.readers, id).await
+    }
+
+    async fn clear_slot(&self, id: SlotId) -> Result<Option<Vec<VersionRow>>> {
+        saves::clear_slot(self.begin().await?, id).await
+    }
+
+    async fn insert_version(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<VersionRow> {
+        saves::insert_version(self.begin().await?, id, slot, sha256, bytes, now).await
+    }
+
+    async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>> {
+        saves::versions(&self.readers, slot).await
+    }
+
+    async fn all_versions(&self) -> Result<Vec<VersionRow>> {
+        saves::all_versions(&self.readers).await
+    }
+
+    async fn delete_version(&self, id: VersionId) -> Result<()> {
+        saves::delete_version(&self.writer, id).await
+    }
+
+    async fn profile(&self, game: &str) -> Result<Option<ProfileRow>> {
+        saves::profile(&self.readers, game).await
+    }
+
+    async fn record_profile(&self, game: &str, cpu: f64, peak_memory_bytes: f64) -> Result<ProfileRow> {
+        saves::record_profile(self.begin().await?, game, cpu, peak_memory_bytes).await
+    }
+
+    async fn insert_token(&self, row: &TokenRow) -> Result<()> {
+        access::insert_token(&self.writer, row).await
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<TokenRow>> {
+        access::token(&self.readers, id).await
+    }
+
+    async fn token_by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<TokenRow>> {
+        access::token_by_sha256(&self.readers, sha256).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        access::tokens(&self.readers).await
+    }
+
+    async fn revoke_token(&self, id: &str, now: Millis) -> Result<bool> {
+        access::revoke_token(&self.writer, id, now).await
+    }
+
+    async fn is_token_revoked(&self, id: &str) -> Result<bool> {
+        access::is_token_revoked(&self.readers, id).await
+    }
+}

@@ -1,0 +1,217 @@
+//! Rows of sessions.
+
+use super::convert::{column, json, name_of, named, named_or_null, parsed, signed, to_json, unsigned};
+use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
+use crate::ids::{Generation, Owner, SessionId, UserId};
+use crate::store::Figures;
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+
+pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Inserted> {
+    let (owner_kind, owner_name) = owner_columns(&row.owner);
+    let result = sqlx::query(
+        "INSERT INTO sessions (id, owner_kind, owner_name, external_id, game, title, slot_id, status, generation,
+             ran, started_at, ended_at, lease_until, timeline, end_reason, end_detail, instance)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(row.id.to_string())
+    .bind(owner_kind)
+    .bind(owner_name)
+    .bind(&row.external_id)
+    .bind(&row.game)
+    .bind(&row.title)
+    .bind(row.slot.to_string())
+    .bind(name_of(&row.status)?)
+    .bind(signed(row.generation.0))
+    .bind(row.ran)
+    .bind(row.started_at)
+    .bind(row.ended_at)
+    .bind(row.lease_until)
+    .bind(to_json(&row.timeline)?)
+    .bind(row.end_reason.as_ref().map(name_of).transpose()?)
+    .bind(&row.end_detail)
+    .bind(row.instance.as_ref().map(to_json).transpose()?)
+    .execute(pool)
+    .await;
+    match result {
+        Ok(_) => Ok(Inserted::Done),
+        Err(error) => refusal(&error).map_or_else(|| Err(database(error)), Ok),
+    }
+}
+
+/// SQLite names the columns of the index that refused, not the index.
+fn refusal(error: &sqlx::Error) -> Option<Inserted> {
+    let error = error.as_database_error()?;
+    if !error.is_unique_violation() {
+        return None;
+    }
+    let message = error.message();
+    if message.contains("sessions.external_id") {
+        Some(Inserted::ExternalIdUsed)
+    } else if message.contains("sessions.owner_name") {
+        Some(Inserted::UserBusy)
+    } else if message.contains("sessions.slot_id") {
+        Some(Inserted::SlotBusy)
+    } else {
+        None
+    }
+}
+
+pub(super) async fn update(pool: &SqlitePool, row: &SessionRow) -> Result<Fenced> {
+    let result = sqlx::query(
+        "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
+             end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, instance = ?
+         WHERE id = ? AND generation = ?",
+    )
+    .bind(name_of(&row.status)?)
+    .bind(row.ran)
+    .bind(row.ended_at)
+    .bind(row.lease_until)
+    .bind(to_json(&row.timeline)?)
+    .bind(row.end_reason.as_ref().map(name_of).transpose()?)
+    .bind(&row.end_detail)
+    .bind(row.figures.map(|figures| signed(figures.duration_s)))
+    .bind(row.figures.map(|figures| figures.cpu_seconds))
+    .bind(row.figures.map(|figures| signed(figures.peak_memory_bytes)))
+    .bind(row.instance.as_ref().map(to_json).transpose()?)
+    .bind(row.id.to_string())
+    .bind(signed(row.generation.0))
+    .execute(pool)
+    .await
+    .map_err(database)?;
+    Ok(fenced(result.rows_affected()))
+}
+
+pub(super) async fn extend_lease(
+    pool: &SqlitePool,
+    id: SessionId,
+    generation: Generation,
+    until: Millis,
+) -> Result<Fenced> {
+    // Two keepalives may be written in the other order than they were granted; the longer lease stands.
+    let result = sqlx::query(
+        "UPDATE sessions SET lease_until = max(coalesce(lease_until, 0), ?)
+         WHERE id = ? AND generation = ? AND status IN ('starting', 'running', 'stopping')",
+    )
+    .bind(until)
+    .bind(id.to_string())
+    .bind(signed(generation.0))
+    .execute(pool)
+    .await
+    .map_err(database)?;
+    Ok(fenced(result.rows_affected()))
+}
+
+fn fenced(rows: u64) -> Fenced {
+    if rows == 0 { Fenced::Stale } else { Fenced::Written }
+}
+
+pub(super) async fn take_over(
+    pool: &SqlitePool,
+    id: SessionId,
+    generation: Generation,
+) -> Result<Option<Generation>> {
+    let result =
+        sqlx::query("UPDATE sessions SET generation = generation + 1 WHERE id = ? AND generation = ?")
+            .bind(id.to_string())
+            .bind(signed(generation.0))
+            .execute(pool)
+            .await
+            .map_err(database)?;
+    Ok((result.rows_affected() > 0).then_some(Generation(generation.0 + 1)))
+}
+
+pub(super) async fn by_id(pool: &SqlitePool, id: SessionId) -> Result<Option<SessionRow>> {
+    let row = sqlx::query("SELECT * FROM sessions WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(pool)
+        .await
+        .map_err(database)?;
+    row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn by_external_id(
+    pool: &SqlitePool,
+    owner: &Owner,
+    external_id: &str,
+) -> Result<Option<SessionRow>> {
+    let (kind, name) = owner_columns(owner);
+    let row =
+        sqlx::query("SELECT * FROM sessions WHERE owner_kind = ? AND owner_name = ? AND external_id = ?")
+            .bind(kind)
+            .bind(name)
+            .bind(external_id)
+            .fetch_optional(pool)
+            .await
+            .map_err(database)?;
+    row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn active_of(pool: &SqlitePool, owner: &Owner) -> Result<Vec<SessionRow>> {
+    let (kind, name) = owner_columns(owner);
+    let rows = sqlx::query(
+        "SELECT * FROM sessions WHERE owner_kind = ? AND owner_name = ?
+             AND status IN ('starting', 'running', 'stopping') ORDER BY started_at, id",
+    )
+    .bind(kind)
+    .bind(name)
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn active(pool: &SqlitePool) -> Result<Vec<SessionRow>> {
+    let rows = sqlx::query(
+        "SELECT * FROM sessions WHERE status IN ('starting', 'running', 'stopping') ORDER BY started_at, id",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(read).collect()
+}
+
+fn owner_columns(owner: &Owner) -> (&'static str, &str) {
+    match owner {
+        Owner::User(user) => ("user", &user.0),
+        Owner::Organisation(name) => ("org", name),
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<SessionRow> {
+    let owner_name: String = column(row, "owner_name")?;
+    let owner = match column::<&str>(row, "owner_kind")? {
+        "user" => Owner::User(UserId(owner_name)),
+        "org" => Owner::Organisation(owner_name),
+        other => return Err(StoreError::BadRow(format!("`{other}` as owner_kind"))),
+    };
+    let instance: Option<&str> = column(row, "instance")?;
+    let duration: Option<i64> = column(row, "duration_s")?;
+    Ok(SessionRow {
+        id: parsed(row, "id")?,
+        owner,
+        external_id: column(row, "external_id")?,
+        game: column(row, "game")?,
+        title: column(row, "title")?,
+        slot: parsed(row, "slot_id")?,
+        status: named(row, "status")?,
+        generation: Generation(unsigned(row, "generation")?),
+        ran: row.try_get("ran").map_err(database)?,
+        started_at: column(row, "started_at")?,
+        ended_at: column(row, "ended_at")?,
+        lease_until: column(row, "lease_until")?,
+        timeline: json(column(row, "timeline")?, "timeline")?,
+        end_reason: named_or_null(row, "end_reason")?,
+        end_detail: column(row, "end_detail")?,
+        figures: duration.map(|_| figures(row)).transpose()?,
+        instance: instance.map(|text| json(text, "instance")).transpose()?,
+    })
+}
+
+fn figures(row: &SqliteRow) -> Result<Figures> {
+    Ok(Figures {
+        duration_s: unsigned(row, "duration_s")?,
+        cpu_seconds: column(row, "cpu_seconds")?,
+        peak_memory_bytes: unsigned(row, "peak_memory_bytes")?,
+    })
+}

@@ -1,0 +1,320 @@
+//! The conformance suite of the `Store` interface. Every test takes any store; `suite!` runs it on each kind there is.
+
+use playgate::driver::InstanceRef;
+use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::session::view::{EndReason, Milestone, Status};
+use playgate::store::{
+    Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow, TokenScope,
+};
+use playgate_signaling::message::Role;
+use std::sync::Arc;
+
+macro_rules! suite {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let store = super::SqliteStore::open(&dir.path().join("test.db")).await.unwrap();
+                    super::$name(std::sync::Arc::new(store)).await;
+                }
+            )+
+        }
+    };
+}
+
+suite!(
+    users_are_entered_once_and_keep_their_name,
+    a_session_comes_back_as_it_was_written,
+    a_user_has_one_active_session_however_many_race,
+    an_ended_session_makes_room_for_the_next,
+    an_organisation_has_many_sessions_but_an_external_id_once,
+    a_slot_takes_one_active_session,
+    a_write_of_another_generation_is_refused,
+    a_lease_only_grows_and_only_while_active,
+    slots_are_three_with_ids_that_stay,
+    a_slot_in_use_is_not_cleared,
+    versions_count_up_and_come_newest_first,
+    the_profile_is_a_moving_average,
+    grants_are_listed_and_revoked_once,
+    tokens_are_found_listed_and_revoked,
+);
+
+type Any = Arc<dyn Store>;
+
+async fn users_are_entered_once_and_keep_their_name(store: Any) {
+    let id = user("u");
+    store.touch_user(&id, Some("Ada"), 1).await.unwrap();
+    store.touch_user(&id, None, 5).await.unwrap();
+    let row = store.user(&id).await.unwrap().unwrap();
+    assert_eq!((row.name.as_deref(), row.created_at, row.seen_at), (Some("Ada"), 1, 5));
+    assert_eq!(store.user(&user("other")).await.unwrap(), None);
+}
+
+async fn a_session_comes_back_as_it_was_written(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    assert_eq!(store.insert_session(&row).await.unwrap(), Inserted::Done);
+    assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
+    row.status = Status::Stopped;
+    row.ran = true;
+    row.ended_at = Some(99);
+    row.lease_until = None;
+    row.timeline.push((Milestone::Ended, 99));
+    row.end_reason = Some(EndReason::OutOfMemory);
+    row.end_detail = Some("it's over".to_owned());
+    row.figures = Some(Figures { duration_s: 3600, cpu_seconds: 450.25, peak_memory_bytes: 1 << 33 });
+    row.instance = Some(InstanceRef { pid: 7, start_ticks: u64::MAX });
+    assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
+    assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
+    let found = store.session_by_external_id(&row.owner, &row.external_id).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&row));
+    assert_eq!(store.session(SessionId::new()).await.unwrap(), None);
+}
+
+async fn a_user_has_one_active_session_however_many_race(store: Any) {
+    let mut tasks = Vec::new();
+    for index in 0..30 {
+        let row = session(&store, &user("u"), index % 3).await;
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move { store.insert_session(&row).await.unwrap() }));
+    }
+    let mut done = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Inserted::Done => done += 1,
+            Inserted::UserBusy | Inserted::SlotBusy => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(done, 1);
+    assert_eq!(store.active_sessions().await.unwrap().len(), 1);
+    let another = session(&store, &user("v"), 0).await;
+    assert_eq!(store.insert_session(&another).await.unwrap(), Inserted::Done);
+}
+
+async fn an_ended_session_makes_room_for_the_next(store: Any) {
+    let mut first = session(&store, &user("u"), 0).await;
+    store.insert_session(&first).await.unwrap();
+    for status in [Status::Running, Status::Stopping] {
+        first.status = status;
+        store.update_session(&first).await.unwrap();
+        let second = session(&store, &user("u"), 1).await;
+        assert_eq!(store.insert_session(&second).await.unwrap(), Inserted::UserBusy, "{status:?}");
+    }
+    end(&store, &mut first).await;
+    let second = session(&store, &user("u"), 0).await;
+    assert_eq!(store.insert_session(&second).await.unwrap(), Inserted::Done);
+    let active = store.active_sessions_of(&second.owner).await.unwrap();
+    assert_eq!(active, [second]);
+}
+
+async fn an_organisation_has_many_sessions_but_an_external_id_once(store: Any) {
+    let mut rows = Vec::new();
+    for name in ["u", "v", "w"] {
+        let mut row = session(&store, &user(name), 0).await;
+        row.owner = Owner::Organisation("org".to_owned());
+        row.external_id = "match-1".to_owned();
+        rows.push(row);
+    }
+    rows[2].external_id = "match-2".to_owned();
+    assert_eq!(store.insert_session(&rows[0]).await.unwrap(), Inserted::Done);
+    assert_eq!(store.insert_session(&rows[1]).await.unwrap(), Inserted::ExternalIdUsed);
+    assert_eq!(store.insert_session(&rows[2]).await.unwrap(), Inserted::Done);
+    rows[1].owner = Owner::Organisation("another".to_owned());
+    assert_eq!(store.insert_session(&rows[1]).await.unwrap(), Inserted::Done);
+}
+
+async fn a_slot_takes_one_active_session(store: Any) {
+    let first = session(&store, &user("u"), 0).await;
+    let mut second = session(&store, &user("v"), 0).await;
+    second.slot = first.slot;
+    assert!(!store.slot_in_use(first.slot).await.unwrap());
+    store.insert_session(&first).await.unwrap();
+    assert_eq!(store.insert_session(&second).await.unwrap(), Inserted::SlotBusy);
+    assert!(store.slot_in_use(first.slot).await.unwrap());
+}
+
+async fn a_write_of_another_generation_is_refused(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    let taken = store.take_over(row.id, Generation(1)).await.unwrap();
+    assert_eq!(taken, Some(Generation(2)));
+    assert_eq!(store.take_over(row.id, Generation(1)).await.unwrap(), None);
+    row.status = Status::Running;
+    assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Stale);
+    assert_eq!(store.extend_lease(row.id, row.generation, 900).await.unwrap(), Fenced::Stale);
+    assert_eq!(store.session(row.id).await.unwrap().unwrap().status, Status::Starting);
+    row.generation = Generation(2);
+    assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
+}
+
+async fn a_lease_only_grows_and_only_while_active(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    for until in [500, 400] {
+        assert_eq!(store.extend_lease(row.id, row.generation, until).await.unwrap(), Fenced::Written);
+        assert_eq!(store.session(row.id).await.unwrap().unwrap().lease_until, Some(500));
+    }
+    end(&store, &mut row).await;
+    assert_eq!(store.extend_lease(row.id, row.generation, 600).await.unwrap(), Fenced::Stale);
+}
+
+async fn slots_are_three_with_ids_that_stay(store: Any) {
+    let mut tasks = Vec::new();
+    for _ in 0..10 {
+        let store = Arc::clone(&store);
+        tasks.push(tokio::spawn(async move { store.slots(&user("u"), "game", 1).await.unwrap() }));
+    }
+    let first = tasks.remove(0).await.unwrap();
+    assert_eq!(first.iter().map(|slot| slot.number).collect::<Vec<_>>(), [1, 2, 3]);
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), first);
+    }
+    let other = store.slots(&user("u"), "another", 1).await.unwrap();
+    assert!(other.iter().all(|slot| first.iter().all(|known| known.id != slot.id)));
+    store.slot_played(first[1].id, 77).await.unwrap();
+    assert_eq!(store.slot(first[1].id).await.unwrap().unwrap().played_at, Some(77));
+    assert_eq!(store.slot(SlotId::new()).await.unwrap(), None);
+}
+
+async fn a_slot_in_use_is_not_cleared(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_version(VersionId::new(), row.slot, [1; 32], 10, 1).await.unwrap();
+    store.insert_session(&row).await.unwrap();
+    assert_eq!(store.clear_slot(row.slot).await.unwrap(), None);
+    assert_eq!(store.versions(row.slot).await.unwrap().len(), 1);
+    end(&store, &mut row).await;
+    assert_eq!(store.clear_slot(row.slot).await.unwrap().unwrap().len(), 1);
+    assert_eq!(store.versions(row.slot).await.unwrap(), []);
+}
+
+async fn versions_count_up_and_come_newest_first(store: Any) {
+    let slots = store.slots(&user("u"), "game", 1).await.unwrap();
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        let id = VersionId::new();
+        let row = store.insert_version(id, slots[0].id, [7; 32], 1 << 40, 50).await.unwrap();
+        assert_eq!((row.id, row.number, row.bytes, row.sha256), (id, number, 1 << 40, [7; 32]));
+        ids.insert(0, id);
+    }
+    let versions = store.versions(slots[0].id).await.unwrap();
+    assert_eq!(versions.iter().map(|version| version.id).collect::<Vec<_>>(), ids);
+    store.delete_version(ids[2]).await.unwrap();
+    assert_eq!(store.all_versions().await.unwrap().len(), 2);
+    let next = store.insert_version(VersionId::new(), slots[0].id, [7; 32], 1, 50).await.unwrap();
+    assert_eq!(next.number, 4);
+    let other = store.insert_version(VersionId::new(), slots[1].id, [7; 32], 1, 50).await.unwrap();
+    assert_eq!(other.number, 1);
+}
+
+async fn the_profile_is_a_moving_average(store: Any) {
+    assert_eq!(store.profile("game").await.unwrap(), None);
+    let first = store.record_profile("game", 0.5, 1000.0).await.unwrap();
+    assert_eq!((first.cpu, first.peak_memory_bytes, first.samples), (0.5, 1000.0, 1));
+    let second = store.record_profile("game", 1.0, 2000.0).await.unwrap();
+    assert!((second.cpu - 0.6).abs() < 1e-9 && (second.peak_memory_bytes - 1200.0).abs() < 1e-6);
+    assert_eq!(store.profile("game").await.unwrap(), Some(second));
+}
+
+async fn grants_are_listed_and_revoked_once(store: Any) {
+    let row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    let grant = GrantRow {
+        id: GrantId::new(),
+        session: row.id,
+        role: Role::Player,
+        slot: Some(1),
+        created_at: 10,
+        expires_at: 100,
+        revoked_at: None,
+    };
+    store.insert_grant(&grant).await.unwrap();
+    assert_eq!(store.grants_of(row.id).await.unwrap(), std::slice::from_ref(&grant));
+    assert!(grant.is_valid(99) && !grant.is_valid(100));
+    assert!(store.revoke_grant(grant.id, 20).await.unwrap());
+    assert!(store.revoke_grant(grant.id, 30).await.unwrap());
+    let revoked = store.grant(grant.id).await.unwrap().unwrap();
+    assert_eq!(revoked.revoked_at, Some(20));
+    assert!(!revoked.is_valid(25));
+    assert!(!store.revoke_grant(GrantId::new(), 20).await.unwrap());
+}
+
+async fn tokens_are_found_listed_and_revoked(store: Any) {
+    let opaque = TokenRow {
+        id: "one".to_owned(),
+        scope: TokenScope::Operator,
+        subject: "ops".to_owned(),
+        sha256: Some([3; 32]),
+        label: "monitoring".to_owned(),
+        created_at: 1,
+        expires_at: None,
+        revoked_at: None,
+    };
+    let jwt = TokenRow {
+        id: "two".to_owned(),
+        scope: TokenScope::User,
+        sha256: None,
+        created_at: 2,
+        expires_at: Some(9),
+        ..opaque.clone()
+    };
+    store.insert_token(&opaque).await.unwrap();
+    store.insert_token(&jwt).await.unwrap();
+    assert!(store.insert_token(&jwt).await.is_err());
+    assert_eq!(store.tokens().await.unwrap(), [jwt.clone(), opaque.clone()]);
+    assert_eq!(store.token_by_sha256(&[3; 32]).await.unwrap(), Some(opaque));
+    assert_eq!(store.token_by_sha256(&[4; 32]).await.unwrap(), None);
+    assert!(store.revoke_token("two", 5).await.unwrap());
+    assert!(!store.revoke_token("three", 5).await.unwrap());
+    assert!(store.is_token_revoked("two").await.unwrap());
+    assert!(!store.is_token_revoked("one").await.unwrap() && !store.is_token_revoked("three").await.unwrap());
+    assert_eq!(store.token("two").await.unwrap().unwrap().revoked_at, Some(5));
+}
+
+#[tokio::test]
+async fn an_sqlite_file_opens_again_with_everything_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let row = session(&(Arc::new(store.clone()) as Any), &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    store.close().await;
+    let again = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(again.session(row.id).await.unwrap(), Some(row));
+}
+
+fn user(name: &str) -> UserId {
+    UserId(name.to_owned())
+}
+
+async fn session(store: &Any, user: &UserId, slot: usize) -> SessionRow {
+    let slot = store.slots(user, "game", 1).await.unwrap()[slot].id;
+    let id = SessionId::new();
+    SessionRow {
+        id,
+        owner: Owner::User(user.clone()),
+        external_id: id.to_string(),
+        game: "game".to_owned(),
+        title: "A Game".to_owned(),
+        slot,
+        status: Status::Starting,
+        generation: Generation(1),
+        ran: false,
+        started_at: 5,
+        ended_at: None,
+        lease_until: Some(100),
+        timeline: vec![(Milestone::Requested, 5)],
+        end_reason: None,
+        end_detail: None,
+        figures: None,
+        instance: None,
+    }
+}
+
+async fn end(store: &Any, row: &mut SessionRow) {
+    row.status = Status::Stopped;
+    row.ended_at = Some(9);
+    row.end_reason = Some(EndReason::StoppedByUser);
+    assert_eq!(store.update_session(row).await.unwrap(), Fenced::Written);
+}
