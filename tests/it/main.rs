@@ -5,4 +5,7 @@ mod auth;
 mod config;
 mod driver;
 mod http;
+mod relay;
+mod relay_viewer;
+mod rtp_source;
 mod store;
