@@ -26,14 +26,10 @@ pub(super) fn engine() -> Result<(MediaEngine, Registry), webrtc::error::Error> 
         sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
         rtcp_feedback: Vec::new(),
     };
-    engine.register_codec(
-        RTCRtpCodecParameters { rtp_codec: video, payload_type: 102, ..Default::default() },
-        RtpCodecKind::Video,
-    )?;
-    engine.register_codec(
-        RTCRtpCodecParameters { rtp_codec: audio, payload_type: 111, ..Default::default() },
-        RtpCodecKind::Audio,
-    )?;
+    engine
+        .register_codec(RTCRtpCodecParameters { rtp_codec: video, payload_type: 102 }, RtpCodecKind::Video)?;
+    engine
+        .register_codec(RTCRtpCodecParameters { rtp_codec: audio, payload_type: 111 }, RtpCodecKind::Audio)?;
     // Without transport-wide feedback: a bot is no bandwidth probe.
     let registry = configure_rtcp_reports(configure_nack(Registry::new(), &mut engine));
     Ok((engine, registry))

@@ -1,1 +1,3 @@
-//! placeholder
+//! Integration tests: modules of the library against real neighbours.
+
+mod dependencies;
