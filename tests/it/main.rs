@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod config;
+mod dependencies;
 mod driver;
 mod http;
 mod relay;
