@@ -9,4 +9,5 @@ mod http;
 mod relay;
 mod relay_viewer;
 mod rtp_source;
+mod signal;
 mod store;
