@@ -1,3 +1,4 @@
 //! Integration tests: modules of the library against real neighbours.
 
 mod dependencies;
+mod readme;
