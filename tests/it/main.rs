@@ -6,6 +6,7 @@ mod config;
 mod dependencies;
 mod driver;
 mod http;
+mod readme;
 mod relay;
 mod relay_viewer;
 mod rtp_source;
