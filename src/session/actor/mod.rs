@@ -292,6 +292,10 @@ impl Actor {
     }
 
     async fn on_done(&mut self, done: Done) {
+        // A launch may tell its last steps and end in one go.
+        while let Ok(step) = self.steps.try_recv() {
+            self.on_step(step);
+        }
         match done {
             Done::Launched(Ok(instance)) => {
                 self.row.instance = instance.reference();

@@ -1,0 +1,391 @@
+//! One simulated gateway and the hands that step it.
+
+use playgate::auth::{GrantClaims, Principal, User};
+use playgate::config::{Config, SessionsConfig};
+use playgate::control::{ControlEvent, WelcomeSpec};
+use playgate::driver::fake::{FakeDriver, Journal, Started};
+use playgate::driver::{DriverEvent, ExternalDriver};
+use playgate::games::BuiltIn;
+use playgate::ids::{SessionId, UserId, ViewerId};
+use playgate::relay::{AddViewer, Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
+use playgate::session::ports::{ControlPlane, MediaPlane, RunnerLink, RunnerSender};
+use playgate::session::view::{GrantView, SessionView, Status};
+use playgate::session::{Catalogue, Clock, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
+use playgate::store::{DataDir, SaveStore, SqliteStore, Store};
+use playgate_signaling::input::InputFrame;
+use playgate_signaling::message::PointerMode;
+use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
+
+pub(crate) struct World {
+    pub(crate) sessions: Sessions,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Clock,
+    pub(crate) driver: FakeDriver,
+    pub(crate) planes: Planes,
+    pub(crate) journal: Journal,
+    pub(crate) data: Arc<DataDir>,
+}
+
+/// What a test sets before it starts a gateway.
+pub(crate) fn config() -> SessionsConfig {
+    SessionsConfig {
+        launches_per_minute: 1000,
+        capacity: 100,
+        flush_timeout_ms: 20_000,
+        stop_grace_ms: 10,
+        ..SessionsConfig::default()
+    }
+}
+
+impl World {
+    pub(crate) async fn new(dir: &Path) -> Self {
+        Self::with(dir, config()).await
+    }
+
+    pub(crate) async fn with(dir: &Path, config: SessionsConfig) -> Self {
+        let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
+        let store = Arc::new(SqliteStore::open(&data.database()).await.unwrap());
+        let saves = SaveStore::open(&data, store.clone(), config.save_versions).await.unwrap();
+        let journal = Journal::default();
+        let driver = FakeDriver::new(journal.clone());
+        let planes = Planes { journal: journal.clone(), ..Planes::default() };
+        let clock = Clock::simulated(START_MS);
+        let deps = SimulatedDeps {
+            store: store.clone(),
+            saves,
+            media: Arc::new(planes.clone()),
+            control: Arc::new(planes.clone()),
+            control_url_base: "ws://127.0.0.1:4000".to_owned(),
+            drivers: Drivers { process: Arc::new(driver.clone()), external: Arc::new(ExternalDriver) },
+            catalogue: catalogue(),
+            config,
+            data_dir: data.clone(),
+            marker: false,
+            clock: clock.clone(),
+        };
+        let sessions = Sessions::start_simulated(deps, &mut Default::default()).await.unwrap();
+        Self { sessions, store, clock, driver, planes, journal, data }
+    }
+
+    pub(crate) async fn launch(&self, user: &str) -> Result<SessionId, ServiceError> {
+        Ok(self.sessions.launch(&UserId(user.to_owned()), request("story")).await?.id)
+    }
+
+    /// Launched, started, connected, with a picture.
+    pub(crate) async fn play(&self, user: &str) -> SessionId {
+        let id = self.launch(user).await.unwrap();
+        self.bring_up(user, id).await;
+        id
+    }
+
+    pub(crate) async fn bring_up(&self, user: &str, id: SessionId) {
+        self.started(id).await;
+        self.planes.control(id, connected()).await;
+        self.planes.relay(id, RelayEvent::FirstKeyFrame).await;
+        self.reaches(user, id, Status::Running).await;
+    }
+
+    pub(crate) async fn started(&self, id: SessionId) -> Started {
+        until(async || self.driver.started(id)).await
+    }
+
+    /// Waits for the status, as a polling client does.
+    pub(crate) async fn reaches(&self, user: &str, id: SessionId, status: Status) -> SessionView {
+        until(async || {
+            let view = self.sessions.status(&user_of(user), id).await.unwrap();
+            (view.status == status).then_some(view)
+        })
+        .await
+    }
+
+    /// The game leaves a save in its directory.
+    pub(crate) async fn game_saves(&self, id: SessionId, text: &str) {
+        let dir = self.started(id).await.spec.save_dir;
+        std::fs::write(dir.join("save.bin"), text).unwrap();
+    }
+
+    /// Stops while the runner answers `flush_save`.
+    pub(crate) async fn stop(&self, user: &str, id: SessionId) -> playgate::session::view::StopReport {
+        let who = user_of(user);
+        let stop = self.sessions.stop(&who, id);
+        let answer = async {
+            self.planes.sent(id, &GatewayMessage::FlushSave).await;
+            self.journal.note("saved");
+            self.planes.control(id, ControlEvent::Message(RunnerMessage::Saved)).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            report = stop => report.unwrap(),
+            () = answer => unreachable!(),
+        }
+    }
+
+    /// What the slot's newest version holds.
+    pub(crate) async fn saved(&self, id: SessionId) -> Option<String> {
+        let slot = self.store.session(id).await.unwrap().unwrap().slot;
+        let saves = SaveStore::open(&self.data, self.store.clone(), 10).await.unwrap();
+        let target = self.data.root().join("look");
+        saves.restore(slot, target.clone()).await.unwrap()?;
+        Some(std::fs::read_to_string(target.join("save.bin")).unwrap())
+    }
+
+    pub(crate) async fn exits(&self, id: SessionId, code: Option<i32>, out_of_memory: bool) {
+        let event = DriverEvent::Exited { code, signal: None, out_of_memory };
+        self.started(id).await.events.send(event).await.unwrap();
+    }
+}
+
+pub(crate) fn request(slug: &str) -> LaunchRequest {
+    LaunchRequest { game_slug: slug.to_owned(), save_slot: None, fresh: false }
+}
+
+pub(crate) fn user_of(name: &str) -> Principal {
+    Principal::User(User { id: UserId(name.to_owned()), name: None })
+}
+
+pub(crate) fn holder_of(grant: &GrantView) -> Principal {
+    Principal::Grant(GrantClaims {
+        grant: grant.id,
+        session: grant.session,
+        role: grant.role,
+        expires_at: grant.expires_at.unix_timestamp(),
+    })
+}
+
+pub(crate) fn connected() -> ControlEvent {
+    let stream = |codec: &str, pt| Some(Stream { codec: codec.to_owned(), pt, ssrc: 1 });
+    ControlEvent::Connected { video: stream("H264", 96), audio: stream("opus", 111), pads: 1, pointer: None }
+}
+
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut condition: impl FnMut() -> F) -> T {
+    tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(found) = condition().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("the condition came in time")
+}
+
+fn catalogue() -> Catalogue {
+    let game = |slug, pads| BuiltIn {
+        slug,
+        title: "A Story",
+        developer: "us",
+        description: "",
+        tags: &[],
+        released: "2026-01-01",
+        pointer: PointerMode::Absolute,
+        touch: Vec::new(),
+        pads,
+        width: 1280,
+        height: 720,
+        fps: 60,
+        kbps: 4000,
+    };
+    let config: Config = toml::from_str(
+        r#"
+        [[games]]
+        slug = "camera"
+        title = "A Camera"
+        driver = "external"
+        ingest.video = { listen = "127.0.0.1:0", codec = "VP8", payload_type = 96 }
+        ingest.allow = ["127.0.0.1"]
+    "#,
+    )
+    .unwrap();
+    Catalogue::new(vec![game("story", 1), game("party", 3)], &config.games).unwrap()
+}
+
+/// Relay and control plane.
+#[derive(Clone, Default)]
+pub(crate) struct Planes {
+    journal: Journal,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    relay: HashMap<SessionId, mpsc::Sender<RelayEvent>>,
+    control: HashMap<SessionId, mpsc::Sender<ControlEvent>>,
+    opened: HashMap<SessionId, OpenSession>,
+    sent: HashMap<SessionId, Vec<GatewayMessage>>,
+    input: HashMap<SessionId, Vec<(u8, InputFrame)>>,
+    connected: HashSet<SessionId>,
+    viewers: HashSet<ViewerId>,
+    offers: Vec<(&'static str, ViewerId, Option<u8>)>,
+}
+
+impl Planes {
+    pub(crate) async fn relay(&self, id: SessionId, event: RelayEvent) {
+        let sender = until(async || self.shared.lock().unwrap().relay.get(&id).cloned()).await;
+        sender.send(event).await.unwrap();
+    }
+
+    /// A session that is over hears no more.
+    pub(crate) async fn control(&self, id: SessionId, event: ControlEvent) {
+        let sender = until(async || self.shared.lock().unwrap().control.get(&id).cloned()).await;
+        if let ControlEvent::Connected { .. } = event {
+            self.shared.lock().unwrap().connected.insert(id);
+        }
+        let _ = sender.send(event).await;
+    }
+
+    pub(crate) fn opened(&self, id: SessionId) -> OpenSession {
+        self.shared.lock().unwrap().opened[&id].clone()
+    }
+
+    /// Waits until the runner was told.
+    pub(crate) async fn sent(&self, id: SessionId, message: &GatewayMessage) {
+        until(async || self.all_sent(id).contains(message).then_some(())).await;
+    }
+
+    pub(crate) fn all_sent(&self, id: SessionId) -> Vec<GatewayMessage> {
+        self.shared.lock().unwrap().sent.get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn input(&self, id: SessionId) -> Vec<(u8, InputFrame)> {
+        self.shared.lock().unwrap().input.get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn has_viewer(&self, viewer: ViewerId) -> bool {
+        self.shared.lock().unwrap().viewers.contains(&viewer)
+    }
+
+    pub(crate) fn offers(&self) -> Vec<(&'static str, ViewerId, Option<u8>)> {
+        self.shared.lock().unwrap().offers.clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl MediaPlane for Planes {
+    async fn open(&self, spec: OpenSession) -> Result<OpenedSession, RelayError> {
+        self.journal.note("media open");
+        let (sender, events) = mpsc::channel(64);
+        let mut shared = self.shared.lock().unwrap();
+        shared.relay.insert(spec.session, sender);
+        shared.opened.insert(spec.session, spec);
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 5000));
+        Ok(OpenedSession { rtp_video: address, rtp_audio: Some(address), events })
+    }
+
+    async fn set_source(
+        &self,
+        _session: SessionId,
+        video: Option<(Codec, u8)>,
+        audio: Option<(Codec, u8)>,
+    ) -> Result<(), RelayError> {
+        assert_eq!((video, audio), (Some((Codec::H264, 96)), Some((Codec::Opus, 111))));
+        Ok(())
+    }
+
+    async fn close(&self, _session: SessionId) {
+        self.journal.note("media close");
+    }
+
+    async fn add_viewer(&self, spec: AddViewer) -> Result<String, RelayError> {
+        let mut shared = self.shared.lock().unwrap();
+        shared.viewers.insert(spec.viewer);
+        shared.offers.push(("add", spec.viewer, spec.slot));
+        Ok("answer".to_owned())
+    }
+
+    async fn renegotiate(&self, _: SessionId, viewer: ViewerId, _: String) -> Result<String, RelayError> {
+        self.shared.lock().unwrap().offers.push(("renegotiate", viewer, None));
+        Ok("answer".to_owned())
+    }
+
+    async fn set_slot(&self, _: SessionId, viewer: ViewerId, slot: Option<u8>) -> Result<(), RelayError> {
+        self.shared.lock().unwrap().offers.push(("slot", viewer, slot));
+        Ok(())
+    }
+
+    async fn remove_viewer(&self, _: SessionId, viewer: ViewerId) {
+        self.shared.lock().unwrap().viewers.remove(&viewer);
+    }
+}
+
+impl ControlPlane for Planes {
+    fn register(&self, session: SessionId, _welcome: WelcomeSpec) -> Box<dyn RunnerLink> {
+        let (sender, events) = mpsc::channel(64);
+        self.shared.lock().unwrap().control.insert(session, sender);
+        Box::new(Link { session, planes: self.clone(), events, path: format!("/runner/{session}") })
+    }
+}
+
+struct Link {
+    session: SessionId,
+    planes: Planes,
+    events: mpsc::Receiver<ControlEvent>,
+    path: String,
+}
+
+impl RunnerLink for Link {
+    fn token(&self) -> &'static str {
+        "secret"
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn sender(&self) -> Arc<dyn RunnerSender> {
+        Arc::new(Runner { session: self.session, planes: self.planes.clone() })
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ControlEvent>> {
+        self.events.poll_recv(context)
+    }
+}
+
+struct Runner {
+    session: SessionId,
+    planes: Planes,
+}
+
+impl RunnerSender for Runner {
+    fn send(&self, message: GatewayMessage) -> bool {
+        if !self.planes.shared.lock().unwrap().connected.contains(&self.session) {
+            return false;
+        }
+        if message == GatewayMessage::FlushSave {
+            self.planes.journal.note("flush");
+        }
+        self.planes.shared.lock().unwrap().sent.entry(self.session).or_default().push(message);
+        true
+    }
+
+    fn input(&self, slot: u8, frame: bytes::Bytes) -> bool {
+        let frame = InputFrame::decode(&frame).unwrap();
+        self.planes.shared.lock().unwrap().input.entry(self.session).or_default().push((slot, frame));
+        true
+    }
+}
+
+/// Copies what a killed gateway would leave, while it still runs: a second one starts from there.
+pub(crate) fn copy_dir(from: &Path, to: &PathBuf) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
