@@ -1,1 +1,3 @@
 //! The roles of the binary: arguments in, one call out.
+
+pub mod runner;

@@ -1,1 +1,4 @@
-//! placeholder
+//! Integration tests, one module an area.
+
+mod control;
+mod runner;
