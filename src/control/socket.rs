@@ -170,8 +170,8 @@ async fn talk(
                     Some(Ended::Forgotten) | None => Some((code::NORMAL, "the session has ended")),
                 };
             }
-            outbound = seat.outbound.recv() => {
-                let Some(outbound) = outbound else { return Some((code::NORMAL, "the session has ended")) };
+            // Closed together with `end`, which knows why.
+            Some(outbound) = seat.outbound.recv() => {
                 if let Err(close) = write(sink, &frame(outbound)).await {
                     return close;
                 }

@@ -4,7 +4,7 @@
 //! NAL unit are of equal size (the last may be shorter by less than their number), because equal sizes are what lets the
 //! relay send a frame with one system call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Largest packet, RTP header included (runner contract).
 pub const MAX_PACKET: usize = 1200;
@@ -36,18 +36,15 @@ impl Clock {
     }
 
     pub fn timestamp(&self, at: Instant) -> u32 {
+        self.offset
+            .wrapping_add(u32::try_from(self.elapsed_units(at) & u64::from(u32::MAX)).unwrap_or_default())
+    }
+
+    /// Units from the start to `at`, without offset or wrap.
+    pub fn elapsed_units(&self, at: Instant) -> u64 {
         let elapsed = at.saturating_duration_since(self.start);
-        self.offset.wrapping_add(wrap(elapsed.as_micros() * u128::from(self.hz) / 1_000_000))
+        u64::try_from(elapsed.as_micros() * u128::from(self.hz) / 1_000_000).unwrap_or(u64::MAX)
     }
-
-    /// A duration in this clock's units.
-    pub fn units(&self, duration: Duration) -> u32 {
-        wrap(duration.as_micros() * u128::from(self.hz) / 1_000_000)
-    }
-}
-
-fn wrap(value: u128) -> u32 {
-    u32::try_from(value & u128::from(u32::MAX)).unwrap_or_default()
 }
 
 /// One outgoing RTP stream: numbers packets and writes their headers.
@@ -173,6 +170,7 @@ fn find_start_code(stream: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     struct Reassembled {
         units: Vec<Vec<u8>>,
@@ -287,6 +285,6 @@ mod tests {
         let clock = Clock::new(start, u32::MAX, VIDEO_CLOCK_HZ);
         assert_eq!(clock.timestamp(start), u32::MAX);
         assert_eq!(clock.timestamp(start + Duration::from_secs(1)), 89_999);
-        assert_eq!(clock.units(Duration::from_millis(10)), 900);
+        assert_eq!(clock.elapsed_units(start + Duration::from_millis(10)), 900);
     }
 }

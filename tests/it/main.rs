@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod config;
+mod control;
 mod dependencies;
 mod driver;
 mod http;
@@ -10,5 +11,6 @@ mod readme;
 mod relay;
 mod relay_viewer;
 mod rtp_source;
+mod runner;
 mod signal;
 mod store;
