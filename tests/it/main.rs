@@ -9,6 +9,7 @@ mod driver;
 mod http;
 mod readme;
 mod relay;
+mod relay_chromium;
 mod relay_viewer;
 mod rtp_source;
 mod runner;

@@ -63,6 +63,42 @@ impl RtpSource {
         self.packet(false, vec![0xfc; 80]);
     }
 
+    /// One encoded picture with start codes (Annex B): single NAL units, and FU-A for what is too long.
+    pub(crate) fn access_unit(&mut self, stream: &[u8]) {
+        self.timestamp = self.timestamp.wrapping_add(3000);
+        let starts: Vec<usize> = stream
+            .windows(3)
+            .enumerate()
+            .filter(|(_, code)| *code == [0, 0, 1])
+            .map(|(at, _)| at + 3)
+            .collect();
+        let ends = starts.iter().skip(1).map(|next| next - 3).chain([stream.len()]);
+        let units: Vec<&[u8]> = starts
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| {
+                let unit = &stream[*start..end];
+                unit.strip_suffix(&[0]).unwrap_or(unit)
+            })
+            .collect();
+        let count = units.len();
+        for (number, unit) in units.into_iter().enumerate() {
+            let last = number + 1 == count;
+            if unit.len() <= FULL {
+                self.send(last, unit.to_vec());
+                continue;
+            }
+            let parts: Vec<&[u8]> = unit[1..].chunks(FULL).collect();
+            for (at, part) in parts.iter().enumerate() {
+                let start = u8::from(at == 0) << 7;
+                let end = u8::from(at + 1 == parts.len()) << 6;
+                let mut payload = vec![unit[0] & 0xe0 | 28, start | end | unit[0] & 0x1f];
+                payload.extend_from_slice(part);
+                self.send(last && at + 1 == parts.len(), payload);
+            }
+        }
+    }
+
     fn fragments(&mut self, kind: u8, parts: usize) {
         for part in 0..parts {
             let start = u8::from(part == 0) << 7;
@@ -77,6 +113,10 @@ impl RtpSource {
     pub(crate) fn packet(&mut self, marker: bool, mut payload: Vec<u8>) {
         self.counter += 1;
         payload.extend_from_slice(&self.counter.to_be_bytes());
+        self.send(marker, payload);
+    }
+
+    fn send(&mut self, marker: bool, payload: Vec<u8>) {
         let datagram = self.datagram(marker, &payload);
         self.raw(&datagram);
         self.sequence = self.sequence.wrapping_add(1);
