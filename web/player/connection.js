@@ -184,6 +184,12 @@ export class Connection {
   /** @param {Peer} peer */
   #peerChanged(peer) {
     if (peer !== this.#peer || this.#stopped) return;
+    if (peer.dtlsFailed && this.#state === "connected") {
+      // The gateway closed its end, in order or by a restart: no use in waiting for ICE to notice.
+      this.#lost();
+      this.#climb();
+      return;
+    }
     switch (peer.state) {
       case "connected":
         this.#connectedOnce = true;
