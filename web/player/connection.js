@@ -125,6 +125,14 @@ export class Connection {
     this.#climb();
   }
 
+  /** The gateway says that our media ended on its side: nothing there to restart. */
+  mediaEnded() {
+    if (this.#stopped) return;
+    this.#lost();
+    this.#attempt = Math.max(1, this.#attempt);
+    this.#climb();
+  }
+
   /** The network came back, or the page was looked at again. */
   hurry() {
     if (this.#stopped || this.#state === "connected" || this.#state === "idle") return;

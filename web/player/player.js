@@ -307,6 +307,10 @@ export class Player {
 
   /** @param {import("./signaling.js").ErrorMessage} message */
   #refused(message) {
+    if (message.code === "media_ended") {
+      this.#connection?.mediaEnded();
+      return;
+    }
     if (message.code === "invalid_offer" || (message.offer !== undefined && !isFinal(message.code))) {
       this.#connection?.offerRefused(message.offer);
       return;
