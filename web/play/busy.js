@@ -14,7 +14,7 @@ import { when } from "../lib/words.js";
 export function showBusy(place, running, on) {
   const join = h("button", { type: "button", class: "button primary", id: "join-running", text: "Join it" });
   const stop = h("button", { type: "button", class: "button", id: "stop-running", text: "Stop it" });
-  const told = h("p", { role: "status", text: `You have been playing it since ${when(running.startedAt)}. One game runs at a time.` });
+  const told = h("p", { role: "status", text: `You started it ${when(running.startedAt)}. One game runs at a time.` });
   join.addEventListener("click", on.join);
   stop.addEventListener("click", async () => {
     join.disabled = stop.disabled = true;

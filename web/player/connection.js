@@ -125,6 +125,14 @@ export class Connection {
     this.#climb();
   }
 
+  /** The gateway says that our media ended on its side: nothing there to restart. */
+  mediaEnded() {
+    if (this.#stopped) return;
+    this.#lost();
+    this.#attempt = Math.max(1, this.#attempt);
+    this.#climb();
+  }
+
   /** The network came back, or the page was looked at again. */
   hurry() {
     if (this.#stopped || this.#state === "connected" || this.#state === "idle") return;
@@ -184,6 +192,12 @@ export class Connection {
   /** @param {Peer} peer */
   #peerChanged(peer) {
     if (peer !== this.#peer || this.#stopped) return;
+    if (peer.dtlsFailed && this.#state === "connected") {
+      // The gateway closed its end, in order or by a restart: no use in waiting for ICE to notice.
+      this.#lost();
+      this.#climb();
+      return;
+    }
     switch (peer.state) {
       case "connected":
         this.#connectedOnce = true;

@@ -15,6 +15,8 @@ export class Keepalive {
   #parent;
   #plan;
   #sending = false;
+  /** The next end of the lease that is told is a whole lease away: the session is new. */
+  #whole;
   #started = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
@@ -32,6 +34,7 @@ export class Keepalive {
     this.#sessionId = sessionId;
     this.#parent = parent;
     this.#plan = new KeepalivePlan(Date.now(), fresh);
+    this.#whole = fresh;
   }
 
   start() {
@@ -52,7 +55,9 @@ export class Keepalive {
 
   /** @param {string | null} expiresAt @param {boolean} [renewed] */
   lease(expiresAt, renewed = false) {
-    if (expiresAt) this.#plan.lease(Date.parse(expiresAt), serverNow(), renewed);
+    if (!expiresAt) return;
+    this.#plan.lease(Date.parse(expiresAt), serverNow(), renewed || this.#whole);
+    this.#whole = false;
   }
 
   #tick() {

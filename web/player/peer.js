@@ -3,7 +3,7 @@
 // about when.
 
 import { POINTER_LABEL, RELIABLE_LABEL } from "./input.js";
-import { withStereoOpus } from "./sdp.js";
+import { fingerprintOf, withStereoOpus } from "./sdp.js";
 
 /**
  * @typedef {object} PeerEvents
@@ -17,6 +17,10 @@ import { withStereoOpus } from "./sdp.js";
 export class Peer {
   /** @type {Promise<RTCSessionDescriptionInit> | null} */
   #prepared = null;
+  /** @type {string | null} the gateway's DTLS fingerprint */
+  #fingerprint = null;
+  /** @type {RTCDtlsTransport | null} */
+  #transport = null;
 
   /**
    * @param {object} options
@@ -52,9 +56,10 @@ export class Peer {
     return this.pc.connectionState;
   }
 
-  /** True when the keys could not be agreed on: nothing but a new peer helps. */
+  /** True when the keys could not be agreed on, or the gateway closed its end: nothing but a new peer helps. */
   get dtlsFailed() {
-    return this.pc.getReceivers().some((receiver) => receiver.transport?.state === "failed");
+    const over = (/** @type {string | undefined} */ state) => state === "failed" || state === "closed";
+    return this.pc.getReceivers().some((receiver) => over(receiver.transport?.state));
   }
 
   /**
@@ -80,9 +85,22 @@ export class Peer {
     return pc.localDescription?.sdp ?? sdp;
   }
 
-  /** @param {string} sdp */
+  /**
+   * Takes the answer. Throws when it cannot be used, or when it comes from another peer than before: then keys and
+   * input channels are gone, and only a new peer gets them back.
+   *
+   * @param {string} sdp
+   */
   async accept(sdp) {
+    const fingerprint = fingerprintOf(sdp);
+    if (this.#fingerprint !== null && fingerprint !== this.#fingerprint) throw new Error("the gateway has a new peer");
     await this.pc.setRemoteDescription({ type: "answer", sdp });
+    this.#fingerprint = fingerprint;
+    const transport = this.pc.getReceivers()[0]?.transport;
+    if (transport && transport !== this.#transport) {
+      this.#transport = transport;
+      transport.addEventListener("statechange", () => this.events.state());
+    }
   }
 
   close() {

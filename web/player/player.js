@@ -46,6 +46,9 @@ import { ScreenWake } from "./wake-lock.js";
 
 /** How often the numbers are looked at, in milliseconds. */
 const LOOK_MS = 1_000;
+/** How long short words and whole sentences are shown, in milliseconds. */
+const TOAST_MS = 2_000;
+const NOTICE_MS = 10_000;
 
 /**
  * @typedef {object} Outcome
@@ -91,6 +94,8 @@ export class Player {
   #clickedAt = Number.NaN;
   #reviveWaitMs = 0;
   #revivedAt = Number.NEGATIVE_INFINITY;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #toasting;
   /** @type {(() => void)[]} */
   #undo = [];
   // After the fields it reads: it may look for pads at once.
@@ -187,6 +192,11 @@ export class Player {
     this.#theatre.invite.hidden = this.#theatre.stop.hidden = !owner;
   }
 
+  /** @param {string} words something to read, out of the way of the game */
+  notice(words) {
+    this.#toast(words, NOTICE_MS);
+  }
+
   /** The launch did not come about: the theatre is put away. */
   dismiss() {
     this.#teardown();
@@ -207,7 +217,7 @@ export class Player {
     } catch (error) {
       this.#theatre.stop.disabled = false;
       this.#banner(null);
-      this.#toast(String(/** @type {Error} */ (error).message));
+      this.#complain(String(/** @type {Error} */ (error).message));
       this.#poller?.start({ untilEnd: true });
     }
   }
@@ -297,6 +307,10 @@ export class Player {
 
   /** @param {import("./signaling.js").ErrorMessage} message */
   #refused(message) {
+    if (message.code === "media_ended") {
+      this.#connection?.mediaEnded();
+      return;
+    }
     if (message.code === "invalid_offer" || (message.offer !== undefined && !isFinal(message.code))) {
       this.#connection?.offerRefused(message.offer);
       return;
@@ -475,12 +489,21 @@ export class Player {
     this.#theatre.banner.textContent = words ?? "";
   }
 
-  /** @param {string} words */
-  #toast(words) {
+  /** @param {string} words @param {number} [forMs] */
+  #toast(words, forMs = TOAST_MS) {
     const { toast } = this.#theatre;
     toast.textContent = words;
     toast.classList.add("shown");
-    setTimeout(() => toast.classList.remove("shown"), 2_000);
+    clearTimeout(this.#toasting);
+    this.#toasting = setTimeout(() => toast.classList.remove("shown"), forMs);
+  }
+
+  /** @param {string} words */
+  #complain(words) {
+    const { error } = this.#theatre;
+    error.textContent = words;
+    error.hidden = false;
+    setTimeout(() => (error.hidden = true), NOTICE_MS);
   }
 
   /** @param {import("./stats.js").Stats | null} stats @returns {Record<string, unknown>} */

@@ -1,4 +1,4 @@
-// The one change the page makes to its own offer. Pure.
+// The one change the page makes to its own offer, and what it reads from an answer. Pure.
 
 /**
  * Asks for stereo: without `stereo=1` in the receiver's own description Chromium decodes Opus to one channel
@@ -12,4 +12,13 @@ export function withStereoOpus(sdp) {
     const line = new RegExp(`^(a=fmtp:${type} (?!.*\\bstereo=)[^\\r\\n]*)`, "m");
     return text.replace(line, "$1;stereo=1");
   }, sdp);
+}
+
+/**
+ * The DTLS fingerprint of a description (RFC 8122), in one spelling; empty when there is none.
+ *
+ * @param {string} sdp
+ */
+export function fingerprintOf(sdp) {
+  return (/^a=fingerprint:(.+?)\r?$/m.exec(sdp)?.[1] ?? "").toUpperCase();
 }

@@ -48,7 +48,7 @@ async function open() {
     api.grants(sessionId).then(() => player.ownedBy(true), () => {});
   }
   const insecure = insecureNotice();
-  if (insecure) main.replaceChildren(h("p", { class: "aside", id: "insecure", text: insecure }));
+  if (insecure) player.notice(insecure);
 }
 
 /**

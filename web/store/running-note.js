@@ -14,7 +14,7 @@ export async function runningNote(place) {
       return;
     }
     const stop = h("button", { type: "button", class: "button small quiet", id: "stop-running", text: "Stop it" });
-    const told = h("span", { text: `is still running, since ${when(running.startedAt)}.` });
+    const told = h("span", { text: `is still running, started ${when(running.startedAt)}.` });
     stop.addEventListener("click", async () => {
       stop.disabled = true;
       told.textContent = "is being saved and stopped…";

@@ -5,7 +5,7 @@ import { returnPath } from "../lib/return-path.js";
 import { bytes, countdown, duration, endInWords, errorInWords, progressInWords } from "../lib/words.js";
 import { directions } from "../player/dpad.js";
 import { padActive, padState, samePad } from "../player/pad-state.js";
-import { withStereoOpus } from "../player/sdp.js";
+import { fingerprintOf, withStereoOpus } from "../player/sdp.js";
 import { readStats } from "../player/stats.js";
 import { latestSlot } from "../play/slots.js";
 import { readSecret } from "../signin/secret.js";
@@ -58,6 +58,11 @@ test("the offer asks for stereo once", () => {
   const once = withStereoOpus(sdp);
   assert.match(once, /a=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n/);
   assert.equal(withStereoOpus(once), once);
+});
+
+test("the fingerprint tells one peer of the gateway from the next", () => {
+  assert.equal(fingerprintOf("v=0\r\na=fingerprint:sha-256 ab:CD\r\na=setup:passive\r\n"), "SHA-256 AB:CD");
+  assert.equal(fingerprintOf("v=0\r\n"), "");
 });
 
 test("a thumb in a corner means two directions, in the middle none", () => {
