@@ -10,7 +10,7 @@ use crate::http::context::Context;
 use crate::http::error::ApiError;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Extensions, HeaderMap, Method, header};
 use time::OffsetDateTime;
 
 /// A verified caller, with when that ends.
@@ -99,19 +99,31 @@ impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
     }
 }
 
+/// Who opens a signaling connection. Its cookie counts only from a page of our own, whatever the method.
+pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
+    identify(headers, extensions, true).await.ok().map(|found| found.principal)
+}
+
 async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
-    let (Some(auth), Some(context)) = (parts.extensions.get::<Auth>(), parts.extensions.get::<Context>())
-    else {
+    identify(&parts.headers, &parts.extensions, needs_own_page(&parts.method, &parts.headers)).await
+}
+
+async fn identify(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    own_page_only: bool,
+) -> Result<Authenticated, Refusal> {
+    let (Some(auth), Some(context)) = (extensions.get::<Auth>(), extensions.get::<Context>()) else {
         return Err(Refusal::Bearer(ApiError::internal("a route is served without its context")));
     };
-    if parts.headers.contains_key(header::AUTHORIZATION) {
-        let token = bearer(&parts.headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
+    if headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
         return verify(auth, token).await.map_err(Refusal::Bearer);
     }
-    let Some(token) = cookie::read(&parts.headers, context.https) else {
+    let Some(token) = cookie::read(headers, context.https) else {
         return Err(Refusal::None);
     };
-    if needs_own_page(&parts.method, &parts.headers) && !context.from_own_page(&parts.headers) {
+    if own_page_only && !context.from_own_page(headers) {
         return Err(Refusal::Cookie(ApiError::cross_site()));
     }
     verify(auth, token).await.map_err(Refusal::Cookie)

@@ -1,16 +1,18 @@
 //! The roles of the binary: arguments in, one call out.
 
+pub mod bots;
 pub mod config;
+pub mod runner;
 pub mod serve;
 pub mod token;
 
 use crate::config::LogConfig;
+use crate::telemetry;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Launches games and streams them to browsers over WebRTC.
 #[derive(Debug, Parser)]
@@ -30,7 +32,12 @@ enum Role {
     Token(token::TokenArgs),
     /// Print the version
     Version,
-    // MERGE: Runner(runner::RunnerArgs), Bots(bots::BotsArgs), Config(config::ConfigArgs)
+    /// Play a game under the runner contract (started by the gateway)
+    Runner(runner::RunnerArgs),
+    /// Headless players: launch, watch, decode, count
+    Bots(bots::BotsArgs),
+    /// Show the configuration's defaults
+    Config(config::ConfigArgs),
 }
 
 impl Cli {
@@ -42,7 +49,10 @@ impl Cli {
             Role::Version => {
                 say(&format!("playgate {}", env!("CARGO_PKG_VERSION")))?;
                 Ok(ExitCode::SUCCESS)
-            } // MERGE: Role::Runner(args) => ..., Role::Bots(args) => block_on(bots::run(args)), Role::Config(args) => ...
+            }
+            Role::Runner(args) => block_on(with_logs(runner::run(args))),
+            Role::Bots(args) => block_on(with_logs(bots::run(args))),
+            Role::Config(args) => config::run(args),
         }
     }
 }
@@ -57,16 +67,8 @@ fn say(line: &str) -> Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
-/// Logs on standard error. `RUST_LOG` wins over the configuration.
-fn init_logs(config: &LogConfig) -> Result<()> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        Ok(_) | Err(_) => config.filter.clone(),
-    };
-    let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter `{filter}`"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = if config.json { logs.json().try_init() } else { logs.try_init() };
-    // Somebody set up logging before us: a test.
-    drop(set);
-    Ok(())
+/// Roles without a configuration log by its defaults, or as `RUST_LOG` says.
+async fn with_logs(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    telemetry::init(&LogConfig::default())?;
+    work.await
 }

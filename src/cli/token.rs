@@ -2,9 +2,10 @@
 
 use super::say;
 use super::serve::{ServeArgs, load};
-use crate::app::{create_data_dir, open_ledger};
+use crate::app::{ledger_over, open_store};
 use crate::auth::Auth;
-use crate::config::Config;
+use crate::config::{Config, ConfigOverrides};
+use crate::store::{create_private, database_in};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -61,10 +62,11 @@ struct MintArgs {
 }
 
 pub(super) async fn run(args: TokenArgs) -> Result<ExitCode> {
-    let serve = ServeArgs { config: args.config, data_dir: args.data_dir, ..ServeArgs::default() };
-    let config = load(&serve)?;
-    create_data_dir(&config.data_dir)?;
-    let auth = Auth::open(&config, open_ledger(&config).await?)?;
+    let flags = ConfigOverrides { data_dir: args.data_dir, ..ConfigOverrides::default() };
+    let config = load(ServeArgs { config: args.config, flags })?;
+    create_private(&config.data_dir).context("cannot make the data directory")?;
+    let store = open_store(&database_in(&config.data_dir)).await?;
+    let auth = Auth::open(&config, ledger_over(store))?;
     match args.what {
         What::Mint(mint) => self::mint(&config, &auth, mint).await,
         What::List => list(&auth).await,

@@ -29,34 +29,6 @@ pub struct ConfigSource {
     pub flags: ConfigOverrides,
 }
 
-/// Flags of `serve`. What is absent, empty or false says nothing.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ConfigOverrides {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub media_listen: Vec<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_listen: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_url: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub public_ip: Vec<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_dir: Option<PathBuf>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub lan: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_cert: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_key: Option<PathBuf>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub tls_self_signed: bool,
-    /// `log.filter`.
-    #[serde(skip)]
-    pub log_filter: Option<String>,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the configuration {path}")]

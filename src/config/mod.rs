@@ -4,11 +4,13 @@
 //! opens a socket or a file other than the configuration.
 
 mod load;
+mod overrides;
 mod print;
 mod schema;
 mod validate;
 
-pub use load::{ConfigError, ConfigOverrides, ConfigSource};
+pub use load::{ConfigError, ConfigSource};
+pub use overrides::ConfigOverrides;
 pub use print::print_defaults;
 pub use schema::{
     AuthConfig, AuthKey, Config, DriverName, GameConfig, IceConfig, IngestConfig, IngestStream, LogConfig,

@@ -57,8 +57,7 @@ impl SessionCore for Sessions {
     }
 
     async fn first_decoded_frame(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError> {
-        // MERGE: Self::first_decoded_frame(self, who, id).await
-        Self::status(self, who, id).await.map(|_| ())
+        Self::first_decoded_frame(self, who, id).await
     }
 
     fn games(&self) -> Vec<GameView> {

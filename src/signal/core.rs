@@ -4,7 +4,7 @@ use crate::auth::Principal;
 use crate::ids::{SessionId, ViewerId};
 use crate::session::view::{Admission, Push, SessionView};
 use crate::session::{ServiceError, Sessions};
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use playgate_signaling::message::Role;
 use tokio::sync::broadcast;
 
@@ -33,8 +33,8 @@ pub trait SignalCore: Send + Sync + 'static {
 /// Who is asking.
 #[async_trait::async_trait]
 pub trait SignalAuth: Send + Sync + 'static {
-    /// By bearer header or cookie. Must give nobody for a cookie that a foreign page sent (its `Origin` says so).
-    async fn authenticate_headers(&self, headers: &HeaderMap) -> Option<Principal>;
+    /// By bearer header or cookie; `extensions` are the request's. Must give nobody for a cookie that a foreign page sent (its `Origin` says so).
+    async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Principal>;
 
     /// By the token of a `hello`.
     async fn authenticate_token(&self, token: &str) -> Option<Principal>;

@@ -11,7 +11,7 @@ use crate::auth::Principal;
 use crate::ids::SessionId;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
@@ -37,6 +37,7 @@ pub(super) async fn upgrade(
     State(state): State<SignalState>,
     Path(session): Path<String>,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -53,7 +54,7 @@ pub(super) async fn upgrade(
         busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         return busy;
     };
-    let who = state.auth.authenticate_headers(&headers).await;
+    let who = state.auth.authenticate_headers(&headers, &extensions).await;
     upgrade
         .read_buffer_size(8 * 1024)
         .write_buffer_size(0)

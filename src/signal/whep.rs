@@ -17,7 +17,7 @@ use crate::session::view::Status;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use playgate_signaling::machine::{Event, GatewayMachine, Output};
 use playgate_signaling::message::{ClientMessage, ErrorCode, Role, ServerMessage};
@@ -45,9 +45,10 @@ pub(super) async fn create(
     State(state): State<SignalState>,
     Path(session): Path<String>,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Response> {
-    let who = authenticate(&state, &headers).await?;
+    let who = authenticate(&state, &headers, &extensions).await?;
     let session: SessionId = session.parse().map_err(|_| not_found())?;
     expect_type(&headers, SDP)?;
     let offer = text(body)?;
@@ -85,9 +86,10 @@ pub(super) async fn update(
     State(state): State<SignalState>,
     Path(path): Path<(String, String)>,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Response> {
-    let (seat, viewer) = find(&state, &headers, &path).await?;
+    let (seat, viewer) = find(&state, &headers, &extensions, &path).await?;
     expect_type(&headers, FRAGMENT)?;
     let fragment = SdpFragment::parse(&text(body)?)
         .map_err(|error| problem(StatusCode::BAD_REQUEST, "invalid_request", &error.to_string()))?;
@@ -122,8 +124,9 @@ pub(super) async fn remove(
     State(state): State<SignalState>,
     Path(path): Path<(String, String)>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Result<Response, Response> {
-    let (seat, _) = find(&state, &headers, &path).await?;
+    let (seat, _) = find(&state, &headers, &extensions, &path).await?;
     if !state.viewers.release(&seat) {
         return Err(not_found());
     }
@@ -226,8 +229,12 @@ impl Negotiation {
     }
 }
 
-async fn authenticate(state: &SignalState, headers: &HeaderMap) -> Result<Principal, Response> {
-    state.auth.authenticate_headers(headers).await.ok_or_else(|| {
+async fn authenticate(
+    state: &SignalState,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Principal, Response> {
+    state.auth.authenticate_headers(headers, extensions).await.ok_or_else(|| {
         problem(StatusCode::UNAUTHORIZED, "unauthorized", "You must be logged in to access this resource.")
     })
 }
@@ -235,9 +242,10 @@ async fn authenticate(state: &SignalState, headers: &HeaderMap) -> Result<Princi
 async fn find(
     state: &SignalState,
     headers: &HeaderMap,
+    extensions: &Extensions,
     path: &(String, String),
 ) -> Result<(Seat, Arc<WhepViewer>), Response> {
-    let who = authenticate(state, headers).await?;
+    let who = authenticate(state, headers, extensions).await?;
     let session: SessionId = path.0.parse().map_err(|_| not_found())?;
     let viewer: ViewerId = path.1.parse().map_err(|_| not_found())?;
     state.viewers.whep(session, viewer, &who).ok_or_else(not_found)
