@@ -108,13 +108,35 @@ async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
         let token = bearer(&parts.headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
         return verify(auth, token).await.map_err(Refusal::Bearer);
     }
-    let Some(token) = cookie::read(&parts.headers, context.https) else {
+    let own_page = needs_own_page(&parts.method, &parts.headers);
+    by_cookie(auth, context, &parts.headers, own_page).await
+}
+
+async fn by_cookie(
+    auth: &Auth,
+    context: &Context,
+    headers: &HeaderMap,
+    needs_own_page: bool,
+) -> Result<Authenticated, Refusal> {
+    let Some(token) = cookie::read(headers, context.https) else {
         return Err(Refusal::None);
     };
-    if needs_own_page(&parts.method, &parts.headers) && !context.from_own_page(&parts.headers) {
+    if needs_own_page && !context.from_own_page(headers) {
         return Err(Refusal::Cookie(ApiError::cross_site()));
     }
     verify(auth, token).await.map_err(Refusal::Cookie)
+}
+
+/// For signaling, which opens a connection or changes one with every request: who the headers of the request being
+/// served stand for, a cookie only from a page of our own. Nobody, outside of a request.
+pub async fn principal_of_request(auth: &Auth, headers: &HeaderMap) -> Option<Principal> {
+    let context = Context::current()?;
+    let found = if headers.contains_key(header::AUTHORIZATION) {
+        verify(auth, bearer(headers)?).await.ok()
+    } else {
+        by_cookie(auth, &context, headers, true).await.ok()
+    };
+    found.map(|found| found.principal)
 }
 
 async fn verify(auth: &Auth, token: &str) -> Result<Authenticated, ApiError> {
