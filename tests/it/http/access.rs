@@ -62,12 +62,24 @@ async fn a_websocket_by_cookie_needs_a_page_of_our_own_too() {
     for (origin, expected) in
         [(Some("http://localhost:8080"), "known"), (Some("http://evil.example"), "nobody"), (None, "nobody")]
     {
-        let mut request = site.by_cookie("GET", "/test/who").header("upgrade", "websocket");
-        if let Some(origin) = origin {
-            request = request.header("origin", origin);
+        for path in ["/test/who", "/test/headers"] {
+            let mut request = site.by_cookie("GET", path).header("upgrade", "websocket");
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            assert_eq!(
+                site.send(request.body(Body::empty()).unwrap()).await.text(),
+                expected,
+                "{path} {origin:?}"
+            );
         }
-        assert_eq!(site.send(request.body(Body::empty()).unwrap()).await.text(), expected, "{origin:?}");
     }
+    let embed = site.request("GET", "/test/headers").header("origin", "http://embedder.example");
+    assert_eq!(
+        site.send(embed.body(Body::empty()).unwrap()).await.text(),
+        "known",
+        "a bearer token comes from anywhere"
+    );
 }
 
 #[tokio::test]
