@@ -40,7 +40,12 @@ pub struct ControlSender {}
 #[derive(Debug, Clone, PartialEq)]
 pub enum ControlEvent {
     /// A runner said hello (again, after a reconnect).
-    Connected { video: Option<Stream>, audio: Option<Stream>, pads: u8, pointer: Option<String> },
+    Connected {
+        video: Option<Stream>,
+        audio: Option<Stream>,
+        pads: u8,
+        pointer: Option<String>,
+    },
     Message(RunnerMessage),
     Disconnected,
 }

@@ -32,9 +32,16 @@ pub struct InstanceRef {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum DriverEvent {
-    Progress { step: &'static str, percent: Option<f32> },
+    Progress {
+        step: &'static str,
+        percent: Option<f32>,
+    },
     /// It ended without being asked to.
-    Exited { code: Option<i32>, signal: Option<i32>, out_of_memory: bool },
+    Exited {
+        code: Option<i32>,
+        signal: Option<i32>,
+        out_of_memory: bool,
+    },
 }
 
 /// What an instance used, over all its processes.
@@ -56,7 +63,11 @@ pub enum DriverError {
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
     /// Starts an instance; events come until it has ended.
-    async fn start(&self, spec: StartSpec, events: mpsc::Sender<DriverEvent>) -> Result<Box<dyn Instance>, DriverError>;
+    async fn start(
+        &self,
+        spec: StartSpec,
+        events: mpsc::Sender<DriverEvent>,
+    ) -> Result<Box<dyn Instance>, DriverError>;
 
     /// Ends whatever of an earlier gateway's instance is left. True if something was.
     async fn end_orphan(&self, instance: &InstanceRef) -> bool;

@@ -109,7 +109,10 @@ pub enum RelayError {
 
 impl Relay {
     /// Binds the media sockets and starts a thread for each shard.
-    pub fn start(config: RelayConfig, registry: &mut prometheus_client::registry::Registry) -> Result<Self, RelayError> {
+    pub fn start(
+        config: RelayConfig,
+        registry: &mut prometheus_client::registry::Registry,
+    ) -> Result<Self, RelayError> {
         let _ = (config, registry);
         unimplemented!("relay")
     }
@@ -126,7 +129,12 @@ impl Relay {
     }
 
     /// Changes what the runner said in its `hello`.
-    pub async fn set_source(&self, session: SessionId, video: Option<(Codec, u8)>, audio: Option<(Codec, u8)>) -> Result<(), RelayError> {
+    pub async fn set_source(
+        &self,
+        session: SessionId,
+        video: Option<(Codec, u8)>,
+        audio: Option<(Codec, u8)>,
+    ) -> Result<(), RelayError> {
         let _ = (session, video, audio);
         unimplemented!("relay")
     }
@@ -145,13 +153,23 @@ impl Relay {
 
     /// Another offer of a known viewer: an ICE restart when the DTLS fingerprint is the same, else a new peer in its
     /// place. Gives the answer.
-    pub async fn renegotiate(&self, session: SessionId, viewer: ViewerId, offer: String) -> Result<String, RelayError> {
+    pub async fn renegotiate(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        offer: String,
+    ) -> Result<String, RelayError> {
         let _ = (session, viewer, offer);
         unimplemented!("relay")
     }
 
     /// Gives or takes a viewer's control slot.
-    pub async fn set_slot(&self, session: SessionId, viewer: ViewerId, slot: Option<u8>) -> Result<(), RelayError> {
+    pub async fn set_slot(
+        &self,
+        session: SessionId,
+        viewer: ViewerId,
+        slot: Option<u8>,
+    ) -> Result<(), RelayError> {
         let _ = (session, viewer, slot);
         unimplemented!("relay")
     }

@@ -70,7 +70,13 @@ impl Sessions {
     }
 
     /// Mints a grant. Owner only.
-    pub async fn share(&self, who: &Principal, id: SessionId, role: Role, expires_in: Duration) -> Result<GrantView, ServiceError> {
+    pub async fn share(
+        &self,
+        who: &Principal,
+        id: SessionId,
+        role: Role,
+        expires_in: Duration,
+    ) -> Result<GrantView, ServiceError> {
         let _ = (who, id, role, expires_in);
         unimplemented!("session")
     }
@@ -87,7 +93,13 @@ impl Sessions {
     }
 
     /// Lets a viewer in (a session still starting included), with the role it may have.
-    pub async fn admit(&self, who: &Principal, id: SessionId, viewer: ViewerId, wanted: Option<Role>) -> Result<Admission, ServiceError> {
+    pub async fn admit(
+        &self,
+        who: &Principal,
+        id: SessionId,
+        viewer: ViewerId,
+        wanted: Option<Role>,
+    ) -> Result<Admission, ServiceError> {
         let _ = (who, id, viewer, wanted);
         unimplemented!("session")
     }

@@ -131,12 +131,33 @@ pub struct Admission {
 /// What signaling pushes to a session's viewers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Push {
-    Status { status: Status, progress: Option<Progress>, end_reason: Option<EndReason> },
-    Cursor { visible: bool, png: Option<String>, hotspot_x: u16, hotspot_y: u16 },
-    Rumble { pad: u8, strong: u16, weak: u16, duration_ms: u16 },
+    Status {
+        status: Status,
+        progress: Option<Progress>,
+        end_reason: Option<EndReason>,
+    },
+    Cursor {
+        visible: bool,
+        png: Option<String>,
+        hotspot_x: u16,
+        hotspot_y: u16,
+    },
+    Rumble {
+        pad: u8,
+        strong: u16,
+        weak: u16,
+        duration_ms: u16,
+    },
     Saved,
     /// This viewer's media ended; it may offer again.
-    ViewerGone { viewer: crate::ids::ViewerId, reason: String },
+    ViewerGone {
+        viewer: crate::ids::ViewerId,
+        reason: String,
+    },
     /// This viewer must go: its grant ended or another connection took its place.
-    Evicted { viewer: crate::ids::ViewerId, code: playgate_signaling::message::ErrorCode, message: String },
+    Evicted {
+        viewer: crate::ids::ViewerId,
+        code: playgate_signaling::message::ErrorCode,
+        message: String,
+    },
 }

@@ -1,1 +1,3 @@
-//! placeholder
+//! Integration tests, one module an area.
+
+mod games;
