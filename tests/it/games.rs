@@ -322,6 +322,8 @@ fn the_arcade_game_ends_keeps_its_best_and_starts_again() {
         player.game.tick();
     }
     let over = player.pixels();
+    let edge = player.picture.pixel(2, 360).expect("inside");
+    assert!(edge.red() < 100, "the flash at the edges is gone");
     player.game.input(0, &touch(TouchPhase::Start, 30_000, 30_000));
     player.game.tick();
     assert_ne!(player.pixels(), over);
@@ -392,7 +394,7 @@ fn any_input() -> impl Strategy<Value = InputFrame> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_input_at_any_time_breaks_a_game_or_its_save(

@@ -51,8 +51,8 @@ pub(super) fn status(canvas: &mut Canvas<'_>, art: &Art, world: &World) {
         let left = 120 * world.chain_left.min(CHAIN_TICKS) as i32 / CHAIN_TICKS as i32;
         canvas.bar(Area::new(350, 36, left, 8), color);
     }
-    let night = format!("Night {}   {} of {}", world.night, world.lit, world.goal());
-    let block = text::lay(canvas.glyphs, &night, (440, 18), 400, SMALL);
+    let night = format!("Night {} \u{00B7} {} of {} lanterns", world.night, world.lit, world.goal());
+    let block = text::lay(canvas.glyphs, &night, (490, 18), 620, SMALL);
     put(canvas, &block, DIM, 255);
     for flame in 0..3 {
         let sprite = if flame < world.flames { &art.flame } else { &art.no_flame };
@@ -123,7 +123,7 @@ fn poster(glyphs: &mut Glyphs, words: &[String], title: bool) -> Option<Pixmap> 
         brush::panel(&mut sprite, all, 20.0, Rgb::hex(0x0A1026), 0.84);
         brush::frame(&mut sprite, all, 20.0, GOLD, 0.5);
     }
-    let (head, tops) = if title { (NAME, [4, 176, 236]) } else { (HEAD, [26, 112, 172]) };
+    let (head, tops) = if title { (NAME, [4, 180, 240]) } else { (HEAD, [26, 112, 172]) };
     let colors = [GOLD, PALE, DIM];
     for (index, line) in words.iter().enumerate().take(3) {
         let style = if index == 0 { head } else { SMALL };

@@ -110,6 +110,7 @@ impl World {
         self.hatch();
         self.fly();
         self.lanterns.iter_mut().for_each(|lantern| lantern.age += 1);
+        self.ember.hurt = self.ember.hurt.saturating_sub(1);
         if self.flames == 0 {
             return;
         }
@@ -132,7 +133,6 @@ impl World {
         }
         let ember = &mut self.ember;
         ember.rest = ember.rest.saturating_sub(1);
-        ember.hurt = ember.hurt.saturating_sub(1);
         if steering.dash && ember.rest == 0 && ember.dash == 0 {
             ember.dash = DASH_TICKS;
             ember.rest = DASH_REST;
