@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod dependencies;
 mod driver;
+mod games;
 mod http;
 mod readme;
 mod relay;
