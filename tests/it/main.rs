@@ -1,4 +1,4 @@
-//! placeholder
+//! Integration tests, a module an area.
 
 mod config;
 mod signal;
