@@ -199,8 +199,8 @@ fn of_flags(flags: &ConfigOverrides) -> Result<Layer, ConfigError> {
     Layer { place, values }.checked()
 }
 
-fn dict(value: impl Serialize) -> Result<Dict, figment::Error> {
-    Value::serialize(value).map(|value| value.into_dict().unwrap_or_default())
+fn dict(value: impl Serialize) -> Result<Dict, Box<figment::Error>> {
+    Ok(Value::serialize(value)?.into_dict().unwrap_or_default())
 }
 
 fn layer_error(place: &str, error: &figment::Error) -> ConfigError {

@@ -169,10 +169,8 @@ mod tests {
         let error = figment::Figment::from(figment::providers::Serialized::defaults(table))
             .extract::<Config>()
             .unwrap_err();
-        match error.kind {
-            figment::error::Kind::UnknownField(_, known) => known.to_vec(),
-            other => panic!("{other}"),
-        }
+        let figment::error::Kind::UnknownField(_, known) = error.kind else { panic!("{error}") };
+        known.to_vec()
     }
 
     #[test]

@@ -183,9 +183,9 @@ impl Connection {
                 }
                 self.event(Event::Push(message));
             }
-            Meaning::Ended(status, end) => {
+            Meaning::Ended { status, reason } => {
                 self.event(Event::Push(status));
-                self.event(Event::Push(end));
+                self.event(Event::Push(ServerMessage::End { reason }));
             }
             Meaning::Nothing => {}
         }

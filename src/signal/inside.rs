@@ -18,6 +18,7 @@ pub(super) struct Inside {
 }
 
 /// What came from the core.
+#[expect(clippy::large_enum_variant, reason = "one value on the stack of one task, handled at once")]
 pub(super) enum Heard {
     Push(Meaning),
     /// Pushes were missed: the state must be asked for.
@@ -64,7 +65,7 @@ impl Inside {
                 heard = self.hear(&state.metrics) => match heard {
                     Heard::SeatLost => return,
                     Heard::Push(Meaning::MediaEnded(_)) => state.viewers.set_media(&self.seat, false),
-                    Heard::Push(Meaning::Evicted(_) | Meaning::Ended(..)) | Heard::Over => break,
+                    Heard::Push(Meaning::Evicted(_) | Meaning::Ended { .. }) | Heard::Over => break,
                     Heard::Push(Meaning::Tell(_) | Meaning::Nothing) | Heard::Missed => {}
                 },
             }
@@ -77,7 +78,7 @@ impl Inside {
         loop {
             match self.hear(&state.metrics).await {
                 Heard::SeatLost => return,
-                Heard::Push(Meaning::MediaEnded(_) | Meaning::Evicted(_) | Meaning::Ended(..))
+                Heard::Push(Meaning::MediaEnded(_) | Meaning::Evicted(_) | Meaning::Ended { .. })
                 | Heard::Over => {
                     break;
                 }

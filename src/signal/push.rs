@@ -13,8 +13,11 @@ pub(super) enum Meaning {
     MediaEnded(ServerMessage),
     /// The viewer must go.
     Evicted(ServerMessage),
-    /// The session ended: its last status, then the end.
-    Ended(ServerMessage, ServerMessage),
+    /// The session ended: its last status, then the end with its reason.
+    Ended {
+        status: ServerMessage,
+        reason: String,
+    },
     /// For another viewer.
     Nothing,
 }
@@ -57,7 +60,7 @@ fn status_meaning(status: Status, progress: Option<Progress>, end_reason: Option
         Status::Starting | Status::Running | Status::Stopping => Meaning::Tell(message),
         Status::Stopped | Status::Error => {
             let reason = end_reason.map_or_else(|| name(&status), |reason| name(&reason));
-            Meaning::Ended(message, ServerMessage::End { reason })
+            Meaning::Ended { status: message, reason }
         }
     }
 }
@@ -83,14 +86,14 @@ mod tests {
         };
         assert_eq!(
             meaning(push, ViewerId::new()),
-            Meaning::Ended(
-                ServerMessage::Status {
+            Meaning::Ended {
+                status: ServerMessage::Status {
                     status: "stopped".to_owned(),
                     progress: None,
                     end_reason: Some("out_of_memory".to_owned())
                 },
-                ServerMessage::End { reason: "out_of_memory".to_owned() },
-            )
+                reason: "out_of_memory".to_owned()
+            }
         );
     }
 

@@ -169,7 +169,7 @@ impl Negotiation {
         };
         let admitted = admit(state, Request { session, who, role, resume }).await?;
         let inside = Inside { seat: admitted.seat, who: admitted.who, pushes: admitted.pushes };
-        if let Meaning::Ended(..) = admitted.status {
+        if let Meaning::Ended { .. } = admitted.status {
             inside.leave(state).await;
             return Err(Refusal::new(ErrorCode::NotFound, "This session has ended."));
         }
@@ -267,6 +267,7 @@ fn created(
     response
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the answer, made once a request")]
 fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Response> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let given = given.split(';').next().unwrap_or_default().trim();
@@ -280,6 +281,7 @@ fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Response
     Err(response)
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the answer, made once a request")]
 fn text(body: Result<Bytes, BytesRejection>) -> Result<String, Response> {
     let body = body.map_err(|rejection| {
         let status = rejection.status();

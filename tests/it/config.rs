@@ -1,5 +1,7 @@
 //! Loading the configuration from its four layers, and what it says of mistakes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use playgate::config::{Config, ConfigError, ConfigOverrides, ConfigSource, Invalid, print_defaults};
 use std::path::PathBuf;
 

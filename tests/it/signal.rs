@@ -1,5 +1,7 @@
 //! The signaling endpoints over real sockets, with our own client and plain HTTP, before a stand-in session core.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use futures_util::{SinkExt, StreamExt};
 use playgate::auth::{Principal, User};
 use playgate::config::IceConfig;
@@ -265,7 +267,6 @@ async fn who_may_not_watch_is_told_why() {
     }
     let nowhere = format!("ws://{}/session/nonsense/signal", bench.base);
     assert!(matches!(connect(&nowhere, Bench::ann()).await, Err(ClientError::Http(404))));
-    // What the core never admitted it is told has left at most once, and never twice.
     assert!(bench.log().admitted.is_empty());
 }
 
