@@ -72,7 +72,8 @@ impl App {
         let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
-        let runner = self.runner.map_or_else(std::env::current_exe, Ok).context("cannot find this program")?;
+        let runner =
+            self.runner.map_or_else(std::env::current_exe, Ok).context("cannot find this program")?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,

@@ -1,7 +1,6 @@
 //! Who opens a signaling connection, by the same rules as every other request.
 
-use crate::auth::caller::signaling_caller;
-use crate::auth::{Auth, Principal};
+use crate::auth::{Auth, Principal, signaling_caller};
 use crate::signal::SignalAuth;
 use axum::http::{Extensions, HeaderMap};
 

@@ -10,7 +10,7 @@ use crate::http::context::Context;
 use crate::http::error::ApiError;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Extensions, HeaderMap, Method, header};
 use time::OffsetDateTime;
 
 /// A verified caller, with when that ends.
@@ -99,44 +99,34 @@ impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
     }
 }
 
-async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
-    let (Some(auth), Some(context)) = (parts.extensions.get::<Auth>(), parts.extensions.get::<Context>())
-    else {
-        return Err(Refusal::Bearer(ApiError::internal("a route is served without its context")));
-    };
-    if parts.headers.contains_key(header::AUTHORIZATION) {
-        let token = bearer(&parts.headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
-        return verify(auth, token).await.map_err(Refusal::Bearer);
-    }
-    let own_page = needs_own_page(&parts.method, &parts.headers);
-    by_cookie(auth, context, &parts.headers, own_page).await
+/// Who opens a signaling connection. Its cookie counts only from a page of our own, whatever the method.
+pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
+    identify(headers, extensions, true).await.ok().map(|found| found.principal)
 }
 
-async fn by_cookie(
-    auth: &Auth,
-    context: &Context,
+async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
+    identify(&parts.headers, &parts.extensions, needs_own_page(&parts.method, &parts.headers)).await
+}
+
+async fn identify(
     headers: &HeaderMap,
-    needs_own_page: bool,
+    extensions: &Extensions,
+    own_page_only: bool,
 ) -> Result<Authenticated, Refusal> {
+    let (Some(auth), Some(context)) = (extensions.get::<Auth>(), extensions.get::<Context>()) else {
+        return Err(Refusal::Bearer(ApiError::internal("a route is served without its context")));
+    };
+    if headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
+        return verify(auth, token).await.map_err(Refusal::Bearer);
+    }
     let Some(token) = cookie::read(headers, context.https) else {
         return Err(Refusal::None);
     };
-    if needs_own_page && !context.from_own_page(headers) {
+    if own_page_only && !context.from_own_page(headers) {
         return Err(Refusal::Cookie(ApiError::cross_site()));
     }
     verify(auth, token).await.map_err(Refusal::Cookie)
-}
-
-/// For signaling, which opens a connection or changes one with every request: who the headers of the request being
-/// served stand for, a cookie only from a page of our own. Nobody, outside of a request.
-pub async fn principal_of_request(auth: &Auth, headers: &HeaderMap) -> Option<Principal> {
-    let context = Context::current()?;
-    let found = if headers.contains_key(header::AUTHORIZATION) {
-        verify(auth, bearer(headers)?).await.ok()
-    } else {
-        by_cookie(auth, &context, headers, true).await.ok()
-    };
-    found.map(|found| found.principal)
 }
 
 async fn verify(auth: &Auth, token: &str) -> Result<Authenticated, ApiError> {

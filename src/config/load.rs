@@ -4,6 +4,7 @@
 //! then merges them. `PLAYGATE_SESSIONS__CAPACITY` is `sessions.capacity`. The variables of the runner contract carry
 //! the same prefix and are no configuration; a gateway started inside a game's environment must not trip over them.
 
+use super::overrides::ConfigOverrides;
 use super::schema::Config;
 use super::validate::{Problem, validate};
 use figment::providers::Serialized;
@@ -11,7 +12,6 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use playgate_signaling::runner::env as contract;
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Prefix of the environment variables.

@@ -8,7 +8,6 @@ use crate::config::Config;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use uuid::Uuid;
 
@@ -120,20 +119,7 @@ pub struct Context {
     pub trace: Uuid,
 }
 
-tokio::task_local! {
-    static CURRENT: Context;
-}
-
 impl Context {
-    /// The context of the request this task serves, for code that is given headers only.
-    pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
-    }
-
-    pub(super) async fn scope<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
-    }
-
     /// Sent by a page of our own, or typed by a person: by fetch metadata, else by an `Origin` of ours. Neither
     /// header is no proof.
     pub fn from_own_page(&self, headers: &HeaderMap) -> bool {

@@ -88,7 +88,7 @@ pub(super) async fn around(State(state): State<HttpState>, mut request: Request,
     request.extensions_mut().insert(context.clone());
     request.extensions_mut().insert(state.auth.clone());
     async {
-        let answer = tokio::time::timeout(DEADLINE, context.scope(next.run(request))).await;
+        let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
         let mut response = answer.unwrap_or_else(|_| {
             state.metrics.timeouts.inc();
             tracing::warn!("a request ran out of time");

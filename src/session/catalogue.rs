@@ -289,7 +289,7 @@ mod tests {
             "game `camera`: 127.0.0.1:6004 is listened on already"
         );
         assert_eq!(
-            load(&(CAMERA.to_owned() + &CAMERA.replace("600", "700"))).unwrap_err(),
+            load(&format!("{CAMERA}{}", CAMERA.replace("600", "700"))).unwrap_err(),
             CatalogueError::Duplicate("camera".to_owned())
         );
         assert!(matches!(with("\"camera\"", "\"Camera!\""), CatalogueError::BadSlug(_)));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use playgate::config::{Config, ConfigError, ConfigOverrides, ConfigSource, Invalid, print_defaults};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 struct Files(tempfile::TempDir);
@@ -62,7 +63,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
         },
     })
     .unwrap();
-    assert_eq!(config.listen, "127.0.0.1:3".parse().unwrap());
+    assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 3)));
     assert_eq!(config.data_dir, PathBuf::from("1234"));
     assert_eq!((config.sessions.capacity, config.sessions.max_viewers), (4, 7));
     assert_eq!(config.sessions.idle_timeout_s, 1800);
@@ -84,7 +85,7 @@ fn the_environment_may_name_the_file_and_hold_lists() {
     .unwrap();
     assert!(config.lan);
     assert_eq!(config.public_ip.len(), 2);
-    assert_eq!(config.media_listen, ["127.0.0.1:5000".parse().unwrap()]);
+    assert_eq!(config.media_listen, [SocketAddr::from(([127, 0, 0, 1], 5000))]);
     assert_eq!(config.auth.guest, Some(true));
     assert_eq!(config.ice.secret.as_deref(), Some("12345"));
 }

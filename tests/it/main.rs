@@ -1,4 +1,4 @@
-//! Integration tests, a module an area.
+//! Integration tests: modules of the library against real neighbours.
 
 mod app;
 mod auth;
@@ -12,6 +12,7 @@ mod readme;
 mod relay;
 mod relay_chromium;
 mod relay_viewer;
+#[path = "../support/rtp_source.rs"]
 mod rtp_source;
 mod runner;
 mod signal;

@@ -133,7 +133,11 @@ struct FakeAuth;
 
 #[async_trait::async_trait]
 impl SignalAuth for FakeAuth {
-    async fn authenticate_headers(&self, headers: &HeaderMap, _: &axum::http::Extensions) -> Option<Principal> {
+    async fn authenticate_headers(
+        &self,
+        headers: &HeaderMap,
+        _: &axum::http::Extensions,
+    ) -> Option<Principal> {
         let bearer = headers.get("authorization")?.to_str().ok()?;
         self.authenticate_token(bearer.strip_prefix("Bearer ")?).await
     }

@@ -257,11 +257,11 @@ impl Site {
         let who = axum::routing::any(|caller: Option<playgate::auth::Caller>| async move {
             if caller.is_some() { "known" } else { "nobody" }
         });
-        let for_headers = auth.clone();
-        let by_headers = axum::routing::any(move |headers: HeaderMap| async move {
-            let found = playgate::auth::principal_of_request(&for_headers, &headers).await;
-            if found.is_some() { "known" } else { "nobody" }
-        });
+        let by_headers =
+            axum::routing::any(|headers: HeaderMap, extensions: axum::http::Extensions| async move {
+                let found = playgate::auth::signaling_caller(&headers, &extensions).await;
+                if found.is_some() { "known" } else { "nobody" }
+            });
         let signal = Router::new()
             .route("/test/context", echo)
             .route("/test/who", who)
