@@ -47,7 +47,7 @@ pub(super) struct DownTrack {
     origin: Option<u64>,
     /// Newest index sent.
     highest: u64,
-    /// What was skipped last, never to be repaired.
+    /// Never to be repaired: everything before the key frame that ended the last skip.
     skipped: Range<u64>,
     started: bool,
     share: f64,
@@ -181,7 +181,7 @@ impl DownTrack {
                 self.origin = Some(start);
                 self.highest = start;
             }
-            Some(_) => self.skipped = self.highest + 1..start.max(self.highest + 1),
+            Some(_) => self.skipped = 0..start.max(self.highest + 1),
         }
     }
 }
@@ -235,7 +235,8 @@ mod tests {
         assert!(track.key_frame(20));
         assert_eq!(track.send(20), 10);
         assert_eq!(track.nack(now, 5), Nack::Ignore);
-        assert_eq!(track.nack(now, 0), Nack::Resend(10));
+        assert_eq!(track.nack(now, 0), Nack::Ignore, "what came before is of no use any more");
+        assert_eq!(track.nack(now, 10), Nack::Resend(20));
     }
 
     #[test]

@@ -535,7 +535,12 @@ impl Peer {
             self.feed(now, &stun::success(transaction, OWN, &self.remote.password));
             self.feed(now, &stun::nominating_request(random(), &self.local, &self.remote.ufrag));
         }
-        if guard(|| self.collect(now)).is_none() {
+        // `rtc` makes its ClientHello on the event, but only a timeout moves it out.
+        let started = guard(|| {
+            self.collect(now);
+            self.pc.handle_timeout(now)
+        });
+        if started.is_none() {
             self.fault();
         }
     }
@@ -759,3 +764,7 @@ fn write(pc: &mut RTCPeerConnection, now: Instant, track: &str, header: rtp::Hea
     let message = RTCMessage::RtpPacket(track.to_owned(), rtp::Packet { header, payload });
     let _ = guard(|| pc.handle_write(TaggedRTCMessage { now, message }));
 }
+
+#[cfg(test)]
+#[path = "peer_tests.rs"]
+mod tests;

@@ -319,4 +319,4 @@ impl<T> SplitBefore<T> for Vec<T> {
 
 #[cfg(test)]
 #[path = "sdp_tests.rs"]
-mod tests;
+pub(super) mod tests;

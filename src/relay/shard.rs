@@ -334,7 +334,7 @@ impl Shard {
         if viewer.flush(&mut self.socket, &mut self.scratch, video, &mut self.stats) {
             session.want_key_frame(Cause::Loss, &mut self.stats);
         }
-        self.timers.set(Deadline::Viewer(key), viewer.deadline());
+        self.timers.set(Deadline::Viewer(key), viewer.deadline(now));
         self.ask(session_key);
         if let Some(reason) = end {
             self.end_viewer(key, Some(reason));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Sender reports for both streams this often.
 const REPORTS: Duration = Duration::from_secs(1);
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// Data-channel messages a second, and in one burst.
 const INPUT_RATE: f64 = 2000.0;
 
@@ -197,9 +198,11 @@ impl Viewer {
         false
     }
 
-    pub(super) fn deadline(&mut self) -> Option<Instant> {
+    /// When to look after this viewer again; never at once, so that no overdue timer of `rtc` can spin the loop.
+    pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let report = self.peer.is_connected().then_some(self.report_at);
-        [self.peer.deadline(), self.track.deadline(), report].into_iter().flatten().min()
+        let next = [self.peer.deadline(), self.track.deadline(), report].into_iter().flatten().min();
+        next.map(|at| at.max(now + MIN_PAUSE))
     }
 }
 

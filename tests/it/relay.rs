@@ -130,7 +130,6 @@ fn key_frame_requests_of_all_viewers_are_merged() {
         for watcher in &watchers {
             until("the frame", || watcher.seen.video_count() >= 4).await;
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
         source.picture_loss_requests();
         let before = stage.counted("sent_to_source");
         while opened.events.try_recv().is_ok() {}

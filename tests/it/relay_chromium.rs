@@ -56,6 +56,7 @@ const done = arguments[0];
       decoded: stat.framesDecoded, nacks: stat.nackCount, plis: stat.pliCount, lost: stat.packetsLost,
       repaired: stat.retransmittedPacketsReceived || 0, freezes: stat.freezeCount,
       delay: stat.jitterBufferDelay / Math.max(1, stat.jitterBufferEmittedCount)});
+    if (stat.type === 'remote-outbound-rtp' && stat.kind === 'video') found.reports = stat.reportsSent;
     if (stat.type === 'transport') found.cipher = stat.srtpCipher;
   }
   done(found);
@@ -93,6 +94,7 @@ fn chromium_plays_with_gcm_and_goes_on_after_an_ice_restart() {
         assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
         let before = stats["decoded"].as_u64().unwrap_or(0);
         let stats = browser.decoded(before + 60).await;
+        assert!(stats["reports"].as_u64() > Some(0), "sender reports: {stats}");
         assert_eq!((&stats["state"], &stats["freezes"]), (&json!("connected"), &json!(0)), "{stats}");
         drop(camera);
     });
