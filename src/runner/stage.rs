@@ -165,10 +165,12 @@ impl Show {
         let mut last_tick = Instant::now();
         let mut next_tick = last_tick + period;
         let mut touched = false;
-        let mut was_still = false;
         let mut paused = false;
         loop {
             let still = paused || (!touched && self.stage.game.idle());
+            if still {
+                self.fall_silent();
+            }
             let mut deadline = if still { Instant::now() + LOOK } else { next_tick };
             if let Some(since) = self.dirty_since {
                 deadline = deadline.min(since + SAVE_AFTER);
@@ -182,18 +184,16 @@ impl Show {
             if wake.end {
                 return;
             }
+            paused = wake.paused;
+            touched |= self.apply(wake.inputs, wake.overflow);
             if wake.flush || self.dirty_since.is_some_and(|since| since.elapsed() >= SAVE_AFTER) {
                 self.hand_over_save();
             }
-            paused = wake.paused;
-            touched |= self.apply(wake.inputs, wake.overflow);
             if paused || (!touched && self.stage.game.idle()) {
-                self.fall_silent();
-                was_still = true;
                 continue;
             }
             let now = Instant::now();
-            if std::mem::take(&mut was_still) {
+            if still {
                 next_tick = now.max(last_tick + period);
             }
             if now < next_tick {
