@@ -14,6 +14,7 @@ pub mod driver;
 pub mod games;
 pub mod http;
 pub mod ids;
+pub mod marker;
 pub mod relay;
 pub mod runner;
 pub mod session;

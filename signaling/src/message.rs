@@ -4,11 +4,25 @@
 //! The browser offers, the gateway answers with all its candidates (no trickle). A client whose credentials do not
 //! travel as a cookie or header sends its token in `hello`; until the gateway has admitted the viewer nothing else
 //! is accepted.
+//!
+//! A connection that breaks does not end the media: for [`RESUME_SECONDS`] the viewer may come back with the viewer id
+//! and the `resume` secret of its last welcome and keeps its peer.
+//!
+//! What viewers send is read strictly: unknown fields, unknown types and sizes out of bounds are refused. What the
+//! gateway sends may grow, so clients ignore fields they do not know.
 
 use serde::{Deserialize, Serialize};
 
-/// Largest text message either side accepts, in bytes. An SDP offer of a browser is about 8 KiB.
+/// Largest message of a viewer, in bytes. An SDP offer of a browser is about 8 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Largest message of the gateway, in bytes: a cursor as large as a runner may send fits.
+pub const MAX_SERVER_MESSAGE_BYTES: usize = 320 * 1024;
+/// Longest token in a `hello`, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Longest viewer id and resume secret in a `hello`, in bytes.
+pub const MAX_RESUME_BYTES: usize = 128;
+/// How long a viewer whose connection broke may come back to its peer, in seconds.
+pub const RESUME_SECONDS: u64 = 20;
 
 /// What a viewer may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +46,12 @@ pub enum ClientMessage {
         /// Wanted role; the gateway may give less.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<Role>,
+        /// To come back after a broken connection: the viewer id of the last welcome, with `resume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewer_id: Option<String>,
+        /// The secret of the last welcome.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<String>,
     },
     /// A complete SDP offer. `id` rises with every offer of this connection and comes back in the answer. An offer
     /// with new ICE credentials and the same DTLS fingerprint is an ICE restart of the same peer.
@@ -52,6 +72,11 @@ pub enum ServerMessage {
     Welcome {
         session_id: String,
         viewer_id: String,
+        /// Secret to come back with after a broken connection.
+        resume: String,
+        /// True when this viewer came back and its peer is still there: no new offer is needed.
+        #[serde(default)]
+        resumed: bool,
         role: Role,
         /// Control slot of a player, 0-based.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,11 +121,36 @@ pub enum ServerMessage {
         code: ErrorCode,
         message: String,
         fatal: bool,
+        /// The offer this is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<u32>,
     },
     /// The session ended; the connection is closed after this.
     End {
         reason: String,
     },
+}
+
+/// Close codes of the WebSocket (RFC 6455, section 7.4).
+pub mod close {
+    /// The viewer left or the session ended.
+    pub const NORMAL: u16 = 1000;
+    /// The gateway shuts down.
+    pub const GOING_AWAY: u16 = 1001;
+    /// The gateway's own fault.
+    pub const INTERNAL: u16 = 1011;
+    /// Not this protocol.
+    pub const INVALID: u16 = 4400;
+    pub const UNAUTHORIZED: u16 = 4401;
+    pub const NOT_FOUND: u16 = 4404;
+    /// No `hello` in time.
+    pub const TIMEOUT: u16 = 4408;
+    /// Another connection of this viewer took its place.
+    pub const REPLACED: u16 = 4409;
+    /// The grant ended.
+    pub const GRANT_ENDED: u16 = 4410;
+    /// Too many messages, or a reader too slow for what is pushed to it.
+    pub const FLOOD: u16 = 4429;
 }
 
 /// Why something was refused.
@@ -123,6 +173,8 @@ pub enum ErrorCode {
     TooManyMessages,
     /// Another connection of this player took the control slot.
     Replaced,
+    /// The viewer's media ended while its connection stands; it may offer again. Never fatal.
+    MediaEnded,
     Internal,
 }
 
@@ -195,4 +247,268 @@ pub struct IceServer {
     pub username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+}
+
+/// Why a text is no message of this protocol.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    #[error("a message has at most {limit} bytes, this one has {bytes}")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("not a message of this protocol: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("`{field}` has at most {limit} bytes")]
+    TooLong { field: &'static str, limit: usize },
+    #[error("`{field}` is not allowed here")]
+    UnknownField { field: String },
+    #[error("messages are text frames")]
+    NotText,
+    #[error("`{field}` is out of range")]
+    OutOfRange { field: &'static str },
+}
+
+impl ErrorCode {
+    /// The close code that goes with a fatal error.
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::InvalidMessage | Self::InvalidOffer | Self::UnsupportedCodec => close::INVALID,
+            Self::Unauthorized => close::UNAUTHORIZED,
+            Self::NotFound => close::NOT_FOUND,
+            Self::GrantEnded => close::GRANT_ENDED,
+            Self::TooManyMessages => close::FLOOD,
+            Self::Replaced => close::REPLACED,
+            Self::MediaEnded | Self::Internal => close::INTERNAL,
+        }
+    }
+}
+
+impl ClientMessage {
+    /// Reads a viewer's message.
+    pub fn parse(text: &str) -> Result<Self, MessageError> {
+        check_size(text, MAX_MESSAGE_BYTES)?;
+        let message: Self = serde_json::from_str(text)?;
+        match &message {
+            Self::Hello { token, role: _, viewer_id, resume } => {
+                check_field("token", token.as_deref(), MAX_TOKEN_BYTES)?;
+                check_field("viewerId", viewer_id.as_deref(), MAX_RESUME_BYTES)?;
+                check_field("resume", resume.as_deref(), MAX_RESUME_BYTES)?;
+            }
+            // serde ignores the fields of a unit variant.
+            Self::Keepalive | Self::Bye => refuse_fields(text)?,
+            Self::Offer { .. } | Self::Ping { .. } => {}
+        }
+        Ok(message)
+    }
+
+    /// The message as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always serialise")
+    }
+}
+
+impl ServerMessage {
+    /// Reads a gateway's message.
+    pub fn parse(text: &str) -> Result<Self, MessageError> {
+        check_size(text, MAX_SERVER_MESSAGE_BYTES)?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The message as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers always serialise")
+    }
+}
+
+pub(crate) fn check_size(text: &str, limit: usize) -> Result<(), MessageError> {
+    if text.len() <= limit { Ok(()) } else { Err(MessageError::TooLarge { bytes: text.len(), limit }) }
+}
+
+pub(crate) fn check_field(
+    field: &'static str,
+    value: Option<&str>,
+    limit: usize,
+) -> Result<(), MessageError> {
+    match value {
+        Some(value) if value.len() > limit => Err(MessageError::TooLong { field, limit }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn refuse_fields(text: &str) -> Result<(), MessageError> {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    match fields.into_iter().find(|(field, _)| field != "type") {
+        Some((field, _)) => Err(MessageError::UnknownField { field }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn client_messages_read_and_write_as_their_examples() {
+        let examples = [
+            (
+                ClientMessage::Hello { token: None, role: None, viewer_id: None, resume: None },
+                json!({"type": "hello"}),
+            ),
+            (
+                ClientMessage::Hello {
+                    token: Some("secret".to_owned()),
+                    role: Some(Role::Spectator),
+                    viewer_id: Some("v".to_owned()),
+                    resume: Some("r".to_owned()),
+                },
+                json!({"type": "hello", "token": "secret", "role": "spectator", "viewerId": "v", "resume": "r"}),
+            ),
+            (
+                ClientMessage::Offer { id: 1, sdp: "v=0\r\n".to_owned() },
+                json!({"type": "offer", "id": 1, "sdp": "v=0\r\n"}),
+            ),
+            (ClientMessage::Keepalive, json!({"type": "keepalive"})),
+            (ClientMessage::Ping { n: 7 }, json!({"type": "ping", "n": 7})),
+            (ClientMessage::Bye, json!({"type": "bye"})),
+        ];
+        for (message, value) in examples {
+            assert_eq!(serde_json::to_value(&message).unwrap(), value);
+            assert_eq!(ClientMessage::parse(&value.to_string()).unwrap(), message);
+            assert_eq!(ClientMessage::parse(&message.to_json()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn server_messages_read_and_write_as_their_examples() {
+        let hints = GameHints {
+            slug: "arcade".to_owned(),
+            title: "Arcade".to_owned(),
+            width: 1280,
+            height: 720,
+            pointer: PointerMode::None,
+            touch: vec![TouchControl { label: "Jump".to_owned(), key: 0x2C, place: TouchPlace::Primary }],
+            pads: 1,
+        };
+        let examples = [
+            (
+                ServerMessage::Welcome {
+                    session_id: "s".to_owned(),
+                    viewer_id: "v".to_owned(),
+                    resume: "r".to_owned(),
+                    resumed: false,
+                    role: Role::Player,
+                    slot: Some(0),
+                    ice_servers: vec![IceServer {
+                        urls: vec!["turn:turn.example:3478".to_owned()],
+                        username: Some("1:v".to_owned()),
+                        credential: Some("c".to_owned()),
+                    }],
+                    media: vec!["192.0.2.1:8080".to_owned()],
+                    game: hints,
+                },
+                json!({
+                    "type": "welcome", "sessionId": "s", "viewerId": "v", "resume": "r", "resumed": false,
+                    "role": "player", "slot": 0,
+                    "iceServers": [{"urls": ["turn:turn.example:3478"], "username": "1:v", "credential": "c"}],
+                    "media": ["192.0.2.1:8080"],
+                    "game": {
+                        "slug": "arcade", "title": "Arcade", "width": 1280, "height": 720, "pointer": "none",
+                        "touch": [{"label": "Jump", "key": 44, "place": "primary"}], "pads": 1,
+                    },
+                }),
+            ),
+            (
+                ServerMessage::Answer { id: 1, sdp: "v=0\r\n".to_owned() },
+                json!({"type": "answer", "id": 1, "sdp": "v=0\r\n"}),
+            ),
+            (
+                ServerMessage::Status {
+                    status: "starting".to_owned(),
+                    progress: Some(Progress { step: "starting".to_owned(), percent: Some(50.0) }),
+                    end_reason: None,
+                },
+                json!({
+                    "type": "status", "status": "starting",
+                    "progress": {"step": "starting", "percent": 50.0}, "endReason": null,
+                }),
+            ),
+            (
+                ServerMessage::Cursor { visible: true, png: None, hotspot_x: 1, hotspot_y: 2 },
+                json!({"type": "cursor", "visible": true, "png": null, "hotspotX": 1, "hotspotY": 2}),
+            ),
+            (
+                ServerMessage::Rumble { pad: 0, strong: 65535, weak: 1, duration_ms: 200 },
+                json!({"type": "rumble", "pad": 0, "strong": 65535, "weak": 1, "durationMs": 200}),
+            ),
+            (ServerMessage::Saved, json!({"type": "saved"})),
+            (ServerMessage::Pong { n: 7 }, json!({"type": "pong", "n": 7})),
+            (
+                ServerMessage::Error {
+                    code: ErrorCode::UnsupportedCodec,
+                    message: "no".to_owned(),
+                    fatal: false,
+                    offer: Some(2),
+                },
+                json!({
+                    "type": "error", "code": "unsupported_codec", "message": "no", "fatal": false, "offer": 2,
+                }),
+            ),
+            (ServerMessage::End { reason: "idle".to_owned() }, json!({"type": "end", "reason": "idle"})),
+        ];
+        for (message, value) in examples {
+            assert_eq!(serde_json::to_value(&message).unwrap(), value);
+            assert_eq!(ServerMessage::parse(&message.to_json()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_client_message_is_refused() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "{\"type\":\"welcome\"}",
+            "{\"type\":\"hello\",\"admin\":true}",
+            "{\"type\":\"hello\",\"role\":\"owner\"}",
+            "{\"type\":\"offer\",\"id\":1}",
+            "{\"type\":\"offer\",\"id\":-1,\"sdp\":\"\"}",
+            "{\"type\":\"offer\",\"id\":1,\"sdp\":\"\",\"id\":2}",
+            "{\"type\":\"ping\",\"n\":4294967296}",
+            "{\"type\":\"bye\",\"now\":true}",
+            "{\"type\":\"keepalive\"} x",
+        ] {
+            assert!(ClientMessage::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let offer = ClientMessage::Offer { id: 1, sdp: "x".repeat(MAX_MESSAGE_BYTES) };
+        assert!(matches!(ClientMessage::parse(&offer.to_json()), Err(MessageError::TooLarge { .. })));
+        let hello = ClientMessage::Hello {
+            token: Some("x".repeat(MAX_TOKEN_BYTES + 1)),
+            role: None,
+            viewer_id: None,
+            resume: None,
+        };
+        assert!(matches!(
+            ClientMessage::parse(&hello.to_json()),
+            Err(MessageError::TooLong { field: "token", .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            let _ = ClientMessage::parse(&text);
+            let _ = ServerMessage::parse(&text);
+        }
+
+        #[test]
+        fn any_offer_survives_the_wire(id: u32, sdp in ".{0,200}") {
+            let offer = ClientMessage::Offer { id, sdp };
+            prop_assert_eq!(ClientMessage::parse(&offer.to_json()).unwrap(), offer);
+        }
+    }
 }

@@ -1,6 +1,22 @@
 //! Who is asking: JWTs of configured keys, guests, grants and API tokens, turned into a [`Principal`].
 //!
-//! Tokens never reach a log; API tokens are stored only as SHA-256.
+//! Tokens never reach a log. What must always hold: a key verifies exactly one algorithm, the local key's id is never
+//! shared with an outside issuer, and a token without an expiry is no token.
+
+pub mod caller;
+pub mod code;
+pub mod cookie;
+mod keys;
+pub mod ledger;
+mod local;
+mod names;
+mod service;
+
+pub use caller::{Authenticated, Caller, UserCaller, signaling_caller};
+pub use keys::KeyError;
+pub use ledger::{LedgerError, MemoryLedger, MintedToken, TokenLedger};
+pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};
+pub use service::{Auth, AuthError, Minted, TokenError, Verified};
 
 use crate::ids::{GrantId, SessionId, UserId};
 use playgate_signaling::message::Role;

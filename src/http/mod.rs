@@ -1,1 +1,90 @@
 //! Routers of the Sessions API, auth, pages and health; turns errors into statuses. Decides nothing about a session.
+//!
+//! Must hold: whatever comes in, the answer is a page or `{"error","message"}`; who asks is settled before what they
+//! ask for; no token reaches a log.
+
+mod catalogue;
+pub mod context;
+pub mod core;
+pub mod error;
+pub mod front;
+mod health;
+pub mod input;
+mod layers;
+pub mod pages;
+mod play;
+pub mod proxy;
+mod render;
+mod serve;
+mod share;
+mod sign_in;
+mod slots;
+pub mod tls;
+
+pub use self::core::SessionCore;
+pub use catalogue::{DrawThumbnail, Thumbnails};
+pub use context::{Access, Context};
+pub use error::ApiError;
+pub use front::{Announce, Front, FrontDeps, FrontError, Private, PrivateServing, Serving};
+pub use health::{Machine, private_routes};
+pub use layers::HttpMetrics;
+pub use pages::Assets;
+
+use crate::auth::Auth;
+use crate::auth::code::Codes;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use prometheus_client::registry::Registry;
+use std::ops::Deref;
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+
+/// What the handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct HttpState(Arc<HttpParts>);
+
+/// Everything the HTTP surface is made of.
+pub struct HttpParts {
+    pub core: Arc<dyn SessionCore>,
+    pub auth: Auth,
+    pub access: Access,
+    /// One-time codes, where there are any.
+    pub codes: Option<Codes>,
+    /// Where the page sends a person without a token.
+    pub sign_in_url: Option<String>,
+    pub registry: Arc<Registry>,
+    pub metrics: HttpMetrics,
+    pub machine: Machine,
+    pub thumbnails: Thumbnails,
+    pub assets: Assets,
+}
+
+impl Deref for HttpState {
+    type Target = HttpParts;
+
+    fn deref(&self) -> &HttpParts {
+        &self.0
+    }
+}
+
+/// The public listener's router; `signal` is served under the same rules of host, context and headers.
+pub fn router(parts: HttpParts, signal: Router) -> Router {
+    let state = HttpState(Arc::new(parts));
+    // Compressed are only files without a secret in them (no BREACH).
+    let pages = pages::routes().layer(CompressionLayer::new());
+    Router::new()
+        .merge(play::routes())
+        .merge(slots::routes())
+        .merge(share::routes())
+        .merge(catalogue::routes())
+        .merge(sign_in::routes())
+        .merge(health::routes())
+        .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
+        .merge(pages)
+        .merge(signal.with_state(()))
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::wrong_method)
+        .layer(from_fn_with_state(state.clone(), layers::around))
+        .with_state(state)
+}

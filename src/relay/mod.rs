@@ -2,14 +2,67 @@
 //!
 //! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it.
 
+mod addresses;
+mod command;
+mod control;
+mod demux;
+mod down_track;
+mod fallback;
+mod feedback;
+mod group;
+mod key_requests;
+mod keyframe;
+mod peer;
+mod ring;
+mod rtp;
+mod sdp;
+mod session;
+mod shard;
+mod socket;
+mod source;
+mod stats;
+mod stun;
+mod timers;
+mod viewer;
+
 use crate::ids::{SessionId, ViewerId};
 use bytes::Bytes;
+use command::{Command, Reply};
+use dashmap::DashMap;
+use rtc::crypto::RTCCryptoProvider;
+use rtc::crypto::providers::AwsLcRsProvider;
 use std::net::{IpAddr, SocketAddr};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
-/// A handle to all shards; cheap to clone.
+/// Commands waiting for a shard. When full, callers wait, for [`PATIENCE`] at most.
+const COMMANDS: usize = 256;
+/// After this a shard counts as overloaded.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A handle to all shards; cheap to clone. The shards stop with the last one.
 #[derive(Debug, Clone)]
-pub struct Relay {}
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shards: Vec<Handle>,
+    /// Which shard a session lives on. The control plane's own; shards know nothing of it.
+    placement: DashMap<SessionId, usize>,
+}
+
+/// The control plane's end of one shard.
+#[derive(Debug)]
+struct Handle {
+    commands: mpsc::Sender<Command>,
+    waker: mio::Waker,
+    candidates: Vec<SocketAddr>,
+    sessions: AtomicUsize,
+}
 
 /// How the shards listen.
 #[derive(Debug, Clone)]
@@ -109,46 +162,80 @@ pub enum RelayError {
 
 impl Relay {
     /// Binds the media sockets and starts a thread for each shard.
+    ///
+    /// # Errors
+    /// [`RelayError::Bind`] with the address that is taken or not ours; [`RelayError::Unavailable`] when the system gives
+    /// no thread or poll, or without any address.
     pub fn start(
         config: RelayConfig,
         registry: &mut prometheus_client::registry::Registry,
     ) -> Result<Self, RelayError> {
-        let _ = (config, registry);
-        unimplemented!("relay")
+        let metrics = stats::Metrics::register(registry);
+        let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::default());
+        let shards = config
+            .media_listen
+            .iter()
+            .enumerate()
+            .map(|(number, address)| Handle::start(number, *address, &config, &crypto, metrics.shard(number)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if shards.is_empty() {
+            return Err(RelayError::Unavailable);
+        }
+        Ok(Self { inner: Arc::new(Inner { shards, placement: DashMap::new() }) })
     }
 
     /// `host:port` of every candidate, for messages to people.
     pub fn candidates(&self) -> Vec<SocketAddr> {
-        unimplemented!("relay")
+        self.inner.shards.iter().flat_map(|shard| shard.candidates.iter().copied()).collect()
     }
 
     /// Opens a session on the least loaded shard.
+    ///
+    /// # Errors
+    /// [`RelayError::Bind`] when an ingest address cannot be had, [`RelayError::Unavailable`] when the shard has too many.
     pub async fn open(&self, spec: OpenSession) -> Result<OpenedSession, RelayError> {
-        let _ = spec;
-        unimplemented!("relay")
+        let session = spec.session;
+        self.close(session).await;
+        let shards = self.inner.shards.iter().enumerate();
+        let (number, shard) = shards
+            .min_by_key(|(_, shard)| shard.sessions.load(Ordering::Relaxed))
+            .ok_or(RelayError::Unavailable)?;
+        shard.sessions.fetch_add(1, Ordering::Relaxed);
+        let opened = shard.ask(|reply| Command::Open { spec, reply }).await;
+        if opened.is_ok() {
+            self.inner.placement.insert(session, number);
+        } else {
+            shard.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+        opened
     }
 
-    /// Changes what the runner said in its `hello`.
+    /// Changes what the runner said in its `hello`. Viewers of another codec are closed with a reason.
     pub async fn set_source(
         &self,
         session: SessionId,
         video: Option<(Codec, u8)>,
         audio: Option<(Codec, u8)>,
     ) -> Result<(), RelayError> {
-        let _ = (session, video, audio);
-        unimplemented!("relay")
+        self.shard(session)?.ask(|reply| Command::SetSource { session, video, audio, reply }).await
     }
 
     /// Ends the session's media: viewers are closed, sockets freed.
     pub async fn close(&self, session: SessionId) {
-        let _ = session;
-        unimplemented!("relay")
+        if let Some((_, number)) = self.inner.placement.remove(&session)
+            && let Some(shard) = self.inner.shards.get(number)
+        {
+            shard.sessions.fetch_sub(1, Ordering::Relaxed);
+            let _ = shard.ask(|reply| Command::Close { session, reply }).await;
+        }
     }
 
-    /// Adds a viewer by its offer; gives the SDP answer with all candidates.
+    /// Adds a viewer by its offer (at most 64 KiB); gives the SDP answer with all candidates.
+    ///
+    /// # Errors
+    /// [`RelayError::UnsupportedCodec`] names what the offer lacks; [`RelayError::InvalidOffer`] says what is wrong with it.
     pub async fn add_viewer(&self, spec: AddViewer) -> Result<String, RelayError> {
-        let _ = spec;
-        unimplemented!("relay")
+        self.shard(spec.session)?.ask(|reply| Command::AddViewer { spec, reply }).await
     }
 
     /// Another offer of a known viewer: an ICE restart when the DTLS fingerprint is the same, else a new peer in its
@@ -159,8 +246,7 @@ impl Relay {
         viewer: ViewerId,
         offer: String,
     ) -> Result<String, RelayError> {
-        let _ = (session, viewer, offer);
-        unimplemented!("relay")
+        self.shard(session)?.ask(|reply| Command::Renegotiate { session, viewer, offer, reply }).await
     }
 
     /// Gives or takes a viewer's control slot.
@@ -170,12 +256,65 @@ impl Relay {
         viewer: ViewerId,
         slot: Option<u8>,
     ) -> Result<(), RelayError> {
-        let _ = (session, viewer, slot);
-        unimplemented!("relay")
+        self.shard(session)?.ask(|reply| Command::SetSlot { session, viewer, slot, reply }).await
     }
 
+    /// Closes a viewer's connection politely.
     pub async fn remove_viewer(&self, session: SessionId, viewer: ViewerId) {
-        let _ = (session, viewer);
-        unimplemented!("relay")
+        if let Ok(shard) = self.shard(session) {
+            let _ = shard.ask(|reply| Command::RemoveViewer { session, viewer, reply }).await;
+        }
+    }
+
+    fn shard(&self, session: SessionId) -> Result<&Handle, RelayError> {
+        let number = *self.inner.placement.get(&session).ok_or(RelayError::NotFound)?;
+        self.inner.shards.get(number).ok_or(RelayError::NotFound)
+    }
+}
+
+impl Handle {
+    fn start(
+        number: usize,
+        address: SocketAddr,
+        config: &RelayConfig,
+        crypto: &Arc<dyn RTCCryptoProvider>,
+        stats: stats::Stats,
+    ) -> Result<Self, RelayError> {
+        let bind = |source| RelayError::Bind { address, source };
+        let socket = socket::Socket::bind(address).map_err(bind)?;
+        let candidates = addresses::candidates(socket.address(), &config.public_ip);
+        let poll = mio::Poll::new().map_err(bind)?;
+        let waker = mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?;
+        let shared = peer::Shared {
+            certificate: peer::certificate(crypto.as_ref()).ok_or(RelayError::Unavailable)?,
+            crypto: Arc::clone(crypto),
+            candidates: candidates.clone(),
+        };
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let shard =
+            shard::Shard::new(poll, socket, shared, config.ingest_ip, receiver, stats).map_err(bind)?;
+        std::thread::Builder::new()
+            .name(format!("relay-{number}"))
+            .spawn(move || shard.run())
+            .map_err(bind)?;
+        Ok(Self { commands, waker, candidates, sessions: AtomicUsize::new(0) })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, RelayError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.commands.send(command(reply)).await.ok()?;
+            self.waker.wake().ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(Err(RelayError::Unavailable))
+    }
+}
+
+impl std::ops::Drop for Handle {
+    fn drop(&mut self) {
+        // A full queue does not matter: the shard sees its other end gone.
+        let _ = self.commands.try_send(Command::Stop);
+        let _ = self.waker.wake();
     }
 }

@@ -46,7 +46,7 @@ impl DataDir {
 
     /// The SQLite database's file.
     pub fn database(&self) -> PathBuf {
-        self.root.join("playgate.db")
+        database_in(&self.root)
     }
 
     /// Save archives.
@@ -60,7 +60,13 @@ impl DataDir {
     }
 }
 
-fn create_private(path: &Path) -> std::io::Result<()> {
+/// The database of a data directory that a gateway may hold locked: its tokens can be changed all the same.
+pub fn database_in(root: &Path) -> PathBuf {
+    root.join("playgate.db")
+}
+
+/// Made for its owner only; one that is there already keeps its mode.
+pub fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());

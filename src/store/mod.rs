@@ -8,7 +8,7 @@ pub mod rows;
 pub mod saves;
 pub mod sqlite;
 
-pub use data_dir::DataDir;
+pub use data_dir::{DataDir, create_private, database_in};
 pub use rows::{
     Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
     TokenScope, UserRow, VersionRow,

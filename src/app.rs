@@ -1,1 +1,0 @@
-//! The composition root: puts a gateway together from its configuration and takes it down in order.

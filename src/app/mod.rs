@@ -1,0 +1,161 @@
+//! The composition root: puts a gateway together from its configuration and takes it down in order.
+
+mod ledger;
+mod signaling;
+
+use crate::auth::{Auth, TokenLedger};
+use crate::config::Config;
+use crate::control::ControlHub;
+use crate::driver::{ExternalDriver, ProcessDriver};
+use crate::http::{
+    Announce, Assets, Front, FrontDeps, HttpMetrics, Private, PrivateServing, Serving, private_routes,
+};
+use crate::relay::{Relay, RelayConfig};
+use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
+use crate::signal::{SignalConfig, SignalState};
+use crate::store::{DataDir, SaveStore, SqliteStore, Store};
+use crate::{games, signal, telemetry};
+use anyhow::{Context, Result};
+use prometheus_client::registry::Registry;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A gateway, started.
+pub struct RunningApp {
+    pub http_addr: SocketAddr,
+    pub private_addr: SocketAddr,
+    /// What to open in a browser, without a trailing slash.
+    pub base_url: String,
+    sessions: Sessions,
+    public: Serving,
+    private: PrivateServing,
+}
+
+/// Starts gateways.
+pub struct App {
+    announce: Announce,
+    /// The binary whose `runner` role plays the built-in games.
+    runner: Option<PathBuf>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self { announce: Arc::new(|_| {}), runner: None }
+    }
+}
+
+impl App {
+    /// `announce` gets the sign-in links of `--lan`, each time they change.
+    #[must_use]
+    pub fn announcing(mut self, announce: Announce) -> Self {
+        self.announce = announce;
+        self
+    }
+
+    /// Another program than this one as `playgate runner`: for tests, whose own binary has no such role.
+    #[must_use]
+    pub fn with_runner(mut self, program: PathBuf) -> Self {
+        self.runner = Some(program);
+        self
+    }
+
+    /// A whole gateway in this process.
+    pub async fn start(self, config: Config) -> Result<RunningApp> {
+        let data_dir = Arc::new(DataDir::lock(&config.data_dir)?);
+        let mut registry = Registry::default();
+        telemetry::register_process(&mut registry);
+
+        let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;
+        let front = Front::bind(&config)?;
+        let private = Private::bind(config.private_listen).context("--private-listen")?;
+        let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;
+        let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
+        let control = ControlHub::new(&mut registry);
+        let runner =
+            self.runner.map_or_else(std::env::current_exe, Ok).context("cannot find this program")?;
+        let deps = SessionDeps {
+            saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
+            store,
+            relay: relay.clone(),
+            control: control.clone(),
+            control_url_base: format!("ws://{}", private.address),
+            drivers: Drivers {
+                process: Arc::new(ProcessDriver::new(runner)),
+                external: Arc::new(ExternalDriver),
+            },
+            catalogue: Catalogue::load(&config.games)?,
+            config: config.sessions.clone(),
+            data_dir,
+            marker: config.runner.marker,
+        };
+        let private_addr = private.address;
+        // Runners of a crashed gateway find their door open while it is recovered from.
+        let sessions = Sessions::start(deps, &mut registry).await?;
+        let signal = signal_routes(&config, &sessions, &auth, &relay, &mut registry);
+        let metrics = HttpMetrics::new(&mut registry);
+
+        let registry = Arc::new(registry);
+        let private = private.serve(control.router().merge(private_routes(Arc::clone(&registry))))?;
+        let deps = FrontDeps {
+            core: Arc::new(sessions.clone()),
+            signal,
+            auth,
+            registry,
+            metrics,
+            thumbnails: games::thumbnail,
+            assets: Assets::Embedded,
+            announce: self.announce,
+        };
+        let public = front.serve(&config, deps)?;
+        let (http_addr, base_url) = (public.address, public.base_url.clone());
+        Ok(RunningApp { http_addr, private_addr, base_url, sessions, public, private })
+    }
+}
+
+impl RunningApp {
+    /// Ends every session with its save stored, then the listeners. Media ends with the last handle to the relay.
+    pub async fn stop(self) {
+        self.sessions.shutdown().await;
+        self.public.stop().await;
+        self.private.stop().await;
+    }
+}
+
+/// Opens the database, made when it is not there. More processes than one may have it open.
+pub async fn open_store(database: &Path) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(SqliteStore::open(database).await?))
+}
+
+/// Minted tokens, remembered in the store.
+pub fn ledger_over(store: Arc<dyn Store>) -> Arc<dyn TokenLedger> {
+    Arc::new(ledger::StoreLedger(store))
+}
+
+fn start_relay(
+    config: &Config,
+    http: SocketAddr,
+    private: SocketAddr,
+    registry: &mut Registry,
+) -> Result<Relay> {
+    let media_listen = if config.media_listen.is_empty() { vec![http] } else { config.media_listen.clone() };
+    let relay = RelayConfig { media_listen, public_ip: config.public_ip.clone(), ingest_ip: private.ip() };
+    Relay::start(relay, registry).context("media (UDP): choose other addresses with --media-listen")
+}
+
+fn signal_routes(
+    config: &Config,
+    sessions: &Sessions,
+    auth: &Auth,
+    relay: &Relay,
+    registry: &mut Registry,
+) -> axum::Router {
+    let signaling = SignalConfig {
+        ice: config.ice.clone(),
+        media: relay.candidates().iter().map(ToString::to_string).collect(),
+        max_viewers: usize::try_from(config.sessions.max_viewers).unwrap_or(usize::MAX),
+        ..SignalConfig::default()
+    };
+    let callers = Arc::new(signaling::Callers(auth.clone()));
+    signal::router(SignalState::new(Arc::new(sessions.clone()), callers, signaling, registry))
+}

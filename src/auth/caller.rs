@@ -1,0 +1,156 @@
+//! Extractors: who a request comes from, by `Authorization: Bearer` first, else by the cookie.
+//!
+//! A cookie is sent by the browser whoever asks for it, so a request that changes something or opens a WebSocket is
+//! believed by cookie only when it comes from a page of our own (no cross-site forgery). A bearer token needs no such
+//! check: no foreign site can make a browser send one. A wrong bearer token never falls back to a good cookie.
+
+use super::service::{Auth, TokenError};
+use super::{Principal, User, cookie};
+use crate::http::context::Context;
+use crate::http::error::ApiError;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, header};
+use time::OffsetDateTime;
+
+/// A verified caller, with when that ends.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub principal: Principal,
+    pub expires_at: OffsetDateTime,
+}
+
+/// Anybody with a good token. `Option<Caller>` is `None` without usable credentials (a cookie sent across sites or
+/// out of date counts as none, a wrong bearer token is still refused).
+#[derive(Debug, Clone)]
+pub struct Caller(pub Principal);
+
+/// A signed-in user; grants and operators are refused with 403.
+#[derive(Debug, Clone)]
+pub struct UserCaller(pub User);
+
+enum Refusal {
+    /// No token at all.
+    None,
+    Cookie(ApiError),
+    Bearer(ApiError),
+}
+
+impl Refusal {
+    fn into_error(self) -> ApiError {
+        match self {
+            Self::None => ApiError::unauthorized(),
+            Self::Cookie(error) | Self::Bearer(error) => error,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        authenticate(parts).await.map_err(Refusal::into_error)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, ApiError> {
+        match authenticate(parts).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Refusal::Bearer(error)) => Err(error),
+            Err(Refusal::Cookie(error)) if error.is_internal() => Err(error),
+            Err(Refusal::None | Refusal::Cookie(_)) => Ok(None),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        authenticate(parts).await.map(|found| Self(found.principal)).map_err(Refusal::into_error)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, ApiError> {
+        let found = <Authenticated as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(found.map(|found| Self(found.principal)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match authenticate(parts).await.map_err(Refusal::into_error)?.principal {
+            Principal::User(user) => Ok(Self(user)),
+            Principal::Grant(_) => {
+                Err(ApiError::forbidden("An invitation is for its one session only. Sign in for this."))
+            }
+            Principal::Operator => {
+                Err(ApiError::forbidden("An operator's token owns no sessions. Sign in as a user."))
+            }
+        }
+    }
+}
+
+/// Who opens a signaling connection. Its cookie counts only from a page of our own, whatever the method.
+pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
+    identify(headers, extensions, true).await.ok().map(|found| found.principal)
+}
+
+async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
+    identify(&parts.headers, &parts.extensions, needs_own_page(&parts.method, &parts.headers)).await
+}
+
+async fn identify(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    own_page_only: bool,
+) -> Result<Authenticated, Refusal> {
+    let (Some(auth), Some(context)) = (extensions.get::<Auth>(), extensions.get::<Context>()) else {
+        return Err(Refusal::Bearer(ApiError::internal("a route is served without its context")));
+    };
+    if headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
+        return verify(auth, token).await.map_err(Refusal::Bearer);
+    }
+    let Some(token) = cookie::read(headers, context.https) else {
+        return Err(Refusal::None);
+    };
+    if own_page_only && !context.from_own_page(headers) {
+        return Err(Refusal::Cookie(ApiError::cross_site()));
+    }
+    verify(auth, token).await.map_err(Refusal::Cookie)
+}
+
+async fn verify(auth: &Auth, token: &str) -> Result<Authenticated, ApiError> {
+    match auth.verify(token).await {
+        Ok(verified) => Ok(Authenticated { principal: verified.principal, expires_at: verified.expires_at }),
+        Err(TokenError::Ledger(error)) => Err(ApiError::internal(&error)),
+        Err(error) => {
+            tracing::debug!(%error, "a token was refused");
+            Err(ApiError::unauthorized())
+        }
+    }
+}
+
+/// The one bearer token of the request (RFC 6750, section 2.1; the scheme's case does not matter).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn needs_own_page(method: &Method, headers: &HeaderMap) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || headers.contains_key(header::UPGRADE)
+}

@@ -1,0 +1,69 @@
+//! The list of tokens minted by hand (`playgate token`), so that they can be shown and taken back.
+//!
+//! Guests' tokens are not in it: an id the ledger does not know is not revoked.
+
+use dashmap::DashMap;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A token as remembered: everything but the token itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MintedToken {
+    /// The token's `jti`.
+    pub id: Uuid,
+    /// Its `sub`; absent for an operator's.
+    pub user: Option<String>,
+    pub name: Option<String>,
+    pub operator: bool,
+    pub label: Option<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub revoked: bool,
+}
+
+/// The store could not be asked. Never an answer to "is it revoked".
+#[derive(Debug, thiserror::Error)]
+#[error("the list of tokens cannot be read or written")]
+pub struct LedgerError(#[source] pub anyhow::Error);
+
+/// Where minted tokens are remembered.
+#[async_trait::async_trait]
+pub trait TokenLedger: Send + Sync + 'static {
+    async fn create(&self, token: MintedToken) -> Result<(), LedgerError>;
+
+    /// Newest first.
+    async fn list(&self) -> Result<Vec<MintedToken>, LedgerError>;
+
+    /// False when there is no such token.
+    async fn revoke(&self, id: Uuid) -> Result<bool, LedgerError>;
+
+    async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError>;
+}
+
+/// A ledger that forgets at the end of the process: for tests.
+#[derive(Debug, Default)]
+pub struct MemoryLedger {
+    tokens: DashMap<Uuid, MintedToken>,
+}
+
+#[async_trait::async_trait]
+impl TokenLedger for MemoryLedger {
+    async fn create(&self, token: MintedToken) -> Result<(), LedgerError> {
+        self.tokens.insert(token.id, token);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<MintedToken>, LedgerError> {
+        let mut all: Vec<_> = self.tokens.iter().map(|entry| entry.value().clone()).collect();
+        all.sort_by_key(|token| std::cmp::Reverse(token.created_at));
+        Ok(all)
+    }
+
+    async fn revoke(&self, id: Uuid) -> Result<bool, LedgerError> {
+        Ok(self.tokens.get_mut(&id).map(|mut token| token.revoked = true).is_some())
+    }
+
+    async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError> {
+        Ok(self.tokens.get(&id).is_some_and(|token| token.revoked))
+    }
+}

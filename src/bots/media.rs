@@ -1,0 +1,80 @@
+//! How the viewers' peer connections are set up: codecs, ciphers, addresses.
+
+use super::viewer::Srtp;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use webrtc::peer_connection::{
+    MediaEngine, Registry, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile, configure_nack,
+    configure_rtcp_reports,
+};
+
+/// H.264 constrained baseline in packetization mode 1, and Opus: what the built-in runner sends.
+pub(super) fn engine() -> Result<(MediaEngine, Registry), webrtc::error::Error> {
+    let mut engine = MediaEngine::default();
+    let video = RTCRtpCodec {
+        mime_type: "video/H264".to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f".to_owned(),
+        rtcp_feedback: vec![RTCPFeedback { typ: "ccm".to_owned(), parameter: "fir".to_owned() }],
+    };
+    let audio = RTCRtpCodec {
+        mime_type: "audio/opus".to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+        rtcp_feedback: Vec::new(),
+    };
+    engine
+        .register_codec(RTCRtpCodecParameters { rtp_codec: video, payload_type: 102 }, RtpCodecKind::Video)?;
+    engine
+        .register_codec(RTCRtpCodecParameters { rtp_codec: audio, payload_type: 111 }, RtpCodecKind::Audio)?;
+    // Without transport-wide feedback: a bot is no bandwidth probe.
+    let registry = configure_rtcp_reports(configure_nack(Registry::new(), &mut engine));
+    Ok((engine, registry))
+}
+
+pub(super) fn settings(srtp: Srtp) -> SettingEngine {
+    let profiles = match srtp {
+        Srtp::Gcm => {
+            vec![SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm]
+        }
+        Srtp::AesCm => vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80],
+    };
+    SettingEngineBuilder::new()
+        .with_srtp_protection_profiles(profiles)
+        // The default mode fails where there is no multicast route, and a bot has nothing to hide.
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .build()
+}
+
+/// The local addresses from which the given remote ones are reached, without repeats: one socket each is all a viewer
+/// needs. No packet is sent.
+#[must_use]
+pub fn local_addresses(remotes: &[SocketAddr]) -> Vec<IpAddr> {
+    let mut local = Vec::new();
+    for remote in remotes {
+        let any: IpAddr = if remote.is_ipv4() { [0u8; 4].into() } else { [0u16; 8].into() };
+        let Ok(socket) = UdpSocket::bind((any, 0)) else { continue };
+        let port = remote.port().max(1);
+        if socket.connect((remote.ip(), port)).is_ok()
+            && let Ok(address) = socket.local_addr()
+            && !local.contains(&address.ip())
+        {
+            local.push(address.ip());
+        }
+    }
+    local
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_reached_from_loopback_and_named_once() {
+        let remotes = [SocketAddr::from(([127, 0, 0, 1], 80)), SocketAddr::from(([127, 0, 0, 1], 0))];
+        assert_eq!(local_addresses(&remotes), [IpAddr::from([127, 0, 0, 1])]);
+    }
+}

@@ -1,0 +1,333 @@
+//! One WebRTC viewer: from an offer/answer function to decoded frames.
+//!
+//! Receives H.264 and Opus, decodes the video, counts everything and can send input over the two data channels. How
+//! the answer comes about (WebSocket, WHEP) is the caller's: see [`super::bot`] and [`super::whep`].
+
+use super::decode::{DecoderHandle, Latest, Outlet, Picture};
+use super::h264::Depacketizer;
+use super::media;
+use super::reorder::Reorder;
+use crate::marker::Marker;
+use bytes::BytesMut;
+use playgate_signaling::input::{POINTER_LABEL, RELIABLE_LABEL};
+use rtc::data_channel::RTCDataChannelInit;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
+    RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
+};
+
+/// Candidates are local sockets: gathering them takes no network round trip.
+const GATHER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two requests for a key frame.
+const KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How a viewer connects.
+#[derive(Debug, Clone)]
+pub struct ViewerOptions {
+    /// Addresses to receive media on; one socket each. See [`media::local_addresses`].
+    pub local: Vec<IpAddr>,
+    pub srtp: Srtp,
+    /// Open the two input channels.
+    pub input: bool,
+    /// Keep a copy of the newest picture's luma for [`Viewer::picture`].
+    pub keep_picture: bool,
+}
+
+/// Which ciphers a viewer offers for media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Srtp {
+    /// AES-GCM alone (RFC 7714).
+    #[default]
+    Gcm,
+    /// AES-CM with HMAC-SHA1 alone (RFC 3711), as an old client.
+    AesCm,
+}
+
+/// What a viewer has seen so far. Times count from the moment it set out to connect.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ViewerStats {
+    /// ICE and DTLS were done.
+    pub connected: Option<Duration>,
+    pub first_packet: Option<Duration>,
+    pub first_frame: Option<Duration>,
+    /// Decoded pictures.
+    pub frames: u64,
+    pub key_frames: u64,
+    /// Decoded pictures with a readable marker.
+    pub marked: u64,
+    /// The newest readable marker.
+    pub marker: Option<Marker>,
+    pub width: u32,
+    pub height: u32,
+    pub decode_time: Duration,
+    /// Video packets and their payload bytes.
+    pub packets: u64,
+    pub bytes: u64,
+    /// Video packets that never came.
+    pub lost: u64,
+    pub audio_packets: u64,
+    /// Access units with a hole; units left out until a key frame; units the decoder refused.
+    pub damaged: u64,
+    pub skipped: u64,
+    pub undecoded: u64,
+    /// The connection failed or was closed by the other side.
+    pub ended: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ViewerError {
+    #[error("WebRTC: {0}")]
+    WebRtc(#[from] webrtc::error::Error),
+    #[error("the answer did not come: {0}")]
+    Negotiation(String),
+    #[error("no local address for media")]
+    NoAddress,
+    #[error("gathering candidates took more than {} s", GATHER_TIMEOUT.as_secs())]
+    Gathering,
+    #[error("cannot start the decoder")]
+    Decoder(#[source] std::io::Error),
+    /// The wait's deadline passed, or the connection ended before.
+    #[error("{what} did not happen within {timeout:?}; so far: {stats:?}")]
+    Timeout { what: String, timeout: Duration, stats: Box<ViewerStats> },
+    #[error("input was not sent: the viewer has no input channels")]
+    NoInput,
+}
+
+/// A connected (or connecting) viewer. Dropping it ends the connection without a word; [`Self::close`] says goodbye.
+pub struct Viewer {
+    peer: Arc<dyn PeerConnection>,
+    stats: watch::Receiver<ViewerStats>,
+    latest: Option<Latest>,
+    input: Option<Arc<dyn DataChannel>>,
+    _pointer: Option<Arc<dyn DataChannel>>,
+    key_wanted: Arc<Notify>,
+}
+
+impl Viewer {
+    /// Offers by `negotiate` (offer in, answer out) and starts receiving. Returns when the answer is set; wait for
+    /// [`ViewerStats::connected`] or frames by [`Self::wait_for`].
+    pub async fn connect<N, F, E>(options: &ViewerOptions, negotiate: N) -> Result<Self, ViewerError>
+    where
+        N: FnOnce(String) -> F,
+        F: Future<Output = Result<String, E>>,
+        E: std::fmt::Display,
+    {
+        let (stats_sender, stats) = watch::channel(ViewerStats::default());
+        let stats_sender = Arc::new(stats_sender);
+        let (gathered_sender, mut gathered) = watch::channel(false);
+        let latest = options.keep_picture.then(Latest::default);
+        let key_wanted = Arc::new(Notify::new());
+        let outlet = Outlet {
+            stats: Arc::clone(&stats_sender),
+            latest: latest.clone(),
+            key_wanted: Arc::clone(&key_wanted),
+            started: Instant::now(),
+        };
+        let handler = Arc::new(Handler { outlet, gathered: gathered_sender });
+        let (engine, registry) = media::engine()?;
+        let sockets: Vec<String> =
+            options.local.iter().map(|ip| std::net::SocketAddr::new(*ip, 0).to_string()).collect();
+        if sockets.is_empty() {
+            return Err(ViewerError::NoAddress);
+        }
+        let peer: Arc<dyn PeerConnection> = Arc::new(
+            PeerConnectionBuilder::new()
+                .with_media_engine(engine)
+                .with_interceptor_registry(registry)
+                .with_setting_engine(media::settings(options.srtp))
+                .with_handler(handler)
+                .with_udp_addrs(sockets)
+                .build()
+                .await?,
+        );
+        for kind in [RtpCodecKind::Video, RtpCodecKind::Audio] {
+            let init = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..Default::default()
+            };
+            peer.add_transceiver_from_kind(kind, Some(init)).await?;
+        }
+        let (mut input, mut pointer) = (None, None);
+        if options.input {
+            input = Some(peer.create_data_channel(RELIABLE_LABEL, None).await?);
+            let unreliable =
+                RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() };
+            pointer = Some(peer.create_data_channel(POINTER_LABEL, Some(unreliable)).await?);
+        }
+        let offer = peer.create_offer(None).await?;
+        peer.set_local_description(offer).await?;
+        tokio::time::timeout(GATHER_TIMEOUT, gathered.wait_for(|done| *done))
+            .await
+            .map_err(|_| ViewerError::Gathering)?
+            .map_err(|_| ViewerError::Gathering)?;
+        let offer = peer.local_description().await.ok_or(ViewerError::Gathering)?;
+        let answer =
+            negotiate(offer.sdp).await.map_err(|error| ViewerError::Negotiation(error.to_string()))?;
+        peer.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
+        Ok(Self { peer, stats, latest, input, _pointer: pointer, key_wanted })
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn stats(&self) -> ViewerStats {
+        self.stats.borrow().clone()
+    }
+
+    /// Waits until `condition` holds. An ended connection ends the wait too.
+    pub async fn wait_for(
+        &self,
+        what: &str,
+        timeout: Duration,
+        condition: impl Fn(&ViewerStats) -> bool,
+    ) -> Result<ViewerStats, ViewerError> {
+        let mut stats = self.stats.clone();
+        let waited =
+            tokio::time::timeout(timeout, stats.wait_for(|stats| condition(stats) || stats.ended)).await;
+        if let Ok(Ok(seen)) = waited
+            && condition(&seen)
+        {
+            return Ok(seen.clone());
+        }
+        Err(ViewerError::Timeout { what: what.to_owned(), timeout, stats: Box::new(self.stats()) })
+    }
+
+    /// The newest picture, when the options asked to keep it.
+    #[must_use]
+    pub fn picture(&self) -> Option<Picture> {
+        self.latest.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the other side for a key frame (PLI), at most once in 250 ms.
+    pub fn request_key_frame(&self) {
+        self.key_wanted.notify_one();
+    }
+
+    /// Waits until the reliable input channel is open.
+    pub async fn input_open(&self) -> Result<(), ViewerError> {
+        let channel = self.input.as_ref().ok_or(ViewerError::NoInput)?;
+        while let Some(event) = channel.poll().await {
+            if matches!(event, DataChannelEvent::OnOpen) {
+                return Ok(());
+            }
+        }
+        Err(ViewerError::NoInput)
+    }
+
+    /// Sends one encoded input frame on the reliable channel.
+    pub async fn send_input(&self, frame: &[u8]) -> Result<(), ViewerError> {
+        let channel = self.input.as_ref().ok_or(ViewerError::NoInput)?;
+        Ok(channel.send(BytesMut::from(frame)).await?)
+    }
+
+    /// The SRTP cipher in use, as the WebRTC statistics name it; empty before the connection is up.
+    pub async fn cipher(&self) -> String {
+        let report = self.peer.get_stats(Instant::now(), StatsSelector::None).await;
+        report.transport().map(|transport| transport.srtp_cipher.clone()).unwrap_or_default()
+    }
+
+    pub async fn close(self) {
+        if let Err(error) = self.peer.close().await {
+            tracing::debug!(%error, "closing a viewer");
+        }
+    }
+}
+
+/// Events of the peer connection. They run on the connection's own driver, so nothing here may wait.
+struct Handler {
+    outlet: Outlet,
+    gathered: watch::Sender<bool>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.gathered.send_replace(true);
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let since = self.outlet.started.elapsed();
+        self.outlet.stats.send_modify(|stats| {
+            if state == RTCPeerConnectionState::Connected {
+                stats.connected.get_or_insert(since);
+            }
+            stats.ended |= state == RTCPeerConnectionState::Failed || state == RTCPeerConnectionState::Closed;
+        });
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let outlet = self.outlet.clone();
+        tokio::spawn(async move {
+            if track.kind().await == RtpCodecKind::Video {
+                video(track, outlet).await;
+            } else {
+                audio(track, outlet).await;
+            }
+        });
+    }
+}
+
+async fn audio(track: Arc<dyn TrackRemote>, outlet: Outlet) {
+    while let Some(event) = track.poll().await {
+        if let TrackRemoteEvent::OnRtpPacket(_) = event {
+            outlet.stats.send_modify(|stats| stats.audio_packets += 1);
+        }
+    }
+}
+
+async fn video(track: Arc<dyn TrackRemote>, outlet: Outlet) {
+    let mut decoder = match DecoderHandle::start(outlet.clone()) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            tracing::warn!(%error, "cannot start the decoder");
+            return;
+        }
+    };
+    let Some(ssrc) = track.ssrcs().await.first().copied() else { return };
+    let asking = tokio::spawn(ask_for_key_frames(Arc::clone(&track), ssrc, Arc::clone(&outlet.key_wanted)));
+    let mut reorder = Reorder::default();
+    let mut depacketizer = Depacketizer::new();
+    while let Some(event) = track.poll().await {
+        let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+        let size = packet.payload.len() as u64;
+        for packet in reorder.push(packet.header.sequence_number, packet) {
+            let header = &packet.header;
+            let pushed =
+                depacketizer.push(header.sequence_number, header.timestamp, header.marker, &packet.payload);
+            if pushed.damaged {
+                decoder.damaged();
+            }
+            pushed.units.into_iter().for_each(|unit| decoder.push(unit));
+        }
+        let since = outlet.started.elapsed();
+        outlet.stats.send_modify(|stats| {
+            stats.first_packet.get_or_insert(since);
+            stats.packets += 1;
+            stats.bytes += size;
+            stats.lost = reorder.lost();
+        });
+    }
+    asking.abort();
+}
+
+async fn ask_for_key_frames(track: Arc<dyn TrackRemote>, media_ssrc: u32, wanted: Arc<Notify>) {
+    loop {
+        wanted.notified().await;
+        let pli = PictureLossIndication { sender_ssrc: 0, media_ssrc };
+        if track.write_rtcp(vec![Box::new(pli)]).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(KEY_REQUEST_INTERVAL).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! `playgate runner`: arguments in, one call out. Everything else comes from the environment the gateway gives.
+
+use crate::runner::{self, HostedGame, RunnerError, Settings};
+use std::process::ExitCode;
+
+/// Runs a built-in game under the runner contract. Started by the gateway; the environment says where the gateway is.
+///
+/// Exit codes: 0 ended as asked, 2 wrong arguments or environment, 3 the save cannot be used, 4 the save could not be
+/// written, 5 the game or an encoder failed, 6 the gateway is gone, 7 no media can be sent.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunnerArgs {
+    /// The built-in game to run.
+    #[arg(long, value_name = "SLUG")]
+    pub game: String,
+    /// Start of the game's randomness; by default a random one.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Draw the measuring marker into the picture.
+    #[arg(long)]
+    pub marker: bool,
+}
+
+/// Runs until the gateway, a signal or the game ends it; what went wrong is said on standard error.
+pub async fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
+    match host(args).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            tracing::error!("{error}{source}");
+            Ok(ExitCode::from(error.exit_code()))
+        }
+    }
+}
+
+async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
+    let settings = Settings::from_env()?;
+    let mut random = [0; 8];
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => {
+            aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no random numbers"))?;
+            u64::from_be_bytes(random)
+        }
+    };
+    let game = HostedGame::built_in(&args.game, seed)?;
+    let loss = settings.on_gateway_loss;
+    let stop = async move {
+        match runner::stop_cause(loss).await {
+            Ok(cause) => cause,
+            // Without signal handlers the default action ends the process anyway.
+            Err(error) => {
+                tracing::warn!(%error, "cannot wait for signals");
+                std::future::pending().await
+            }
+        }
+    };
+    runner::run(settings, game, args.marker, stop).await
+}

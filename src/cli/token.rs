@@ -1,0 +1,122 @@
+//! `playgate token`: mints, lists and revokes tokens of users and operators, with the gateway running or not.
+
+use super::say;
+use super::serve::{ServeArgs, load};
+use crate::app::{ledger_over, open_store};
+use crate::auth::Auth;
+use crate::config::{Config, ConfigOverrides};
+use crate::store::{create_private, database_in};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The gateway's data directory [default: playgate-data]
+    #[arg(long, value_name = "DIRECTORY", global = true)]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make a token and print its sign-in link
+    Mint(MintArgs),
+    /// Show every token minted here, newest first
+    List,
+    /// Take a token back
+    Revoke {
+        /// As `list` shows it
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+struct MintArgs {
+    /// Who signs in with it: 1-128 characters
+    #[arg(long, value_name = "NAME", required_unless_present = "operator")]
+    user: Option<String>,
+    /// The name shown on pages
+    #[arg(long, conflicts_with = "operator")]
+    name: Option<String>,
+    /// Days it is good for
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// For metrics and nodes instead of a user
+    #[arg(long, conflicts_with = "user")]
+    operator: bool,
+    /// A note for the list
+    #[arg(long)]
+    label: Option<String>,
+    /// Where the gateway is reached [default: its public URL, else its listener]
+    #[arg(long)]
+    url: Option<String>,
+}
+
+pub(super) async fn run(args: TokenArgs) -> Result<ExitCode> {
+    let flags = ConfigOverrides { data_dir: args.data_dir, ..ConfigOverrides::default() };
+    let config = load(ServeArgs { config: args.config, flags })?;
+    create_private(&config.data_dir).context("cannot make the data directory")?;
+    let store = open_store(&database_in(&config.data_dir)).await?;
+    let auth = Auth::open(&config, ledger_over(store))?;
+    match args.what {
+        What::Mint(mint) => self::mint(&config, &auth, mint).await,
+        What::List => list(&auth).await,
+        What::Revoke { id } => revoke(&auth, id).await,
+    }
+}
+
+async fn mint(config: &Config, auth: &Auth, args: MintArgs) -> Result<ExitCode> {
+    let lifetime = Duration::from_secs(u64::from(args.days) * 24 * 3600);
+    let minted = match &args.user {
+        Some(user) => {
+            let minted = auth.mint_user(user, args.name, lifetime, args.label).await.context("--user")?;
+            let base = args.url.unwrap_or_else(|| base_url(config));
+            say(&format!("Link:    {}/signin#token={}", base.trim_end_matches('/'), minted.token))?;
+            minted
+        }
+        None => auth.mint_operator(lifetime, args.label).await?,
+    };
+    say(&format!("Token:   {}", minted.token))?;
+    say(&format!("Id:      {}", minted.id))?;
+    say(&format!("Expires: {}", minted.expires_at.date()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(auth: &Auth) -> Result<ExitCode> {
+    let now = OffsetDateTime::now_utc();
+    for token in auth.ledger().list().await? {
+        let state = match (token.revoked, token.expires_at <= now) {
+            (true, _) => "revoked",
+            (false, true) => "expired",
+            (false, false) => "good",
+        };
+        let who = if token.operator { "(operator)" } else { token.user.as_deref().unwrap_or("?") };
+        let label = token.label.as_deref().unwrap_or_default();
+        let (made, ends) = (token.created_at.date(), token.expires_at.date());
+        say(format!("{}  {state:<7}  {made} to {ends}  {who}  {label}", token.id).trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(auth: &Auth, id: Uuid) -> Result<ExitCode> {
+    if !auth.ledger().revoke(id).await? {
+        bail!("there is no token {id}");
+    }
+    say(&format!("Revoked: {id}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn base_url(config: &Config) -> String {
+    let tls = config.lan || config.tls_self_signed || config.tls_cert.is_some();
+    let scheme = if tls { "https" } else { "http" };
+    config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen))
+}

@@ -1,0 +1,212 @@
+//! The annotated defaults: the reference of every key, which loads back to the same values.
+//!
+//! Keys without a default stand as comments with an example. No value of a running configuration is ever printed, so
+//! no secret can be.
+
+use super::schema::Config;
+use std::fmt::Write as _;
+
+/// One key: its name, a comment with unit and range, and an example where the default is "nothing".
+struct Key {
+    name: &'static str,
+    comment: &'static str,
+    example: Option<&'static str>,
+}
+
+const fn key(name: &'static str, comment: &'static str) -> Key {
+    Key { name, comment, example: None }
+}
+
+const fn optional(name: &'static str, comment: &'static str, example: &'static str) -> Key {
+    Key { name, comment, example: Some(example) }
+}
+
+const TOP: [Key; 11] = [
+    key("listen", "HTTP listener: address and port."),
+    key(
+        "media_listen",
+        "Media (UDP) listeners, one relay shard each. Empty: one, with address and number of `listen`.",
+    ),
+    key(
+        "private_listen",
+        "Listener for runners (control, RTP) and unprotected metrics. Port 0: any free one.",
+    ),
+    optional(
+        "public_url",
+        "How players reach this gateway. Absent: from the request's host.",
+        "\"https://play.example.org\"",
+    ),
+    key("public_ip", "Addresses told to players for media. Empty: every address the media socket covers."),
+    key("data_dir", "Database, saves, keys, certificates."),
+    key("lan", "Serve the local network: every address, HTTPS by a certificate of our own, one-time codes."),
+    optional(
+        "tls_cert",
+        "Certificate chain (PEM), with `tls_key`; reloaded when it changes.",
+        "\"fullchain.pem\"",
+    ),
+    optional("tls_key", "Private key (PEM) of `tls_cert`.", "\"privkey.pem\""),
+    key("tls_self_signed", "HTTPS by a certificate of our own for every address and name of the machine."),
+    key(
+        "trusted_proxies",
+        "Proxies whose X-Forwarded-* is believed: addresses or networks like \"10.0.0.0/8\".",
+    ),
+];
+
+const AUTH: [Key; 4] = [
+    optional(
+        "guest",
+        "Guests may sign in. Absent: only when the listener is loopback and nothing public is set.",
+        "true",
+    ),
+    optional(
+        "sign_in_url",
+        "Where the page sends a person without a token.",
+        "\"https://example.org/login\"",
+    ),
+    optional("jwks_file", "A JWKS file (RFC 7517) with keys that verify users' tokens.", "\"keys.json\""),
+    key(
+        "keys",
+        "Keys that verify users' tokens: {kid, alg = HS256|ES256|RS256|EdDSA, secret or public_key_file}.",
+    ),
+];
+
+const ICE: [Key; 3] = [
+    key("urls", "STUN and TURN URLs given to viewers, like \"turn:turn.example.org:3478\"."),
+    optional(
+        "secret",
+        "Shared secret of the TURN server's REST credentials. Needed for turn: and turns:.",
+        "\"...\"",
+    ),
+    key("credential_ttl_s", "Lifetime of a viewer's TURN credentials, in seconds (60-2592000)."),
+];
+
+const SESSIONS: [Key; 8] = [
+    key("idle_timeout_s", "A session without keepalive ends after this many seconds (1-604800)."),
+    key("launches_per_minute", "Launches a user may ask for per minute (1-10000)."),
+    key("launch_timeout_s", "A launch without a picture after this many seconds has failed (1-3600)."),
+    key(
+        "flush_timeout_ms",
+        "Time for the game to write its save when it is stopped, in milliseconds (1-60000).",
+    ),
+    key("stop_grace_ms", "Between SIGTERM and SIGKILL, in milliseconds (1-60000)."),
+    key("save_versions", "Save versions kept per slot (1-1000)."),
+    key("capacity", "Sessions this node runs at once (0-10000). 0: one per core."),
+    key("max_viewers", "Most viewers of one session (1-100000)."),
+];
+
+const RUNNER: [Key; 1] =
+    [key("marker", "Draw the measuring marker (frame number as cells) into the built-in games' picture.")];
+
+const LOG: [Key; 2] = [
+    key("filter", "What is logged, as in RUST_LOG: \"info\", \"playgate=debug,warn\"."),
+    key("json", "One JSON object a line instead of text."),
+];
+
+const GAMES: &str = r#"
+# Games besides the two built-in ones, as many tables as wanted. An external source, for instance:
+# [[games]]
+# slug = "camera"                  # lower case letters, digits, hyphens; 1-100 characters
+# title = "An external source"     # 1-200 characters
+# developer = ""
+# description = ""
+# tags = []
+# driver = "external"              # or "process"
+# ingest.video = { listen = "127.0.0.1:6004", codec = "VP8", payload_type = 96 }    # H264, VP8, VP9, AV1; rtcp = "..." if not the RTP source
+# ingest.audio = { listen = "127.0.0.1:6006", codec = "opus", payload_type = 111 }
+# ingest.allow = ["127.0.0.1"]     # source addresses accepted
+# pointer = "absolute"             # or "relative", "none"
+# width = 1280                     # pixels, even, 16-7680
+# height = 720
+# fps = 60                         # 1-240
+# kbps = 8000                      # 100-200000
+"#;
+
+/// The defaults as TOML, one comment line before each key.
+pub fn print_defaults() -> String {
+    let defaults = toml::Table::try_from(Config::default()).expect("the defaults are TOML");
+    let mut out = String::from(
+        "# Playgate's configuration with its defaults. Also by PLAYGATE_* (PLAYGATE_SESSIONS__CAPACITY=4) and by flags.\n\n",
+    );
+    section(&mut out, &TOP, &defaults);
+    for (name, keys) in [
+        ("auth", AUTH.as_slice()),
+        ("ice", ICE.as_slice()),
+        ("sessions", SESSIONS.as_slice()),
+        ("runner", RUNNER.as_slice()),
+        ("log", LOG.as_slice()),
+    ] {
+        let _ = writeln!(out, "\n[{name}]");
+        if let Some(toml::Value::Table(values)) = defaults.get(name) {
+            section(&mut out, keys, values);
+        }
+    }
+    out.push_str(GAMES);
+    out
+}
+
+fn section(out: &mut String, keys: &[Key], values: &toml::Table) {
+    for Key { name, comment, example } in keys {
+        let _ = writeln!(out, "# {comment}");
+        let _ = match (values.get(*name), example) {
+            (Some(value), _) => writeln!(out, "{name} = {value}"),
+            (None, Some(example)) => writeln!(out, "# {name} = {example}"),
+            (None, None) => Ok(()),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields serde knows of a section.
+    fn known(section: Option<&str>) -> Vec<&'static str> {
+        let text = match section {
+            Some(section) => format!("[{section}]\nno_such_key = 1"),
+            None => "no_such_key = 1".to_owned(),
+        };
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        let error = figment::Figment::from(figment::providers::Serialized::defaults(table))
+            .extract::<Config>()
+            .unwrap_err();
+        let figment::error::Kind::UnknownField(_, known) = error.kind else { panic!("{error}") };
+        known.to_vec()
+    }
+
+    #[test]
+    fn the_printed_defaults_load_back_to_the_defaults() {
+        assert_eq!(toml::from_str::<Config>(&print_defaults()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_key_is_printed_with_a_comment_and_no_other() {
+        let sections = ["auth", "ice", "sessions", "runner", "log", "games"];
+        let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<std::collections::BTreeSet<_>>();
+        let top = known(None).into_iter().filter(|key| !sections.contains(key)).collect();
+        assert_eq!(names(&TOP), top);
+        assert_eq!(names(&AUTH), known(Some("auth")).into_iter().collect());
+        assert_eq!(names(&ICE), known(Some("ice")).into_iter().collect());
+        assert_eq!(names(&SESSIONS), known(Some("sessions")).into_iter().collect());
+        assert_eq!(names(&RUNNER), known(Some("runner")).into_iter().collect());
+        assert_eq!(names(&LOG), known(Some("log")).into_iter().collect());
+        for keys in [TOP.as_slice(), &AUTH, &ICE, &SESSIONS, &RUNNER, &LOG] {
+            for key in keys {
+                let line = |prefix: &str| print_defaults().contains(&format!("\n{prefix}{} = ", key.name));
+                assert!(line("") || line("# "), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_game_is_a_valid_one() {
+        let text: String = print_defaults()
+            .split("for instance:")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .map(|line| format!("{}\n", line.trim_start_matches("# ")))
+            .collect();
+        let config: Config = toml::from_str(&text).unwrap();
+        super::super::validate::validate(&config).unwrap();
+    }
+}

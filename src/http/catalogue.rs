@@ -1,0 +1,162 @@
+//! `/api/games`: the catalogue, paged and searched (contract 1.5), and the games' pictures.
+
+use super::HttpState;
+use super::error::ApiError;
+use super::input::Params;
+use super::pages::{etag, not_modified};
+use crate::auth::Caller;
+use crate::session::view::GameView;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use bytes::Bytes;
+use dashmap::DashMap;
+use serde_json::{Value, json};
+use std::cmp::Ordering;
+
+pub(super) fn routes() -> Router<HttpState> {
+    Router::new()
+        .route("/api/games", get(list))
+        .route("/api/games/{slug}", get(one))
+        .route("/api/games/{slug}/thumbnail", get(thumbnail))
+}
+
+#[derive(Clone, Copy)]
+enum Sort {
+    /// The configuration's order.
+    Given,
+    Title,
+    Created,
+}
+
+async fn list(
+    State(state): State<HttpState>,
+    Caller(_): Caller,
+    params: Params,
+) -> Result<Json<Value>, ApiError> {
+    let page = params.whole("page", 1, 1..=u64::MAX)?;
+    let limit = params.whole("limit", 20, 1..=50)?;
+    // Nobody counts plays yet: the most popular games are those the operator put first.
+    let sorts = [("title", Sort::Title), ("createdAt", Sort::Created), ("popular", Sort::Given)];
+    let sort = params.choice("sort", sorts, Sort::Given)?;
+    let descending = params.choice("order", [("asc", false), ("desc", true)], false)?;
+
+    let mut found: Vec<GameView> = state.core.games();
+    if let Some(words) = params.get("search").map(str::to_lowercase) {
+        found.retain(|game| words.split_whitespace().all(|word| mentions(game, word)));
+    }
+    if let Some(tag) = params.get("tag").filter(|tag| !tag.is_empty()) {
+        found.retain(|game| game.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)));
+    }
+    match sort {
+        Sort::Given => {}
+        Sort::Title => found.sort_by(by_title),
+        Sort::Created => found.sort_by(|a, b| a.released.cmp(&b.released).then_with(|| by_title(a, b))),
+    }
+    if descending {
+        found.reverse();
+    }
+    let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    let skip = usize::try_from((page - 1).saturating_mul(limit)).unwrap_or(usize::MAX);
+    let take = usize::try_from(limit).unwrap_or(usize::MAX);
+    let games: Vec<Value> = found.iter().skip(skip).take(take).map(|game| game_body(&state, game)).collect();
+    Ok(Json(json!({
+        "games": games,
+        "pagination": { "page": page, "limit": limit, "total": total, "totalPages": total.div_ceil(limit) },
+    })))
+}
+
+async fn one(
+    State(state): State<HttpState>,
+    Caller(_): Caller,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let game = find(&state, &slug)?;
+    Ok(Json(game_body(&state, &game)))
+}
+
+async fn thumbnail(
+    State(state): State<HttpState>,
+    Caller(_): Caller,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let game = find(&state, &slug)?;
+    let png = state
+        .thumbnails
+        .get(&game.slug)
+        .ok_or_else(|| ApiError::not_found(format!("Game '{slug}' has no picture.")))?;
+    let etag = etag(&png);
+    if not_modified(&headers, &etag) {
+        return Ok((axum::http::StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let cache = "private, max-age=86400".to_owned();
+    let headers = [
+        (header::CONTENT_TYPE, "image/png".to_owned()),
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, cache),
+    ];
+    Ok((headers, png).into_response())
+}
+
+fn find(state: &HttpState, slug: &str) -> Result<GameView, ApiError> {
+    let found = state.core.games().into_iter().find(|game| game.slug == slug);
+    found.ok_or_else(|| ApiError::not_found(format!("Game with slug '{slug}' not found.")))
+}
+
+fn game_body(state: &HttpState, game: &GameView) -> Value {
+    let thumbnail = state.thumbnails.has(&game.slug).then(|| format!("/api/games/{}/thumbnail", game.slug));
+    json!({
+        "id": game.slug,
+        "slug": game.slug,
+        "title": game.title,
+        "developer": game.developer,
+        "description": game.description,
+        "tags": game.tags,
+        "thumbnail": thumbnail,
+        "releaseDate": game.released,
+        "isFavorite": false,
+        "width": game.hints.width,
+        "height": game.hints.height,
+        "pointer": game.hints.pointer,
+        "pads": game.hints.pads,
+    })
+}
+
+fn mentions(game: &GameView, word: &str) -> bool {
+    [&game.title, &game.developer, &game.description, &game.slug]
+        .into_iter()
+        .chain(&game.tags)
+        .any(|text| text.to_lowercase().contains(word))
+}
+
+fn by_title(a: &GameView, b: &GameView) -> Ordering {
+    a.title.to_lowercase().cmp(&b.title.to_lowercase()).then_with(|| a.slug.cmp(&b.slug))
+}
+
+/// Draws a game's picture; `None` for a game without one.
+pub type DrawThumbnail = fn(&str) -> Option<Vec<u8>>;
+
+/// Pictures of the catalogue's games, drawn once each; as many as there are games.
+pub struct Thumbnails {
+    draw: DrawThumbnail,
+    drawn: DashMap<String, Option<Bytes>>,
+}
+
+impl Thumbnails {
+    pub fn new(draw: DrawThumbnail) -> Self {
+        Self { draw, drawn: DashMap::new() }
+    }
+
+    /// The picture of a game that is in the catalogue, as PNG.
+    fn get(&self, slug: &str) -> Option<Bytes> {
+        let entry = self.drawn.entry(slug.to_owned()).or_insert_with(|| (self.draw)(slug).map(Bytes::from));
+        entry.value().clone()
+    }
+
+    fn has(&self, slug: &str) -> bool {
+        self.get(slug).is_some()
+    }
+}

@@ -1,0 +1,128 @@
+//! The one error type of the HTTP surface: status, code and a sentence for people (contract B10).
+
+use crate::relay::RelayError;
+use crate::session::ServiceError;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Rendered as `{"error","message"}`.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after: Option<u64>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// 400 `invalid_request`.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    /// 401 `unauthorized`. One text for every reason: a stranger learns nothing of why.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "You must be logged in to access this resource.")
+    }
+
+    /// 403 `forbidden`.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 403 for a request another site's page made a browser send.
+    pub fn cross_site() -> Self {
+        Self::forbidden("This request did not come from a page of this site.")
+    }
+
+    /// 404 `not_found`.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 500; the reason goes to the log and not to the caller.
+    pub fn internal(reason: impl Display) -> Self {
+        tracing::error!(%reason, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something went wrong here. Please try again.",
+        )
+    }
+
+    /// Tells when to come back, in whole seconds and at least one.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let up = u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(wait.as_secs().saturating_add(up).max(1));
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub fn is_internal(&self) -> bool {
+        self.status.is_server_error()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Json(serde_json::json!({ "error": self.code, "message": self.message }));
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        let message = error.to_string();
+        match error {
+            ServiceError::InvalidRequest(_) => Self::invalid(message),
+            ServiceError::NotFound(_) => Self::not_found(message),
+            ServiceError::SessionActive => Self::new(StatusCode::CONFLICT, "session_active", message),
+            ServiceError::SlotInUse => Self::new(StatusCode::CONFLICT, "slot_in_use", message),
+            ServiceError::RateLimited { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(retry_after)
+            }
+            ServiceError::NoServers => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_servers", message),
+            ServiceError::NotReady => {
+                Self::new(StatusCode::CONFLICT, "not_ready", message).retry_after(Duration::from_secs(1))
+            }
+            ServiceError::Media(error) => error.into(),
+            ServiceError::Internal(source) => Self::internal(format_args!("{source:#}")),
+        }
+    }
+}
+
+impl From<RelayError> for ApiError {
+    fn from(error: RelayError) -> Self {
+        let message = error.to_string();
+        match error {
+            RelayError::NotFound => Self::not_found(message),
+            RelayError::InvalidOffer(_) => Self::invalid(message),
+            RelayError::UnsupportedCodec(_) => {
+                Self::new(StatusCode::NOT_ACCEPTABLE, "unsupported_codec", message)
+            }
+            RelayError::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_full", message)
+                .retry_after(Duration::from_secs(5)),
+            RelayError::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                .retry_after(Duration::from_secs(1)),
+            RelayError::Bind { .. } => Self::internal(message),
+        }
+    }
+}

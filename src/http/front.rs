@@ -1,0 +1,232 @@
+//! The public side put together: listener, certificate, one-time codes, router.
+//!
+//! Binding comes first and apart from serving, because the media socket takes the listener's number.
+
+use super::catalogue::{DrawThumbnail, Thumbnails};
+use super::context::Access;
+use super::health::Machine;
+use super::layers::HttpMetrics;
+use super::proxy::UnknownNetwork;
+use super::serve::{ListenError, Listening, bind, serve};
+use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
+use super::{Assets, HttpParts, SessionCore, router};
+use crate::auth::Auth;
+use crate::auth::code::Codes;
+use crate::config::Config;
+use axum::Router;
+use axum_server::tls_rustls::RustlsConfig;
+use prometheus_client::registry::Registry;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+
+/// Tries for a number that is free for TCP and UDP both, when any will do.
+const PORT_TRIES: u32 = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FrontError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Proxies(#[from] UnknownNetwork),
+    #[error("--tls-cert and --tls-key go together")]
+    HalfAPair,
+    #[error("cannot serve")]
+    Serve(#[source] io::Error),
+}
+
+/// Tells the person at the terminal a line: the sign-in links of `--lan`.
+pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A bound listener, not served yet.
+#[derive(Debug)]
+pub struct Front {
+    listener: TcpListener,
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+}
+
+#[derive(Debug)]
+struct Certificate {
+    config: RustlsConfig,
+    cert: PathBuf,
+    key: PathBuf,
+    own: Option<SelfSigned>,
+}
+
+/// What the public side needs of the other parts.
+pub struct FrontDeps {
+    pub core: Arc<dyn SessionCore>,
+    pub auth: Auth,
+    /// Signaling's routes.
+    pub signal: Router,
+    pub registry: Arc<Registry>,
+    pub metrics: HttpMetrics,
+    pub thumbnails: DrawThumbnail,
+    pub assets: Assets,
+    pub announce: Announce,
+}
+
+/// The public side at work.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where the listener is bound.
+    pub address: SocketAddr,
+    /// What to open in a browser, without a trailing slash.
+    pub base_url: String,
+    listening: Listening,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl Front {
+    /// Binds the listener and reads or makes the certificate.
+    pub fn bind(config: &Config) -> Result<Self, FrontError> {
+        tls::install_provider();
+        let certificate = certificate(config)?;
+        let listener =
+            if config.lan { bind_everywhere(config.listen.port())? } else { bind_pair(config.listen)? };
+        let address =
+            listener.local_addr().map_err(|source| ListenError::Io { address: config.listen, source })?;
+        Ok(Self { listener, address, certificate })
+    }
+
+    /// Address and number, for the media socket.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until stopped.
+    pub fn serve(self, config: &Config, deps: FrontDeps) -> Result<Serving, FrontError> {
+        let access = Access::new(config, self.address)?;
+        let base_url = access.base_url();
+        let codes = config.lan.then(|| codes(config, self.address, deps.announce));
+        let parts = HttpParts {
+            core: deps.core,
+            auth: deps.auth,
+            access,
+            codes,
+            sign_in_url: config.auth.sign_in_url.clone(),
+            registry: deps.registry,
+            metrics: deps.metrics,
+            machine: Machine::new(config.data_dir.clone()),
+            thumbnails: Thumbnails::new(deps.thumbnails),
+            assets: deps.assets,
+        };
+        let (config, watching) = match self.certificate {
+            None => (None, None),
+            Some(Certificate { config, cert, key, own }) => {
+                let watching = tokio::spawn(tls::watch(config.clone(), cert, key, own));
+                (Some(config), Some(watching))
+            }
+        };
+        let listening =
+            serve(self.listener, router(parts, deps.signal), config).map_err(FrontError::Serve)?;
+        Ok(Serving { address: self.address, base_url, listening, watching })
+    }
+}
+
+impl Serving {
+    /// Ends it in order: no new connections, then a moment for the running requests.
+    pub async fn stop(self) {
+        if let Some(watching) = self.watching {
+            watching.abort();
+        }
+        self.listening.stop().await;
+    }
+}
+
+/// The private listener: the runners' control channel and metrics without a token.
+#[derive(Debug)]
+pub struct Private {
+    pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Private {
+    pub fn bind(address: SocketAddr) -> Result<Self, FrontError> {
+        let listener = bind(address)?;
+        let address = listener.local_addr().map_err(|source| ListenError::Io { address, source })?;
+        Ok(Self { address, listener })
+    }
+
+    /// Serves these routes until stopped.
+    pub fn serve(self, routes: Router) -> Result<PrivateServing, FrontError> {
+        serve(self.listener, routes, None).map(PrivateServing).map_err(FrontError::Serve)
+    }
+}
+
+/// The private listener at work.
+#[derive(Debug)]
+pub struct PrivateServing(Listening);
+
+impl PrivateServing {
+    pub async fn stop(self) {
+        self.0.stop().await;
+    }
+}
+
+fn certificate(config: &Config) -> Result<Option<Certificate>, FrontError> {
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(cert), Some(key)) => {
+            let loaded = tls::load(cert, key)?;
+            Ok(Some(Certificate { config: loaded, cert: cert.clone(), key: key.clone(), own: None }))
+        }
+        (Some(_), None) | (None, Some(_)) => Err(FrontError::HalfAPair),
+        (None, None) if config.tls_self_signed || config.lan => {
+            let own = SelfSigned::in_dir(&config.data_dir);
+            own.ensure(&names_of_this_machine(), OffsetDateTime::now_utc()).map_err(TlsError::from)?;
+            let loaded = tls::load(&own.pem, &own.pem)?;
+            let (cert, key) = (own.pem.clone(), own.pem.clone());
+            Ok(Some(Certificate { config: loaded, cert, key, own: Some(own) }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Every address, IPv6 too where the machine has it.
+fn bind_everywhere(port: u16) -> Result<TcpListener, ListenError> {
+    match bind_pair(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+        Err(ListenError::Io { .. }) => bind_pair(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        other => other,
+    }
+}
+
+/// With port 0, a number that UDP has free as well.
+fn bind_pair(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let mut listener = bind(address)?;
+    if address.port() != 0 {
+        return Ok(listener);
+    }
+    for _ in 0..PORT_TRIES {
+        let taken = listener.local_addr().and_then(UdpSocket::bind).is_err();
+        if !taken {
+            break;
+        }
+        listener = bind(address)?;
+    }
+    Ok(listener)
+}
+
+/// One-time codes, told as one link for each address people can reach.
+fn codes(config: &Config, address: SocketAddr, announce: Announce) -> Codes {
+    let bases: Vec<String> = match &config.public_url {
+        Some(url) => vec![url.trim_end_matches('/').to_owned()],
+        None => tls::machine_addresses()
+            .into_iter()
+            .filter(|ip| !ip.is_loopback() && (address.is_ipv6() || ip.is_ipv4()))
+            .map(|ip| format!("https://{}", SocketAddr::new(ip, address.port())))
+            .collect(),
+    };
+    let tell = move |code: &str| {
+        for base in &bases {
+            announce(&format!("{base}/signin#code={code}"));
+        }
+    };
+    Codes::new(Instant::now(), Arc::new(tell))
+}

@@ -1,0 +1,153 @@
+//! What happens to every request before and after its handler: context, host rule, deadline, headers, counting.
+
+use super::HttpState;
+use super::context::peer;
+use super::error::ApiError;
+use super::pages::page;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+
+/// No answer of ours takes longer: a stop waits for a save and the grace, a launch for the store.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const SECURITY: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; \
+         connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; frame-ancestors 'self'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "gamepad=(self), fullscreen=(self), autoplay=(self), camera=(), microphone=(), geolocation=()",
+    ),
+];
+
+/// Counts answers; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct HttpMetrics {
+    requests: Family<StatusLabel, Counter>,
+    timeouts: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
+impl HttpMetrics {
+    pub fn new(registry: &mut Registry) -> Self {
+        let own = Self::default();
+        registry.register(
+            "playgate_http_requests",
+            "HTTP requests by status of the answer",
+            own.requests.clone(),
+        );
+        registry.register(
+            "playgate_http_timeouts",
+            "HTTP requests that ran out of time",
+            own.timeouts.clone(),
+        );
+        own
+    }
+}
+
+/// The outermost layer.
+pub(super) async fn around(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let api = is_api(request.uri().path());
+    let Some(context) = state.access.context(peer(request.extensions()), request.uri(), request.headers())
+    else {
+        return refuse(
+            &state,
+            api,
+            StatusCode::BAD_REQUEST,
+            "Bad request",
+            "The request names no usable host.",
+        );
+    };
+    if !state.access.serves(&context) {
+        let text = "This gateway serves only this machine, by the name localhost. To let others in, start it with \
+                    --lan, or with --public-url and a sign-in.";
+        return refuse(&state, api, StatusCode::MISDIRECTED_REQUEST, "Not served under this name", text);
+    }
+    // The path without its query: that may hold a token.
+    let span = tracing::debug_span!(
+        "request", trace = %context.trace, method = %request.method(), path = request.uri().path()
+    );
+    let trace = context.trace;
+    request.extensions_mut().insert(context.clone());
+    request.extensions_mut().insert(state.auth.clone());
+    async {
+        let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
+        let mut response = answer.unwrap_or_else(|_| {
+            state.metrics.timeouts.inc();
+            tracing::warn!("a request ran out of time");
+            let message = "This took too long. Please try again.";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into_response()
+        });
+        if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        finish(&state, api, &mut response);
+        tracing::debug!(
+            status = response.status().as_u16(),
+            took_ms = began.elapsed().as_millis(),
+            "answered"
+        );
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn refuse(state: &HttpState, api: bool, status: StatusCode, title: &str, text: &str) -> Response {
+    let code = if status == StatusCode::MISDIRECTED_REQUEST { "misdirected" } else { "invalid_request" };
+    let mut response =
+        if api { ApiError::new(status, code, text).into_response() } else { page(status, title, text) };
+    finish(state, api, &mut response);
+    response
+}
+
+fn finish(state: &HttpState, api: bool, response: &mut Response) {
+    state.metrics.requests.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY {
+        set_default(headers, name, value);
+    }
+    if api {
+        set_default(headers, header::CACHE_CONTROL, "no-store");
+    }
+}
+
+fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+/// Nothing is routed here.
+pub(super) async fn not_found(request: Request) -> Response {
+    if is_api(request.uri().path()) {
+        ApiError::not_found("There is no such endpoint.").into_response()
+    } else {
+        super::pages::not_found_page()
+    }
+}
+
+/// Something is, but not with this method; `Allow` is added by the router.
+pub(super) async fn wrong_method(request: Request) -> Response {
+    let message = format!("This endpoint does not take {}.", request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).into_response()
+}
+
+fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/") || path == "/metrics"
+}

@@ -1,0 +1,153 @@
+//! The pages: HTML shells and the static files of `web/`, embedded in the binary.
+//!
+//! Shells are public and hold nothing of anybody; what they show they ask the API for.
+
+use super::HttpState;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "web/"]
+#[allow_missing = true]
+struct Embedded;
+
+/// Where the files of the pages come from.
+#[derive(Clone, Default)]
+pub enum Assets {
+    /// `web/`, in the binary; in a debug build read from the disk.
+    #[default]
+    Embedded,
+    /// Given by a test.
+    Fixed(Arc<BTreeMap<String, &'static str>>),
+}
+
+impl Assets {
+    fn read(&self, path: &str) -> Option<Bytes> {
+        match self {
+            Self::Embedded => Embedded::get(path).map(|file| match file.data {
+                std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
+            }),
+            Self::Fixed(files) => files.get(path).map(|text| Bytes::from_static(text.as_bytes())),
+        }
+    }
+}
+
+pub(super) fn routes() -> Router<HttpState> {
+    Router::new()
+        .route("/", get(|state, headers| shell(state, headers, "index.html")))
+        .route("/play/{slug}", get(|state, headers| shell(state, headers, "play.html")))
+        .route("/session/{id}", get(with_slash))
+        .route("/session/{id}/", get(|state, headers| shell(state, headers, "session.html")))
+        .route("/signin", get(|state, headers| shell(state, headers, "signin.html")))
+        .route("/favicon.ico", get(favicon))
+        .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
+        .route("/assets/{*path}", get(asset))
+}
+
+async fn shell(State(state): State<HttpState>, headers: HeaderMap, file: &'static str) -> Response {
+    match state.assets.read(file) {
+        Some(bytes) => serve(&headers, bytes, "text/html; charset=utf-8"),
+        None => {
+            page(StatusCode::NOT_FOUND, "This page is missing", "This build of Playgate has no pages inside.")
+        }
+    }
+}
+
+/// Relative links of the page, and the WebSocket beside it, need the slash.
+async fn with_slash(Path(id): Path<String>) -> Response {
+    match id.parse::<crate::ids::SessionId>() {
+        Ok(id) => Redirect::permanent(&format!("/session/{id}/")).into_response(),
+        Err(_) => not_found_page(),
+    }
+}
+
+async fn asset(State(state): State<HttpState>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+    let plain =
+        path.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.contains('\\'));
+    let Some(bytes) = plain.then(|| state.assets.read(&path)).flatten() else {
+        return not_found_page();
+    };
+    serve(&headers, bytes, content_type(&path))
+}
+
+async fn favicon(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    match state.assets.read("favicon.svg") {
+        Some(bytes) => serve(&headers, bytes, "image/svg+xml"),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+fn serve(headers: &HeaderMap, bytes: Bytes, kind: &'static str) -> Response {
+    let etag = etag(&bytes);
+    let (status, body) = if not_modified(headers, &etag) {
+        (StatusCode::NOT_MODIFIED, Body::empty())
+    } else {
+        (StatusCode::OK, Body::from(bytes))
+    };
+    let mut response = (status, [(header::ETAG, etag)], body).into_response();
+    let own = response.headers_mut();
+    own.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    own.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// The 404 of everything that is not the API.
+pub(super) fn not_found_page() -> Response {
+    page(StatusCode::NOT_FOUND, "There is no such page", "The address may be mistyped, or the page is gone.")
+}
+
+/// A page of a few plain words.
+pub(super) fn page(status: StatusCode, title: &str, text: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title} - Playgate</title>\
+         <main><h1>{title}</h1><p>{text}</p><p><a href=\"/\">To the games</a></p></main></html>\n"
+    );
+    (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
+}
+
+/// A weak validator (RFC 9110, section 8.8.1): the same for the compressed form.
+pub(super) fn etag(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut tag = String::from("W/\"");
+    for byte in &digest.as_ref()[..12] {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
+pub(super) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
+    let bare = etag.trim_start_matches("W/");
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == bare)
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("json" | "map") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("webmanifest") => "application/manifest+json",
+        Some("woff2") => "font/woff2",
+        Some("txt" | "md") => "text/plain; charset=utf-8",
+        Some(_) | None => "application/octet-stream",
+    }
+}

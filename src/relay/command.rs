@@ -1,0 +1,19 @@
+//! What the control plane asks of a shard.
+
+use super::{AddViewer, Codec, OpenSession, OpenedSession, RelayError};
+use crate::ids::{SessionId, ViewerId};
+use tokio::sync::oneshot;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, RelayError>>;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Open { spec: OpenSession, reply: Reply<OpenedSession> },
+    SetSource { session: SessionId, video: Option<(Codec, u8)>, audio: Option<(Codec, u8)>, reply: Reply<()> },
+    Close { session: SessionId, reply: Reply<()> },
+    AddViewer { spec: AddViewer, reply: Reply<String> },
+    Renegotiate { session: SessionId, viewer: ViewerId, offer: String, reply: Reply<String> },
+    SetSlot { session: SessionId, viewer: ViewerId, slot: Option<u8>, reply: Reply<()> },
+    RemoveViewer { session: SessionId, viewer: ViewerId, reply: Reply<()> },
+    Stop,
+}

@@ -1,0 +1,104 @@
+//! Takes viewers' RTCP out of `rtc`'s interceptor chain.
+//!
+//! `rtc` routes a compound by its first packet's first SSRC; once retransmissions flow browsers put that SSRC there, and
+//! every NACK in the compound would be lost. So feedback leaves here, packet by packet, by a queue of its own.
+
+use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+use rtc::sansio::Protocol;
+use rtc::shared::error::Error;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Feedback waiting between two polls; more is dropped (a viewer repeats what matters).
+const CAPACITY: usize = 256;
+/// Losses taken from one packet.
+const MAX_LOSSES: usize = 1024;
+
+/// What a viewer reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Feedback {
+    /// PLI or FIR.
+    KeyFrame,
+    /// Sequence numbers of a stream that did not arrive.
+    Lost { ssrc: u32, sequences: Vec<u16> },
+}
+
+/// The reading end. The lock is never contended: both ends live on the shard's thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FeedbackQueue(Arc<Mutex<VecDeque<Feedback>>>);
+
+impl FeedbackQueue {
+    pub(super) fn take(&self) -> VecDeque<Feedback> {
+        self.0.lock().map(|mut queue| std::mem::take(&mut *queue)).unwrap_or_default()
+    }
+
+    fn push(&self, feedback: Feedback) {
+        if let Ok(mut queue) = self.0.lock()
+            && queue.len() < CAPACITY
+        {
+            queue.push_back(feedback);
+        }
+    }
+
+    /// The end in the chain.
+    pub(super) fn tap(&self) -> Tap {
+        Tap { queue: self.clone(), reads: VecDeque::new(), writes: VecDeque::new() }
+    }
+}
+
+/// The interceptor: RTCP from the viewer ends here, everything else passes.
+pub(super) struct Tap {
+    queue: FeedbackQueue,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Error> {
+        let Packet::Rtcp(packets) = &message.message.packet else {
+            self.reads.push_back(message);
+            return Ok(());
+        };
+        for packet in packets {
+            let any = packet.as_any();
+            if any.is::<PictureLossIndication>() || any.is::<FullIntraRequest>() {
+                self.queue.push(Feedback::KeyFrame);
+            } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
+                let sequences =
+                    nack.nacks.iter().flat_map(|pair| pair.into_iter()).take(MAX_LOSSES).collect();
+                self.queue.push(Feedback::Lost { ssrc: nack.media_ssrc, sequences });
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Error> {
+        self.writes.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+}
+
+impl Interceptor for Tap {
+    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
+}

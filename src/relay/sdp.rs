@@ -1,0 +1,322 @@
+//! What an offer asks for, what of it the relay takes, and the finished answer.
+//!
+//! `rtc` is given the offer cut down to the one codec that is sent, so that its answer can name nothing else. Candidates
+//! are ours alone: viewers' are not needed (ICE-lite), the answer's are the relay's addresses. Pure text, no panic.
+
+use super::{Codec, RelayError};
+use std::net::SocketAddr;
+
+pub(super) const MAX_OFFER_BYTES: usize = 64 * 1024;
+const MAX_SECTIONS: usize = 16;
+pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+
+/// A codec of the offer that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) payload_type: u8,
+    pub(super) parameters: String,
+    pub(super) channels: u16,
+    /// Payload type and parameters of its retransmission format.
+    pub(super) rtx: Option<(u8, String)>,
+}
+
+/// An offer, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    pub(super) fingerprint: String,
+    pub(super) ufrag: String,
+    pub(super) password: String,
+    /// `a=setup:active`: the viewer insists on being the DTLS client.
+    pub(super) viewer_is_client: bool,
+    pub(super) video: Format,
+    pub(super) audio: Option<Format>,
+    /// Id of the playout-delay header extension in the video section.
+    pub(super) playout_delay: Option<u8>,
+    /// The offer for `rtc`.
+    pub(super) reduced: String,
+}
+
+impl Offer {
+    /// Reads an offer for a session that sends `video`, and Opus if `audio`.
+    pub(super) fn parse(text: &str, video: Codec, audio: bool) -> Result<Self, RelayError> {
+        let invalid = |why: &str| RelayError::InvalidOffer(why.to_owned());
+        if text.len() > MAX_OFFER_BYTES {
+            return Err(invalid("longer than 64 KiB"));
+        }
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let mut sections = lines.split_inclusive_before(|line| line.starts_with("m="));
+        let session = sections
+            .next()
+            .filter(|lines| lines.first() == Some(&"v=0"))
+            .ok_or_else(|| invalid("not a session description"))?;
+        let media: Vec<&[&str]> = sections.collect();
+        if media.is_empty() || media.len() > MAX_SECTIONS {
+            return Err(invalid("no media sections, or too many"));
+        }
+        let anywhere = |key: &str| {
+            std::iter::once(session).chain(media.iter().copied()).find_map(|section| attribute(section, key))
+        };
+        if session.contains(&"a=ice-lite") {
+            return Err(invalid("both sides would be ICE-lite"));
+        }
+        if media
+            .iter()
+            .any(|section| attribute(section, "mid").is_none_or(|mid| mid.is_empty() || mid.len() > 64))
+        {
+            return Err(invalid("a media section has no mid"));
+        }
+        let ufrag = anywhere("ice-ufrag")
+            .filter(|ufrag| (4..=256).contains(&ufrag.len()))
+            .ok_or_else(|| invalid("no ice-ufrag"))?;
+        let password = anywhere("ice-pwd")
+            .filter(|pwd| (22..=256).contains(&pwd.len()))
+            .ok_or_else(|| invalid("no ice-pwd"))?;
+        let fingerprint = anywhere("fingerprint").ok_or_else(|| invalid("no DTLS fingerprint"))?;
+        if !fingerprint.get(..8).is_some_and(|algorithm| algorithm.eq_ignore_ascii_case("sha-256 ")) {
+            return Err(invalid("the DTLS fingerprint is not SHA-256"));
+        }
+        let viewer_is_client = anywhere("setup") == Some("active");
+
+        let kind = |kind: &str| {
+            media.iter().position(|section| section.first().is_some_and(|line| line.starts_with(kind)))
+        };
+        let video_at = kind("m=video ").ok_or_else(|| invalid("the offer asks for no video"))?;
+        let video_section = *media.get(video_at).ok_or_else(|| invalid("the offer asks for no video"))?;
+        if !receives(video_section, session) {
+            return Err(invalid("the offer does not receive video"));
+        }
+        let video = choose(video_section, video).ok_or(RelayError::UnsupportedCodec(name(video)))?;
+        let playout_delay = video_section.iter().find_map(|line| {
+            let (id, uri) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
+            let id = id.split('/').next()?.parse().ok()?;
+            (uri.split(' ').next() == Some(PLAYOUT_DELAY) && (1..=14).contains(&id)).then_some(id)
+        });
+        let audio_at = kind("m=audio ").filter(|_| audio);
+        let audio_section =
+            audio_at.and_then(|at| media.get(at).copied()).filter(|section| receives(section, session));
+        let audio = audio_section.and_then(|section| choose(section, Codec::Opus));
+
+        let mut reduced = String::with_capacity(text.len());
+        push_lines(&mut reduced, session.iter().copied().filter(|line| !line.starts_with("a=candidate")));
+        for (at, section) in media.iter().enumerate() {
+            let keep = if at == video_at {
+                Some(&video)
+            } else if Some(at) == audio_at {
+                audio.as_ref()
+            } else {
+                None
+            };
+            reduce(&mut reduced, section, keep);
+        }
+        Ok(Self {
+            fingerprint: fingerprint.to_ascii_lowercase(),
+            ufrag: ufrag.to_owned(),
+            password: password.to_owned(),
+            viewer_is_client,
+            video,
+            audio,
+            playout_delay,
+            reduced,
+        })
+    }
+}
+
+/// The codec's name for people.
+pub(super) fn name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "H.264",
+        Codec::Vp8 => "VP8",
+        Codec::Vp9 => "VP9",
+        Codec::Av1 => "AV1",
+        Codec::Opus => "Opus",
+    }
+}
+
+/// The codec's media type.
+pub(super) fn mime(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "video/H264",
+        Codec::Vp8 => "video/VP8",
+        Codec::Vp9 => "video/VP9",
+        Codec::Av1 => "video/AV1",
+        Codec::Opus => "audio/opus",
+    }
+}
+
+/// The answer for the viewer: with the relay's candidates in every accepted section, so that none depends on the first
+/// one being accepted. Gives the local ufrag and password too.
+pub(super) fn finish_answer(answer: &str, candidates: &[SocketAddr]) -> Option<(String, String, String)> {
+    let lines: Vec<&str> = answer.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let mut finished = String::with_capacity(answer.len() + 1024);
+    let (mut ufrag, mut password) = (None, None);
+    for section in lines.split_inclusive_before(|line| line.starts_with("m=")) {
+        push_lines(
+            &mut finished,
+            section
+                .iter()
+                .copied()
+                .filter(|line| !line.starts_with("a=candidate") && *line != "a=end-of-candidates"),
+        );
+        let Some(local) = attribute(section, "ice-ufrag") else { continue };
+        ufrag = ufrag.or(Some(local));
+        password = password.or(attribute(section, "ice-pwd"));
+        for (at, candidate) in candidates.iter().enumerate() {
+            let foundation = at + 1;
+            // Host preference 126; earlier addresses are preferred (RFC 8445 section 5.1.2.1).
+            let priority =
+                (126_u32 << 24) + ((65_535 - u32::try_from(at).unwrap_or(65_535).min(65_535)) << 8) + 255;
+            let (ip, port) = (candidate.ip(), candidate.port());
+            push_lines(
+                &mut finished,
+                [format!("a=candidate:{foundation} 1 udp {priority} {ip} {port} typ host").as_str()],
+            );
+        }
+        push_lines(&mut finished, ["a=end-of-candidates"]);
+    }
+    Some((finished, ufrag?.to_owned(), password?.to_owned()))
+}
+
+fn push_lines<'a>(text: &mut String, lines: impl IntoIterator<Item = &'a str>) {
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+}
+
+fn attribute<'a>(section: &[&'a str], key: &str) -> Option<&'a str> {
+    section
+        .iter()
+        .find_map(|line| line.strip_prefix("a=")?.strip_prefix(key)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+/// Whether the section wants to receive; a direction at session level counts when it has none (RFC 8866 section 6.7).
+fn receives(section: &[&str], session: &[&str]) -> bool {
+    let refuses = |lines: &[&str]| lines.iter().any(|line| matches!(*line, "a=sendonly" | "a=inactive"));
+    let agrees = |lines: &[&str]| lines.iter().any(|line| matches!(*line, "a=recvonly" | "a=sendrecv"));
+    !refuses(section) && (agrees(section) || !refuses(session))
+}
+
+/// The payload-type-specific value of an attribute: `a=KEY:PT value`.
+fn of_format<'a>(section: &[&'a str], key: &str, payload_type: u8) -> Option<&'a str> {
+    section.iter().find_map(|line| {
+        let (pt, value) = line.strip_prefix("a=")?.strip_prefix(key)?.strip_prefix(':')?.split_once(' ')?;
+        (pt.parse() == Ok(payload_type)).then_some(value.trim())
+    })
+}
+
+/// The best format of a section for a codec.
+fn choose(section: &[&str], codec: Codec) -> Option<Format> {
+    let wanted = mime(codec).split_once('/')?.1;
+    let formats: Vec<u8> =
+        section.first()?.split(' ').skip(3).filter_map(|pt| pt.parse().ok()).filter(|pt| *pt < 128).collect();
+    let best = formats
+        .iter()
+        .filter_map(|payload_type| {
+            let mut map = of_format(section, "rtpmap", *payload_type)?.split('/');
+            let right = map.next()?.eq_ignore_ascii_case(wanted);
+            let channels = map.nth(1).and_then(|channels| channels.parse().ok()).unwrap_or(0);
+            let parameters = of_format(section, "fmtp", *payload_type).unwrap_or_default();
+            let rank = if right { rank(codec, parameters)? } else { return None };
+            Some((rank, *payload_type, parameters, channels))
+        })
+        .min_by_key(|(rank, ..)| *rank)?;
+    let (_, payload_type, parameters, channels) = best;
+    let rtx = formats.iter().find_map(|rtx| {
+        let is_rtx = of_format(section, "rtpmap", *rtx)?.split('/').next()?.eq_ignore_ascii_case("rtx");
+        let parameters = of_format(section, "fmtp", *rtx)?;
+        (is_rtx && parameter(parameters, "apt")?.parse() == Ok(payload_type))
+            .then(|| (*rtx, parameters.to_owned()))
+    });
+    Some(Format { payload_type, parameters: parameters.to_owned(), channels, rtx })
+}
+
+/// How well a format fits, best first; `None`: not at all.
+fn rank(codec: Codec, parameters: &str) -> Option<u8> {
+    match codec {
+        Codec::H264 => {
+            if parameter(parameters, "packetization-mode") != Some("1") {
+                return None;
+            }
+            // Constrained baseline, baseline, main, high: each of these decoders takes constrained baseline.
+            let profile = parameter(parameters, "profile-level-id").unwrap_or("42e01f").to_ascii_lowercase();
+            match profile.get(..4) {
+                Some("42e0" | "42c0") => Some(0),
+                Some("4200") => Some(1),
+                Some("4d00" | "4d40") => Some(2),
+                Some("6400" | "640c") => Some(3),
+                Some(profile) if profile.starts_with("42") => Some(1),
+                Some(_) | None => None,
+            }
+        }
+        Codec::Vp9 | Codec::Av1 => {
+            let profile = parameter(parameters, if codec == Codec::Vp9 { "profile-id" } else { "profile" });
+            matches!(profile, None | Some("0")).then_some(0)
+        }
+        Codec::Vp8 | Codec::Opus => Some(0),
+    }
+}
+
+fn parameter<'a>(parameters: &'a str, key: &str) -> Option<&'a str> {
+    parameters.split(';').find_map(|pair| {
+        pair.trim().split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+    })
+}
+
+/// Writes a section with only the kept format, its feedback and the extensions that are used.
+fn reduce(text: &mut String, section: &[&str], keep: Option<&Format>) {
+    let Some(format) = keep else {
+        push_lines(text, section.iter().copied().filter(|line| !line.starts_with("a=candidate")));
+        return;
+    };
+    let kept = |pt: &str| {
+        pt.parse() == Ok(format.payload_type)
+            || format.rtx.as_ref().is_some_and(|(rtx, _)| pt.parse() == Ok(*rtx))
+    };
+    for line in section {
+        if let Some(media) = line.strip_prefix("m=") {
+            let mut words = media.split(' ');
+            let head: Vec<&str> = words.by_ref().take(3).collect();
+            let formats: Vec<&str> = words.filter(|pt| kept(pt)).collect();
+            push_lines(text, [format!("m={} {}", head.join(" "), formats.join(" ")).as_str()]);
+            continue;
+        }
+        let Some((key, value)) = line.strip_prefix("a=").and_then(|attribute| attribute.split_once(':'))
+        else {
+            push_lines(text, [*line]);
+            continue;
+        };
+        let keep = match key {
+            "rtpmap" | "fmtp" | "rtcp-fb" => value.split(' ').next().is_some_and(kept),
+            "extmap" => value.split(' ').nth(1) == Some(PLAYOUT_DELAY),
+            "candidate" | "ssrc" | "ssrc-group" | "rid" | "simulcast" | "msid" => false,
+            _ => true,
+        };
+        if keep {
+            push_lines(text, [*line]);
+        }
+    }
+}
+
+/// Splits before each element that `starts` a piece; the first piece may be empty of one.
+trait SplitBefore<T> {
+    fn split_inclusive_before<'a>(
+        &'a self,
+        starts: impl Fn(&T) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a [T]>
+    where
+        T: 'a;
+}
+
+impl<T> SplitBefore<T> for Vec<T> {
+    fn split_inclusive_before<'a>(&'a self, starts: impl Fn(&T) -> bool + 'a) -> impl Iterator<Item = &'a [T]>
+    where
+        T: 'a,
+    {
+        self.chunk_by(move |_, next| !starts(next))
+    }
+}
+
+#[cfg(test)]
+#[path = "sdp_tests.rs"]
+pub(super) mod tests;

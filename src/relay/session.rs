@@ -1,0 +1,294 @@
+//! One session's media on a shard: its two sources, the ring and group its viewers live on, its wish for key frames.
+
+use super::group::Group;
+use super::key_requests::KeyRequests;
+use super::keyframe::starts_key_frame;
+use super::peer::random;
+use super::ring::{MediaPacket, Ring};
+use super::rtp::{self, Rtp, SenderClock};
+use super::socket::{Path, Socket};
+use super::source::Source;
+use super::stats::{Cause, Count, Drop, Stats};
+use super::viewer::Fresh;
+use super::{Codec, IngestSpec, OpenSession, OpenedSession, RelayError, RelayEvent};
+use crate::ids::{SessionId, ViewerId};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::mpsc;
+
+/// Events waiting for the control plane. When full, events are dropped and counted.
+const EVENTS: usize = 1024;
+/// A sender report of the source is believed for this long.
+const CLOCK_LIFE: Duration = Duration::from_secs(15);
+/// Seconds between 1900 and 1970.
+const NTP_EPOCH: u64 = 2_208_988_800;
+
+/// A moment as NTP time (32.32 fixed-point seconds) and as RTP timestamp.
+pub(super) type Clock = (u64, u32);
+
+/// A session, as its shard holds it.
+pub(super) struct Session {
+    id: SessionId,
+    pub(super) codec: Codec,
+    pub(super) video: Ingest,
+    pub(super) audio: Option<Ingest>,
+    pub(super) ring: Ring,
+    pub(super) group: Group,
+    keys: KeyRequests,
+    /// Players first.
+    pub(super) order: Vec<u64>,
+    pub(super) by_id: HashMap<ViewerId, u64>,
+    pub(super) fresh: Fresh,
+    events: mpsc::Sender<RelayEvent>,
+    pub(super) connected: usize,
+    pictured: bool,
+    audio_next: u64,
+    ssrc: u32,
+}
+
+/// One incoming stream and its port.
+pub(super) struct Ingest {
+    pub(super) socket: Socket,
+    source: Source,
+    clock_rate: u32,
+    rtcp: Option<SocketAddr>,
+    clock: Option<(SenderClock, Instant)>,
+}
+
+impl Session {
+    pub(super) fn open(spec: OpenSession, ingest_ip: IpAddr) -> Result<(Self, OpenedSession), RelayError> {
+        let video = Ingest::bind(&spec.video, &spec.allow, ingest_ip, 90_000)?;
+        let audio = spec
+            .audio
+            .as_ref()
+            .map(|audio| Ingest::bind(audio, &spec.allow, ingest_ip, 48_000))
+            .transpose()?;
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let opened = OpenedSession {
+            rtp_video: video.socket.address(),
+            rtp_audio: audio.as_ref().map(|audio| audio.socket.address()),
+            events: receiver,
+        };
+        let session = Self {
+            id: spec.session,
+            codec: spec.video.codec,
+            video,
+            audio,
+            ring: Ring::new(),
+            group: Group::default(),
+            keys: KeyRequests::default(),
+            order: Vec::new(),
+            by_id: HashMap::new(),
+            fresh: Fresh::default(),
+            events,
+            connected: 0,
+            pictured: false,
+            audio_next: 0,
+            ssrc: u32::from_be_bytes(random()) | 1,
+        };
+        Ok((session, opened))
+    }
+
+    /// What the source said of itself. True: its codec is another one than before.
+    pub(super) fn set_source(&mut self, video: Option<(Codec, u8)>, audio: Option<(Codec, u8)>) -> bool {
+        if let (Some(ingest), Some((_, payload_type))) = (&mut self.audio, audio) {
+            ingest.source.set_payload_type(payload_type);
+        }
+        let Some((codec, payload_type)) = video else { return false };
+        self.video.source.set_payload_type(payload_type);
+        let changed = codec != self.codec;
+        self.codec = codec;
+        if changed {
+            self.group.clear();
+        }
+        changed
+    }
+
+    pub(super) fn emit(&self, event: RelayEvent, stats: &mut Stats) {
+        if self.events.try_send(event).is_err() {
+            stats.drop(Drop::EventsFull);
+        }
+    }
+
+    /// The newest video index there is.
+    pub(super) fn newest(&self) -> u64 {
+        self.video.source.next_index() - 1
+    }
+
+    pub(super) fn want_key_frame(&mut self, cause: Cause, stats: &mut Stats) {
+        stats.key_frame(cause);
+        self.keys.want();
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.keys.deadline()
+    }
+
+    /// Asks the source for a key frame if somebody wants one and it is time.
+    pub(super) fn ask(&mut self, now: Instant, stats: &mut Stats) {
+        if !self.keys.poll(now) {
+            return;
+        }
+        stats.key_frame(Cause::Sent);
+        if let Some((from, source_ssrc)) = self.video.source.latched() {
+            let remote = self.video.rtcp.unwrap_or(from);
+            let request = rtp::picture_loss(self.ssrc, source_ssrc);
+            self.video.socket.send(Path { remote, local: None }, &request, stats);
+        }
+        self.emit(RelayEvent::KeyFrameWanted, stats);
+    }
+
+    /// A datagram on the video port.
+    pub(super) fn video_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        stats: &mut Stats,
+    ) {
+        let was_latched = self.video.source.latched().is_some();
+        let Some((place, rtp)) = self.video.receive(now, from, datagram, stats) else { return };
+        let packet = MediaPacket {
+            index: place.index,
+            timestamp: place.timestamp,
+            marker: rtp.marker,
+            payload: Bytes::copy_from_slice(rtp.payload),
+        };
+        if place.restarted {
+            stats.count(Count::SourceRestarts, 1);
+            self.group.clear();
+        }
+        if !self.ring.insert(packet) {
+            stats.drop(Drop::Duplicate);
+            return;
+        }
+        let key = starts_key_frame(self.codec, rtp.payload);
+        let begins = self.group.packet(place.index, place.timestamp, rtp.payload.len(), key);
+        self.fresh.video.push(place.index);
+        if let Some(start) = begins {
+            self.fresh.key_frame = Some(start);
+            self.keys.answered();
+            if !std::mem::replace(&mut self.pictured, true) {
+                tracing::info!(session = %self.id, "the first key frame is here");
+                self.emit(RelayEvent::FirstKeyFrame, stats);
+            }
+        } else if !key && (place.restarted || !was_latched) {
+            // Came in the middle of a group: nobody can start from that.
+            self.want_key_frame(Cause::Loss, stats);
+        }
+    }
+
+    /// A datagram on the audio port.
+    pub(super) fn audio_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        stats: &mut Stats,
+    ) {
+        let Some((place, rtp)) =
+            self.audio.as_mut().and_then(|audio| audio.receive(now, from, datagram, stats))
+        else {
+            return;
+        };
+        // In order only: no sequence number may be sealed twice.
+        if place.index < self.audio_next {
+            stats.drop(Drop::Duplicate);
+            return;
+        }
+        self.audio_next = place.index + 1;
+        let payload = Bytes::copy_from_slice(rtp.payload);
+        self.fresh.audio.push(MediaPacket {
+            index: place.index,
+            timestamp: place.timestamp,
+            marker: rtp.marker,
+            payload,
+        });
+    }
+
+    /// Clock pairs (NTP, RTP) for sender reports of video and audio.
+    ///
+    /// The source's own where it reports both streams, as only it knows how sound and picture belong together; else
+    /// the time of arrival.
+    pub(super) fn clocks(&self, now: Instant) -> (Option<Clock>, Option<Clock>) {
+        let video = self.video.reported(now);
+        match (video, &self.audio, self.audio.as_ref().and_then(|audio| audio.reported(now))) {
+            (Some(video), None, _) => return (Some(video), None),
+            (Some(video), Some(_), Some(audio)) => return (Some(video), Some(audio)),
+            (Some(_) | None, Some(_) | None, _) => {}
+        }
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let ntp = ((wall.as_secs() + NTP_EPOCH) << 32) | fraction(wall);
+        let arrived = |ingest: &Ingest| Some((ntp, ingest.source.timestamp_at(now)?));
+        (arrived(&self.video), self.audio.as_ref().and_then(arrived))
+    }
+}
+
+impl Ingest {
+    fn bind(
+        spec: &IngestSpec,
+        allow: &[IpAddr],
+        ingest_ip: IpAddr,
+        clock_rate: u32,
+    ) -> Result<Self, RelayError> {
+        let address = spec.listen.unwrap_or(SocketAddr::new(ingest_ip, 0));
+        let socket = Socket::bind(address).map_err(|source| RelayError::Bind { address, source })?;
+        let source = Source::new(allow.to_vec(), spec.payload_type, clock_rate);
+        Ok(Self { socket, source, clock_rate, rtcp: spec.rtcp, clock: None })
+    }
+
+    fn receive<'a>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'a [u8],
+        stats: &mut Stats,
+    ) -> Option<(super::source::Place, Rtp<'a>)> {
+        if !self.source.allows(from) {
+            stats.drop(Drop::ForeignSource);
+            return None;
+        }
+        if rtp::is_rtcp(datagram) {
+            match rtp::sender_report(datagram) {
+                Ok(Some(clock)) => self.clock = Some((clock, now)),
+                Ok(None) => {}
+                Err(rtp::Malformed) => stats.drop(Drop::MalformedRtcp),
+            }
+            return None;
+        }
+        let Some(rtp) = Rtp::parse(datagram) else {
+            stats.drop(Drop::Malformed);
+            return None;
+        };
+        match self.source.accept(now, from, &rtp) {
+            Ok(place) => {
+                stats.count(Count::IngestPackets, 1);
+                stats.count(Count::IngestBytes, datagram.len() as u64);
+                Some((place, rtp))
+            }
+            Err(reason) => {
+                stats.drop(reason);
+                None
+            }
+        }
+    }
+
+    /// The source's clock pair, brought forward to now.
+    fn reported(&self, now: Instant) -> Option<Clock> {
+        let (clock, at) = self.clock?;
+        let passed = now.saturating_duration_since(at);
+        if passed > CLOCK_LIFE {
+            return None;
+        }
+        let ntp = clock.ntp.wrapping_add((passed.as_secs() << 32) | fraction(passed));
+        let ticks = u32::try_from(passed.as_micros() * u128::from(self.clock_rate) / 1_000_000).ok()?;
+        Some((ntp, self.source.shifted(clock.ssrc, clock.rtp)?.wrapping_add(ticks)))
+    }
+}
+
+/// The sub-second part in units of 2^-32 seconds.
+fn fraction(time: Duration) -> u64 {
+    (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000
+}

@@ -1,0 +1,262 @@
+//! UDP sockets: bound with large buffers, received in batches, sent in runs of equal size by GSO.
+//!
+//! Addresses are IPv4 or IPv6 as the peer has them, never IPv4-mapped; a dual-stack socket maps them on the way out.
+
+use super::stats::{Count, Drop, Stats};
+use bytes::BytesMut;
+use mio::Interest;
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+
+/// Asked for in both directions; the kernel may give less.
+const BUFFER_BYTES: usize = 4 << 20;
+/// Room for one datagram, or for what GRO joins to one.
+const DATAGRAM_BYTES: usize = 1 << 16;
+const BATCH: usize = 16;
+/// The most a UDP datagram, and so a GSO send, may carry.
+const MAX_SEND_BYTES: usize = 65_000;
+
+/// Where a peer's packets come from and go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Path {
+    pub(super) remote: SocketAddr,
+    /// Our address that the peer uses.
+    pub(super) local: Option<IpAddr>,
+}
+
+/// What came of sending a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    All,
+    /// The socket is full: what was left is lost.
+    Blocked,
+}
+
+/// A non-blocking UDP socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    io: mio::net::UdpSocket,
+    state: UdpSocketState,
+    address: SocketAddr,
+    gather: Vec<u8>,
+}
+
+impl Socket {
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.set_nonblocking(true)?;
+        // Best effort: the kernel's limits decide.
+        let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(BUFFER_BYTES);
+        socket.bind(&address.into())?;
+        let io = mio::net::UdpSocket::from_std(socket.into());
+        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        let address = io.local_addr()?;
+        Ok(Self { io, state, address, gather: Vec::with_capacity(MAX_SEND_BYTES) })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn register(&mut self, poll: &mio::Registry, token: mio::Token) -> io::Result<()> {
+        poll.register(&mut self.io, token, Interest::READABLE)
+    }
+
+    pub(super) fn deregister(&mut self, poll: &mio::Registry) {
+        let _ = poll.deregister(&mut self.io);
+    }
+
+    /// Receives one batch into the buffers. False: nothing is left.
+    pub(super) fn receive(&mut self, buffers: &mut Buffers) -> bool {
+        buffers.count = 0;
+        let mut slices: Vec<IoSliceMut<'_>> =
+            buffers.memory.chunks_mut(DATAGRAM_BYTES).map(IoSliceMut::new).collect();
+        match self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.meta) {
+            Ok(count) => {
+                buffers.count = count;
+                true
+            }
+            // Anything else is an ICMP error of an earlier send, or an interrupt: there may be more.
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+
+    pub(super) fn send(&mut self, path: Path, datagram: &[u8], stats: &mut Stats) -> Sent {
+        transmit(&self.io, &self.state, self.address, path, datagram, None, stats)
+    }
+
+    /// Sends datagrams in order, runs of equal size (the last may be shorter) with one call each.
+    pub(super) fn send_all(&mut self, path: Path, datagrams: &[BytesMut], stats: &mut Stats) -> Sent {
+        let most = self.state.max_gso_segments().max(1);
+        let mut rest = datagrams;
+        while let Some(first) = rest.first() {
+            let run = run_length(rest, most);
+            let (now, later) = rest.split_at(run);
+            rest = later;
+            let sent = if run == 1 {
+                transmit(&self.io, &self.state, self.address, path, first, None, stats)
+            } else {
+                self.gather.clear();
+                now.iter().for_each(|datagram| self.gather.extend_from_slice(datagram));
+                transmit(&self.io, &self.state, self.address, path, &self.gather, Some(first.len()), stats)
+            };
+            if sent == Sent::Blocked {
+                stats.drops(Drop::WouldBlock, (run + rest.len()) as u64);
+                return Sent::Blocked;
+            }
+        }
+        Sent::All
+    }
+}
+
+/// Memory to receive into, shared by a shard's sockets.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    memory: Vec<u8>,
+    meta: Vec<RecvMeta>,
+    count: usize,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self { memory: vec![0; DATAGRAM_BYTES * BATCH], meta: vec![RecvMeta::default(); BATCH], count: 0 }
+    }
+
+    /// The datagrams of the last batch.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = (Path, &[u8])> {
+        self.memory.chunks(DATAGRAM_BYTES).zip(&self.meta).take(self.count).flat_map(|(buffer, meta)| {
+            let path = Path { remote: canonical(meta.addr), local: meta.dst_ip.map(|ip| ip.to_canonical()) };
+            let data = buffer.get(..meta.len).unwrap_or_default();
+            data.chunks(meta.stride.max(1)).map(move |datagram| (path, datagram))
+        })
+    }
+}
+
+/// How many datagrams from the front make one GSO send.
+fn run_length(datagrams: &[BytesMut], most: usize) -> usize {
+    let Some(first) = datagrams.first() else { return 0 };
+    let mut run = 0;
+    let mut bytes = 0;
+    for datagram in datagrams.iter().take(most) {
+        bytes += datagram.len();
+        if datagram.len() > first.len() || (bytes > MAX_SEND_BYTES && run > 0) {
+            break;
+        }
+        run += 1;
+        if datagram.len() < first.len() {
+            break;
+        }
+    }
+    run
+}
+
+fn transmit(
+    io: &mio::net::UdpSocket,
+    state: &UdpSocketState,
+    own: SocketAddr,
+    path: Path,
+    contents: &[u8],
+    segment_size: Option<usize>,
+    stats: &mut Stats,
+) -> Sent {
+    let destination = match (own, path.remote.ip()) {
+        (SocketAddr::V6(_), IpAddr::V4(ip)) => {
+            SocketAddr::new(ip.to_ipv6_mapped().into(), path.remote.port())
+        }
+        (SocketAddr::V4(_) | SocketAddr::V6(_), _) => path.remote,
+    };
+    let src_ip = path.local.filter(|_| own.ip().is_unspecified());
+    let message = Transmit { destination, ecn: None, contents, segment_size, src_ip };
+    match state.try_send(UdpSockRef::from(io), &message) {
+        Ok(()) => {
+            stats.count(Count::Sends, 1);
+            stats.count(
+                Count::MediaOutPackets,
+                segment_size.map_or(1, |size| contents.len().div_ceil(size)) as u64,
+            );
+            stats.count(Count::MediaOutBytes, contents.len() as u64);
+            Sent::All
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Blocked,
+        // No segmentation offload on this route: one by one.
+        Err(_) if segment_size.is_some() => {
+            for datagram in contents.chunks(segment_size.unwrap_or(contents.len()).max(1)) {
+                if transmit(io, state, own, path, datagram, None, stats) == Sent::Blocked {
+                    return Sent::Blocked;
+                }
+            }
+            Sent::All
+        }
+        Err(_) => {
+            stats.drop(Drop::SendFailed);
+            Sent::All
+        }
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn datagrams(lengths: &[usize]) -> Vec<BytesMut> {
+        lengths.iter().map(|len| BytesMut::zeroed(*len)).collect()
+    }
+
+    #[test]
+    fn runs_are_of_equal_size_and_may_end_shorter() {
+        assert_eq!(run_length(&datagrams(&[1200, 1200, 700, 700]), 64), 3);
+        assert_eq!(run_length(&datagrams(&[700, 1200]), 64), 1);
+        assert_eq!(run_length(&datagrams(&[1200; 100]), 64), 54, "limited by the size of a datagram");
+        assert_eq!(run_length(&datagrams(&[100; 100]), 64), 64);
+        assert_eq!(run_length(&[], 64), 0);
+    }
+
+    #[test]
+    fn a_run_arrives_as_the_datagrams_it_was_made_of() {
+        let mut stats =
+            super::super::stats::Metrics::register(&mut prometheus_client::registry::Registry::default())
+                .shard(0);
+        let mut sender = Socket::bind("[::]:0".parse().expect("address"))
+            .or_else(|_| Socket::bind("0.0.0.0:0".parse().expect("address")))
+            .expect("bound");
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        receiver.set_read_timeout(Some(std::time::Duration::from_secs(5))).expect("timeout");
+        let path = Path {
+            remote: receiver.local_addr().expect("address"),
+            local: Some("127.0.0.1".parse().expect("address")),
+        };
+        let lengths = [1000, 1000, 400, 1200, 1200];
+        assert_eq!(sender.send_all(path, &datagrams(&lengths), &mut stats), Sent::All);
+        let mut buffer = [0; 2000];
+        for len in lengths {
+            let (got, from) = receiver.recv_from(&mut buffer).expect("received");
+            assert_eq!(got, len);
+            assert_eq!(from.ip(), path.remote.ip());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_cover_everything(lengths in proptest::collection::vec(1usize..1500, 0..200), most in 1usize..65) {
+            let all = datagrams(&lengths);
+            let mut rest = all.as_slice();
+            while !rest.is_empty() {
+                let run = run_length(rest, most);
+                prop_assert!(run >= 1 && run <= most.max(1));
+                prop_assert!(rest[..run - 1].iter().all(|datagram| datagram.len() == rest[0].len()));
+                rest = &rest[run..];
+            }
+        }
+    }
+}

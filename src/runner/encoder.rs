@@ -1,0 +1,241 @@
+//! H.264 by openh264: constrained baseline, one slice, one thread, no frame ever skipped, key frames only when asked for.
+//!
+//! **Bitrate at run time.** The safe interface of the crate fixes the bitrate when the encoder is made, and making a new
+//! one costs a key frame at the worst moment. Its rate control by timestamps, however, budgets bits per *elapsed time*,
+//! and the time is what we tell it: an encoder built for `base` kbit/s whose clock runs at `kbps / base` of the real one
+//! spends `kbps`. Only a wish above the base, or far below it, makes a new encoder.
+
+use super::i420::I420;
+use openh264::encoder::{
+    BitRate, Complexity, Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile, QpRange,
+    RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
+};
+use openh264::{OpenH264API, Timestamp};
+use std::time::{Duration, Instant};
+
+/// Lowest and highest bitrate an encoder is asked for, in kbit/s.
+pub const KBPS: std::ops::RangeInclusive<u32> = 100..=100_000;
+/// Slowest encoder clock: below this the millisecond timestamps of 60 frames a second would run into each other.
+const SLOWEST: f64 = 0.1;
+/// The encoder takes a longer gap than a second for one frame's time.
+const LONGEST_GAP: Duration = Duration::from_millis(1000);
+
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    #[error("the H.264 encoder failed")]
+    OpenH264(#[from] openh264::Error),
+    /// A frame was left out although skipping is off.
+    #[error("the H.264 encoder gave no frame")]
+    NoFrame,
+}
+
+/// One encoded picture.
+#[derive(Debug)]
+pub struct EncodedFrame<'a> {
+    pub key: bool,
+    /// Annex B.
+    pub bytes: &'a [u8],
+}
+
+/// An encoder for one picture size.
+pub struct VideoEncoder {
+    encoder: Encoder,
+    fps: u32,
+    base_kbps: u32,
+    kbps: u32,
+    clock_ms: f64,
+    last: Option<Instant>,
+    bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for VideoEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VideoEncoder")
+            .field("fps", &self.fps)
+            .field("kbps", &self.kbps)
+            .finish_non_exhaustive()
+    }
+}
+
+impl VideoEncoder {
+    pub fn new(fps: u32, kbps: u32) -> Result<Self, EncodeError> {
+        let kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
+        let config = EncoderConfig::new()
+            .bitrate(BitRate::from_bps(kbps * 1000))
+            .max_frame_rate(FrameRate::from_hz(f32::from(u16::try_from(fps).unwrap_or(60).max(1))))
+            .rate_control_mode(RateControlMode::Timestamp)
+            .skip_frames(false)
+            .profile(Profile::Baseline)
+            .usage_type(UsageType::CameraVideoRealTime)
+            .complexity(Complexity::Low)
+            // Fine enough for flat colours and type to look clean, coarse enough to survive a thin link.
+            .qp(QpRange::new(14, 42))
+            .scene_change_detect(false)
+            .adaptive_quantization(false)
+            .background_detection(true)
+            .intra_frame_period(IntraFramePeriod::from_num_frames(0))
+            .sps_pps_strategy(SpsPpsStrategy::ConstantId)
+            .num_threads(1)
+            .vui(VuiConfig::bt601());
+        let encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
+        Ok(Self { encoder, fps, base_kbps: kbps, kbps, clock_ms: 1.0, last: None, bytes: Vec::new() })
+    }
+
+    /// Changes the bitrate from the next frame on. True when that frame will be a key frame.
+    pub fn set_kbps(&mut self, kbps: u32) -> Result<bool, EncodeError> {
+        let kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
+        let rebuild = kbps > self.base_kbps || f64::from(kbps) < f64::from(self.base_kbps) * SLOWEST;
+        if rebuild {
+            *self = Self::new(self.fps, kbps)?;
+        }
+        self.kbps = kbps;
+        Ok(rebuild)
+    }
+
+    /// Makes the next frame an IDR frame.
+    pub fn force_key_frame(&mut self) {
+        // Before its first frame the encoder is not initialised, and that frame is an IDR frame anyway.
+        if self.last.is_some() {
+            self.encoder.force_intra_frame();
+        }
+    }
+
+    /// Encodes a picture drawn at `at`.
+    pub fn encode(&mut self, picture: &I420, at: Instant) -> Result<EncodedFrame<'_>, EncodeError> {
+        if let Some(last) = self.last {
+            let gap = at.saturating_duration_since(last).min(LONGEST_GAP);
+            let speed = f64::from(self.kbps) / f64::from(self.base_kbps);
+            // A millisecond at least: the encoder would take equal times for a whole frame's.
+            self.clock_ms += (gap.as_secs_f64() * 1000.0 * speed).max(1.0);
+        }
+        self.last = Some(at);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, centuries below 2^53"
+        )]
+        let timestamp = Timestamp::from_millis(self.clock_ms as u64);
+        let stream = self.encoder.encode_at(picture, timestamp)?;
+        let key = match stream.frame_type() {
+            FrameType::IDR => true,
+            FrameType::I | FrameType::P | FrameType::IPMixed => false,
+            FrameType::Skip | FrameType::Invalid => return Err(EncodeError::NoFrame),
+        };
+        self.bytes.clear();
+        stream.write_vec(&mut self.bytes);
+        Ok(EncodedFrame { key, bytes: &self.bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rtp::nal_units;
+    use super::*;
+    use crate::games::Rect;
+    use openh264::decoder::Decoder;
+    use openh264::formats::YUVSource;
+
+    fn scene(width: u32, height: u32, step: u32) -> I420 {
+        let mut rgba = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let block = ((x + step * 5) / 24 + (y + step * 3) / 24) % 5;
+                let value = u8::try_from(block * 50 + (x ^ y ^ step) % 16).expect("below 256");
+                rgba.extend_from_slice(&[value, 255 - value, value / 2, 255]);
+            }
+        }
+        let mut picture = I420::new(width, height);
+        picture.update(&rgba, width as usize * 4, Rect { x: 0, y: 0, width, height });
+        picture
+    }
+
+    fn types(bytes: &[u8]) -> Vec<u8> {
+        nal_units(bytes).map(|unit| unit[0] & 0x1F).collect()
+    }
+
+    #[test]
+    fn a_key_frame_has_its_parameter_sets_and_only_comes_when_asked_for() {
+        let mut encoder = VideoEncoder::new(60, 2000).expect("encoder");
+        encoder.force_key_frame();
+        let start = Instant::now();
+        for frame in 0..90_u32 {
+            if frame == 45 {
+                encoder.force_key_frame();
+            }
+            let at = start + Duration::from_millis(u64::from(frame) * 17);
+            // A cut in the middle of nowhere must not cause one either.
+            let encoded =
+                encoder.encode(&scene(320, 192, if frame > 60 { 999 } else { frame }), at).expect("encodes");
+            assert_eq!(encoded.key, frame == 0 || frame == 45, "frame {frame}");
+            assert_eq!(
+                types(encoded.bytes),
+                if encoded.key { vec![7, 8, 5] } else { vec![1] },
+                "one slice a frame"
+            );
+            if frame == 0 {
+                let sps = nal_units(encoded.bytes).next().expect("parameter set");
+                assert_eq!(sps[1], 66, "baseline");
+                assert_eq!(sps[2] & 0x40, 0x40, "constrained");
+            }
+        }
+    }
+
+    #[test]
+    fn every_frame_decodes_to_what_was_drawn() {
+        let mut encoder = VideoEncoder::new(60, 8000).expect("encoder");
+        let mut decoder = Decoder::new().expect("decoder");
+        let start = Instant::now();
+        for step in 0..20_u32 {
+            let picture = scene(320, 192, step);
+            let at = start + Duration::from_millis(u64::from(step) * 17);
+            let encoded = encoder.encode(&picture, at).expect("encodes");
+            let decoded = decoder.decode(encoded.bytes).expect("decodes").expect("a picture");
+            let (stride, _, _) = decoded.strides();
+            let mut error = 0_u64;
+            for y in 0..192 {
+                for x in 0..320 {
+                    error += u64::from(decoded.y()[y * stride + x].abs_diff(picture.y()[y * 320 + x]));
+                }
+            }
+            assert!(error / (320 * 192) < 10, "mean error of frame {step}: {}", error / (320 * 192));
+        }
+    }
+
+    /// Bytes of three seconds at a bitrate, after two seconds to settle.
+    fn settled_kbps(encoder: &mut VideoEncoder, from: &mut Instant, step: &mut u32) -> u64 {
+        let mut bytes = 0;
+        for frame in 0..150 {
+            *from += Duration::from_micros(33_333);
+            *step += 1;
+            let encoded = encoder.encode(&scene(320, 192, *step), *from).expect("encodes");
+            assert!(!encoded.key, "no key frame");
+            if frame >= 60 {
+                bytes += encoded.bytes.len() as u64;
+            }
+        }
+        bytes * 8 / 3000
+    }
+
+    #[test]
+    fn the_bitrate_follows_at_run_time_without_a_key_frame() {
+        let mut encoder = VideoEncoder::new(30, 1500).expect("encoder");
+        let (mut at, mut step) = (Instant::now(), 0);
+        encoder.encode(&scene(320, 192, 0), at).expect("encodes");
+        let full = settled_kbps(&mut encoder, &mut at, &mut step);
+        assert!(!encoder.set_kbps(500).expect("set"));
+        let third = settled_kbps(&mut encoder, &mut at, &mut step);
+        assert!(!encoder.set_kbps(1500).expect("set"));
+        let again = settled_kbps(&mut encoder, &mut at, &mut step);
+        assert!((300..=700).contains(&third), "{full} then {third} then {again} kbit/s");
+        assert!(full > 2 * third && again > 2 * third, "{full} then {third} then {again} kbit/s");
+    }
+
+    #[test]
+    fn a_bitrate_above_the_base_starts_over_with_a_key_frame() {
+        let mut encoder = VideoEncoder::new(60, 1000).expect("encoder");
+        let at = Instant::now();
+        encoder.encode(&scene(320, 192, 0), at).expect("encodes");
+        assert!(encoder.set_kbps(5000).expect("set"));
+        assert!(encoder.encode(&scene(320, 192, 1), at + Duration::from_millis(17)).expect("encodes").key);
+    }
+}

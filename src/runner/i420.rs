@@ -1,0 +1,208 @@
+//! Pictures as the encoder takes them: I420, BT.601, limited range (16-235), which is what the encoder's VUI says.
+//!
+//! Converts only the rectangle that changed. Plain loops over equal-length slices, so that the compiler vectorises them.
+
+use crate::games::Rect;
+use openh264::formats::YUVSource;
+
+/// An I420 picture of even width and height.
+#[derive(Debug, Clone)]
+pub struct I420 {
+    width: usize,
+    height: usize,
+    y: Vec<u8>,
+    u: Vec<u8>,
+    v: Vec<u8>,
+}
+
+impl I420 {
+    /// Black. Odd sizes are rounded down, zero sizes up.
+    pub fn new(width: u32, height: u32) -> Self {
+        let width = (usize::try_from(width).unwrap_or(2) & !1).max(2);
+        let height = (usize::try_from(height).unwrap_or(2) & !1).max(2);
+        Self {
+            width,
+            height,
+            y: vec![16; width * height],
+            u: vec![128; width * height / 4],
+            v: vec![128; width * height / 4],
+        }
+    }
+
+    /// Takes over another picture of the same size without a new allocation.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.clone_from(other);
+    }
+
+    /// Converts one rectangle (widened to even edges, clipped) of an RGBA picture of `stride` bytes a row.
+    pub fn update(&mut self, rgba: &[u8], stride: usize, rect: Rect) {
+        let edge = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        let left = edge(rect.x).min(self.width) & !1;
+        let top = edge(rect.y).min(self.height) & !1;
+        let right = (edge(rect.x.saturating_add(rect.width)).min(self.width) + 1) & !1;
+        let bottom = (edge(rect.y.saturating_add(rect.height)).min(self.height) + 1) & !1;
+        if left >= right || top >= bottom || rgba.len() < stride * bottom || stride < right * 4 {
+            return;
+        }
+        for row in (top..bottom).step_by(2) {
+            let upper = &rgba[row * stride + left * 4..row * stride + right * 4];
+            let lower = &rgba[(row + 1) * stride + left * 4..(row + 1) * stride + right * 4];
+            luma_row(upper, &mut self.y[row * self.width + left..row * self.width + right]);
+            luma_row(lower, &mut self.y[(row + 1) * self.width + left..(row + 1) * self.width + right]);
+            let chroma = row / 2 * (self.width / 2);
+            let range = chroma + left / 2..chroma + right / 2;
+            chroma_row(upper, lower, &mut self.u[range.clone()], &mut self.v[range]);
+        }
+    }
+}
+
+fn luma_row(rgba: &[u8], out: &mut [u8]) {
+    for (pixel, out) in rgba.chunks_exact(4).zip(out) {
+        let sum = 66 * u16::from(pixel[0]) + 129 * u16::from(pixel[1]) + 25 * u16::from(pixel[2]);
+        // At most 220 * 255 + 128, so it fits; after the shift and offset at most 235.
+        *out = narrow(((sum + 128) >> 8) + 16);
+    }
+}
+
+/// The mean of two by two pixels.
+fn chroma_row(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
+    for (((a, b), u), v) in upper.chunks_exact(8).zip(lower.chunks_exact(8)).zip(u).zip(v) {
+        let mean = |c: usize| {
+            (i32::from(a[c]) + i32::from(a[c + 4]) + i32::from(b[c]) + i32::from(b[c + 4]) + 2) >> 2
+        };
+        let (red, green, blue) = (mean(0), mean(1), mean(2));
+        *u = clamp(((-38 * red - 74 * green + 112 * blue + 128) >> 8) + 128);
+        *v = clamp(((112 * red - 94 * green - 18 * blue + 128) >> 8) + 128);
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the value is at most 235; a checked conversion would not vectorise"
+)]
+fn narrow(value: u16) -> u8 {
+    value as u8
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value is 16-240; a checked conversion would not vectorise"
+)]
+fn clamp(value: i32) -> u8 {
+    value as u8
+}
+
+impl YUVSource for I420 {
+    fn dimensions(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        (self.width, self.width / 2, self.width / 2)
+    }
+
+    fn y(&self) -> &[u8] {
+        &self.y
+    }
+
+    fn u(&self) -> &[u8] {
+        &self.u
+    }
+
+    fn v(&self) -> &[u8] {
+        &self.v
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(width: usize, height: usize, mut seed: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        for _ in 0..width * height {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [a, b, c, _] = seed.to_be_bytes();
+            out.extend_from_slice(&[a, b, c, 255]);
+        }
+        out
+    }
+
+    fn whole(width: u32, height: u32) -> Rect {
+        Rect { x: 0, y: 0, width, height }
+    }
+
+    /// ITU-R BT.601 in floating point.
+    fn reference(r: f64, g: f64, b: f64) -> [f64; 3] {
+        [
+            16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0,
+            128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0,
+            128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0,
+        ]
+    }
+
+    #[test]
+    fn agrees_with_the_standard_within_rounding() {
+        let (width, height) = (64, 32);
+        let rgba = picture(width, height, 1);
+        let mut frame = I420::new(64, 32);
+        frame.update(&rgba, width * 4, whole(64, 32));
+        let at = |x: usize, y: usize, c: usize| f64::from(rgba[(y * width + x) * 4 + c]);
+        for y in 0..height {
+            for x in 0..width {
+                let want = reference(at(x, y, 0), at(x, y, 1), at(x, y, 2))[0];
+                assert!((f64::from(frame.y[y * width + x]) - want).abs() <= 1.5, "luma {x},{y}");
+                let mean = |c| {
+                    let (x, y) = (x & !1, y & !1);
+                    (at(x, y, c) + at(x + 1, y, c) + at(x, y + 1, c) + at(x + 1, y + 1, c)) / 4.0
+                };
+                let want = reference(mean(0), mean(1), mean(2));
+                let index = y / 2 * width / 2 + x / 2;
+                assert!((f64::from(frame.u[index]) - want[1]).abs() <= 1.5, "u {x},{y}");
+                assert!((f64::from(frame.v[index]) - want[2]).abs() <= 1.5, "v {x},{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn black_white_and_primaries_stay_in_the_limited_range() {
+        for (rgb, y) in [
+            ([0, 0, 0], 16),
+            ([255, 255, 255], 235),
+            ([255, 0, 0], 82),
+            ([0, 255, 0], 144),
+            ([0, 0, 255], 41),
+        ] {
+            let rgba: Vec<u8> = (0..4).flat_map(|_| [rgb[0], rgb[1], rgb[2], 255]).collect();
+            let mut frame = I420::new(2, 2);
+            frame.update(&rgba, 8, whole(2, 2));
+            assert_eq!(frame.y, [y; 4]);
+            assert!((16..=240).contains(&frame.u[0]) && (16..=240).contains(&frame.v[0]));
+        }
+    }
+
+    #[test]
+    fn only_the_rectangle_changes_widened_to_even_edges() {
+        let rgba = picture(16, 16, 5);
+        let mut all = I420::new(16, 16);
+        all.update(&rgba, 64, whole(16, 16));
+        let mut part = I420::new(16, 16);
+        part.update(&rgba, 64, Rect { x: 3, y: 5, width: 4, height: 2 });
+        for y in 0..16 {
+            for x in 0..16 {
+                let inside = (2..8).contains(&x) && (4..8).contains(&y);
+                assert_eq!(part.y[y * 16 + x], if inside { all.y[y * 16 + x] } else { 16 }, "{x},{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn rectangles_outside_and_short_pictures_change_nothing() {
+        let mut frame = I420::new(16, 16);
+        let before = frame.y.clone();
+        frame.update(&[255; 10], 64, whole(16, 16));
+        frame.update(&picture(16, 16, 5), 64, Rect { x: 40, y: 40, width: u32::MAX, height: u32::MAX });
+        assert_eq!(frame.y, before);
+    }
+}

@@ -1,0 +1,183 @@
+//! The video thread: takes pictures, gives RTP.
+//!
+//! Encodes only when there is a new picture, when a key frame is wanted, and to follow a picture up: once within 150 ms of
+//! the last change, which sharpens it and shows the loss of its last packet, then once a second. When the encoder is
+//! slower than the game, the newest picture wins and the game is not held up.
+
+use super::encoder::{EncodeError, VideoEncoder};
+use super::i420::I420;
+use super::media::MediaStream;
+use super::rtp::Packets;
+use super::signal::Signal;
+use super::{Event, VIDEO_PAYLOAD_TYPE};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// After a change, the picture is encoded once more.
+const REFINE_AFTER: Duration = Duration::from_millis(120);
+const REPEAT_EVERY: Duration = Duration::from_secs(1);
+/// At most one key frame in this time; a wish that comes earlier waits.
+const KEY_FRAME_SPACING: Duration = Duration::from_millis(100);
+
+/// What waits for the video thread.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    frame: Option<(I420, Instant)>,
+    /// Buffers nobody uses: three exist, so the game always finds one.
+    free: Vec<I420>,
+    pub(super) key_frame: bool,
+    pub(super) kbps: u32,
+    /// No new pictures and no repetitions; a key frame that is asked for is still given.
+    pub(super) paused: bool,
+    pub(super) end: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(picture: &I420, kbps: u32) -> Self {
+        let free = vec![picture.clone(), picture.clone()];
+        Self { frame: None, free, key_frame: false, kbps, paused: false, end: false }
+    }
+
+    /// Leaves a picture for encoding and gives another buffer for it; an older picture that still waits is dropped.
+    pub(super) fn put(&mut self, picture: I420, at: Instant) -> Option<I420> {
+        match self.frame.replace((picture, at)) {
+            Some((older, _)) => Some(older),
+            None => self.free.pop(),
+        }
+    }
+}
+
+/// What the encoder did, for `health`.
+#[derive(Debug, Default)]
+pub(super) struct Stats {
+    pub(super) frames: AtomicU64,
+    pub(super) encode_us: AtomicU64,
+}
+
+pub(super) struct Video {
+    pub(super) inbox: Arc<Signal<Inbox>>,
+    pub(super) stream: Arc<MediaStream>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) fps: u32,
+    pub(super) first_sequence: u16,
+}
+
+/// What one wait brought.
+struct Work {
+    frame: Option<(I420, Instant)>,
+    key_frame: bool,
+    kbps: u32,
+    paused: bool,
+    end: bool,
+}
+
+impl Video {
+    /// The thread's body; ends when told to.
+    pub(super) fn run(self) -> Result<(), EncodeError> {
+        let mut kbps = self.inbox.change(|inbox| inbox.kbps);
+        let mut encoder = VideoEncoder::new(self.fps, kbps)?;
+        let mut packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
+        let mut picture: Option<I420> = None;
+        let mut last_timestamp: Option<u32> = None;
+        let mut last_key: Option<Instant> = None;
+        let mut repeat: Option<Instant> = None;
+        let mut key_wanted = false;
+        loop {
+            let key_at = if key_wanted { last_key.map(|at| at + KEY_FRAME_SPACING) } else { None };
+            let deadline = [key_at, repeat].into_iter().flatten().min();
+            let work = self.inbox.wait(
+                deadline,
+                |inbox| inbox.frame.is_some() || inbox.key_frame || inbox.end || inbox.kbps != kbps,
+                |inbox| {
+                    let frame = inbox.frame.take();
+                    if frame.is_some() {
+                        inbox.free.extend(picture.take());
+                    }
+                    let key_frame = std::mem::take(&mut inbox.key_frame);
+                    Work { frame, key_frame, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
+                },
+            );
+            if work.end {
+                return Ok(());
+            }
+            if work.kbps != kbps {
+                kbps = work.kbps;
+                encoder.set_kbps(kbps)?;
+            }
+            key_wanted |= work.key_frame;
+            let now = Instant::now();
+            let fresh = work.frame.as_ref().map(|(_, at)| *at);
+            if let Some((newer, _)) = work.frame {
+                picture = Some(newer);
+            }
+            let Some(current) = picture.as_ref() else { continue };
+            let key_due = key_wanted && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
+            let repeat_due = repeat.is_some_and(|at| now >= at);
+            // The very first picture goes out even when nobody watches yet: the session waits for it.
+            let first = last_key.is_none();
+            if !(first || key_due || (!work.paused && (fresh.is_some() || repeat_due))) {
+                if work.paused {
+                    repeat = None;
+                }
+                continue;
+            }
+            if key_due {
+                encoder.force_key_frame();
+            }
+            let at = fresh.unwrap_or(now);
+            let encoded = encoder.encode(current, at)?;
+            self.stats
+                .encode_us
+                .fetch_add(u64::try_from(now.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+            self.stats.frames.fetch_add(1, Ordering::Relaxed);
+            let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(at));
+            last_timestamp = Some(timestamp);
+            packets.h264(encoded.bytes, timestamp, |packet| self.stream.send(packet));
+            if encoded.key {
+                last_key = Some(now);
+                key_wanted = false;
+            }
+            repeat = Some(now + if fresh.is_some() { REFINE_AFTER } else { REPEAT_EVERY });
+            if first {
+                let _ = self.events.blocking_send(Event::FirstFrame);
+            }
+        }
+    }
+}
+
+/// Two frames never share a timestamp, whatever their instants.
+fn later_than(last: Option<u32>, timestamp: u32) -> u32 {
+    match last {
+        Some(last) if timestamp.wrapping_sub(last).wrapping_sub(1) >= 1 << 31 => last.wrapping_add(1),
+        Some(_) | None => timestamp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_rise_strictly_also_across_the_wrap() {
+        assert_eq!(later_than(None, 5), 5);
+        assert_eq!(later_than(Some(5), 6), 6);
+        assert_eq!(later_than(Some(5), 5), 6);
+        assert_eq!(later_than(Some(5), 3), 6);
+        assert_eq!(later_than(Some(u32::MAX), 10), 10);
+        assert_eq!(later_than(Some(2), u32::MAX), 3);
+    }
+
+    #[test]
+    fn the_newest_picture_wins_and_a_buffer_is_always_there() {
+        let mut inbox = Inbox::new(&I420::new(16, 16), 1000);
+        let at = Instant::now();
+        let mut buffer = I420::new(16, 16);
+        for step in 0..10 {
+            buffer = inbox.put(buffer, at + Duration::from_millis(step)).expect("a buffer");
+        }
+        assert_eq!(inbox.frame.expect("a frame").1, at + Duration::from_millis(9));
+    }
+}

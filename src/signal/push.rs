@@ -1,0 +1,105 @@
+//! The session core's pushes as messages to one viewer.
+
+use crate::ids::ViewerId;
+use crate::session::view::{EndReason, Push, SessionView, Status};
+use playgate_signaling::message::{ErrorCode, Progress, ServerMessage};
+use serde::Serialize;
+
+/// What a push is to one viewer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Meaning {
+    Tell(ServerMessage),
+    /// The viewer's media ended.
+    MediaEnded(ServerMessage),
+    /// The viewer must go.
+    Evicted(ServerMessage),
+    /// The session ended: its last status, then the end with its reason.
+    Ended {
+        status: ServerMessage,
+        reason: String,
+    },
+    /// For another viewer.
+    Nothing,
+}
+
+pub(super) fn meaning(push: Push, me: ViewerId) -> Meaning {
+    match push {
+        Push::Status { status, progress, end_reason } => status_meaning(status, progress, end_reason),
+        Push::Cursor { visible, png, hotspot_x, hotspot_y } => {
+            Meaning::Tell(ServerMessage::Cursor { visible, png, hotspot_x, hotspot_y })
+        }
+        Push::Rumble { pad, strong, weak, duration_ms } => {
+            Meaning::Tell(ServerMessage::Rumble { pad, strong, weak, duration_ms })
+        }
+        Push::Saved => Meaning::Tell(ServerMessage::Saved),
+        Push::ViewerGone { viewer, reason } if viewer == me => Meaning::MediaEnded(ServerMessage::Error {
+            code: ErrorCode::MediaEnded,
+            message: format!("The media connection ended: {reason}"),
+            fatal: false,
+            offer: None,
+        }),
+        Push::Evicted { viewer, code, message } if viewer == me => {
+            Meaning::Evicted(ServerMessage::Error { code, message, fatal: true, offer: None })
+        }
+        Push::ViewerGone { .. } | Push::Evicted { .. } => Meaning::Nothing,
+    }
+}
+
+/// The session's state at admission.
+pub(super) fn of_view(view: SessionView) -> Meaning {
+    status_meaning(view.status, view.progress, view.end_reason)
+}
+
+fn status_meaning(status: Status, progress: Option<Progress>, end_reason: Option<EndReason>) -> Meaning {
+    let message = ServerMessage::Status {
+        status: name(&status),
+        progress,
+        end_reason: end_reason.map(|reason| name(&reason)),
+    };
+    match status {
+        Status::Starting | Status::Running | Status::Stopping => Meaning::Tell(message),
+        Status::Stopped | Status::Error => {
+            let reason = end_reason.map_or_else(|| name(&status), |reason| name(&reason));
+            Meaning::Ended { status: message, reason }
+        }
+    }
+}
+
+/// The wire name that serde gives a unit variant.
+fn name(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_session_is_told_with_its_reason() {
+        let push = Push::Status {
+            status: Status::Stopped,
+            progress: None,
+            end_reason: Some(EndReason::OutOfMemory),
+        };
+        assert_eq!(
+            meaning(push, ViewerId::new()),
+            Meaning::Ended {
+                status: ServerMessage::Status {
+                    status: "stopped".to_owned(),
+                    progress: None,
+                    end_reason: Some("out_of_memory".to_owned())
+                },
+                reason: "out_of_memory".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn what_concerns_another_viewer_is_not_told() {
+        let push = Push::ViewerGone { viewer: ViewerId::new(), reason: String::new() };
+        assert_eq!(meaning(push, ViewerId::new()), Meaning::Nothing);
+    }
+}

@@ -1,0 +1,10 @@
+//! What needs a real browser. The test runner runs these one at a time: two cores, and figures that mean something.
+
+mod ends;
+mod foreign_producer;
+mod harness;
+mod lan;
+mod people;
+mod pictures;
+mod play;
+mod story;

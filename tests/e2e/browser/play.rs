@@ -1,0 +1,111 @@
+//! The main job: open, press Play, see, hear, choose, stop.
+
+use crate::GARDEN;
+use crate::support::chrome::{Chrome, Options};
+use crate::support::gateway::Gateway;
+use crate::support::page::Page;
+use crate::support::wait::{PATIENT, eventually};
+use serde_json::json;
+use thirtyfour::Key;
+
+/// Plays the visual novel as a person does and checks everything a page can tell.
+async fn plays_the_garden(page: &Chrome, base: &str) {
+    page.play_until_picture(base, GARDEN).await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    assert_eq!(page.stats().await.unwrap()["cipher"], "AEAD_AES_128_GCM");
+
+    // The first gesture in the picture starts the sound.
+    let before = page.settled_picture().await;
+    page.click("#stage").await;
+    let energy = page.until_above("totalAudioEnergy", 0.0).await;
+    page.until_above("totalAudioEnergy", energy).await;
+    page.keys(Key::Enter).await;
+    page.until_changed(&before).await;
+    page.until_above("framesDecoded", decoded).await;
+
+    chooses(page).await;
+    page.screenshot("playing-garden").await;
+    page.stop().await;
+    page.screenshot("ended").await;
+}
+
+/// Goes on through the text to a choice and takes its second way.
+pub(super) async fn chooses(page: &Chrome) {
+    for _ in 0..6 {
+        let before = page.settled_picture().await;
+        page.keys(Key::Enter).await;
+        page.until_changed(&before).await;
+    }
+    page.settled_picture().await;
+    page.keys(Key::Down).await;
+    page.keys(Key::Enter).await;
+    page.settled_picture().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_plays_hears_chooses_and_stops_at_localhost() {
+    let gateway = Gateway::start().await;
+    let page = Chrome::start().await;
+    plays_the_garden(&page, &format!("http://localhost:{}", gateway.port())).await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_game_plays_at_a_host_name_on_an_insecure_origin() {
+    let gateway = Gateway::with_toml("auth.guest = true").await;
+    let page = Chrome::with(Options { host: Some("play.test"), ..Default::default() }).await;
+    let base = format!("http://play.test:{}", gateway.port());
+    plays_the_garden(&page, &base).await;
+    let secure = page.run("return window.isSecureContext").await.unwrap();
+    assert_eq!(secure, json!(false), "the point of this test is an insecure origin");
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_of_the_loopback_default_is_refused_at_another_host_name() {
+    let gateway = Gateway::start().await;
+    let page = Chrome::with(Options { host: Some("play.test"), ..Default::default() }).await;
+    page.open(&format!("http://play.test:{}/play/{GARDEN}", gateway.port())).await;
+    let answer = "return fetch('/api/auth/guest', { method: 'POST', headers: { 'content-type': 'application/json' }, \
+                  body: '{}' }).then(answer => answer.status, () => 0)";
+    let status = page.run(answer).await.unwrap();
+    assert_ne!(status, json!(201), "a page of another host must not get a guest's token");
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_arcade_game_answers_the_keyboard() {
+    let gateway = Gateway::start().await;
+    let slug = crate::wire::arcade(&gateway.client()).await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&gateway.url, &slug).await;
+    page.click("#stage").await;
+    page.keys(Key::Enter).await;
+    let before = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", before + 120.0).await;
+    page.keys(Key::Left).await;
+    page.screenshot("playing-arcade").await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn losing_the_signaling_connection_does_not_end_the_game() {
+    let mut gateway = Gateway::start().await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&gateway.url, GARDEN).await;
+    gateway.terminate().await;
+    eventually("the page notices", PATIENT, async || {
+        let state = page.state().await?;
+        if state == "playing" { Err(state) } else { Ok(()) }
+    })
+    .await;
+    let said = page.run("return document.body.innerText.trim().length").await.unwrap();
+    assert_ne!(said, json!(0), "never a blank page");
+    page.quit().await;
+    gateway.finish().await;
+}

@@ -1,0 +1,9 @@
+//! The HTTP surface over a fake session core: the contract's shapes and errors, who may ask, pages.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod contract;
+pub(crate) mod fake;
+mod pages;
+mod random;
+mod sign_in;

@@ -1,0 +1,337 @@
+//! The relay with Chromium: a real decoder, a real jitter buffer, real losses on the way.
+
+use crate::relay_viewer::{Stage, event, run, until};
+use bytes::Bytes;
+use openh264::encoder::{Encoder, EncoderConfig};
+use openh264::formats::YUVSource;
+use playgate::ids::ViewerId;
+use playgate::relay::{AddViewer, RelayEvent};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const OFFER: &str = r#"
+const done = arguments[0];
+(async () => {
+  document.body.innerHTML = '<video autoplay muted playsinline></video>';
+  const video = document.querySelector('video');
+  const pc = window.pc = new RTCPeerConnection();
+  pc.addTransceiver('video', {direction: 'recvonly'});
+  pc.addTransceiver('audio', {direction: 'recvonly'});
+  window.input = pc.createDataChannel('input');
+  pc.ontrack = event => {
+    if (event.track.kind === 'video') { video.srcObject = event.streams[0]; event.receiver.jitterBufferTarget = 0; }
+    window.streams = (window.streams || new Set()).add(event.streams[0].id);
+  };
+  await pc.setLocalDescription();
+  done(pc.localDescription.sdp);
+})();
+"#;
+
+const ACCEPT: &str = r#"
+const done = arguments[1];
+window.pc.setRemoteDescription({type: 'answer', sdp: arguments[0]}).then(() => done(true), error => done(String(error)));
+"#;
+
+const RESTART: &str = r#"
+const done = arguments[0];
+(async () => {
+  await window.pc.setLocalDescription(await window.pc.createOffer({iceRestart: true}));
+  done(window.pc.localDescription.sdp);
+})();
+"#;
+
+const STATS: &str = r#"
+const done = arguments[0];
+(async () => {
+  const found = {streams: (window.streams || new Set()).size, state: window.pc.connectionState};
+  const video = document.querySelector('video');
+  found.width = video.videoWidth;
+  for (const stat of (await window.pc.getStats()).values()) {
+    if (stat.type === 'inbound-rtp' && stat.kind === 'video') Object.assign(found, {
+      decoded: stat.framesDecoded, nacks: stat.nackCount, plis: stat.pliCount, lost: stat.packetsLost,
+      repaired: stat.retransmittedPacketsReceived || 0, freezes: stat.freezeCount,
+      delay: stat.jitterBufferDelay / Math.max(1, stat.jitterBufferEmittedCount)});
+    if (stat.type === 'remote-outbound-rtp' && stat.kind === 'video') found.reports = stat.reportsSent;
+    if (stat.type === 'transport') found.cipher = stat.srtpCipher;
+  }
+  done(found);
+})();
+"#;
+
+#[test]
+fn chromium_plays_with_gcm_and_goes_on_after_an_ice_restart() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let camera = Camera::start(opened.rtp_video);
+        event(&mut opened, |event| *event == RelayEvent::FirstKeyFrame).await;
+        let browser = Browser::start().await;
+        let offer = browser.script(OFFER, json!([])).await;
+        let viewer = ViewerId::new();
+        let offer = offer.as_str().expect("an offer").to_owned();
+        let spec = AddViewer { session, viewer, slot: Some(0), principal: "user:one".to_owned(), offer };
+        let answer = stage.relay.add_viewer(spec).await.expect("answered");
+        assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
+        let stats = browser.decoded(60).await;
+        assert_eq!(stats["cipher"], "SRTP_AEAD_AES_128_GCM", "{stats}");
+        assert_eq!(
+            (&stats["width"], &stats["lost"], &stats["freezes"]),
+            (&json!(320), &json!(0), &json!(0)),
+            "{stats}"
+        );
+        assert_eq!(stats["streams"], 2, "video and audio are apart");
+        browser.script("window.input.send(new Uint8Array([6])); arguments[0](true)", json!([])).await;
+        let input = event(&mut opened, |event| matches!(event, RelayEvent::Input { .. })).await;
+        assert_eq!(input, RelayEvent::Input { viewer, slot: 0, frame: Bytes::from_static(&[6]) });
+
+        let offer = browser.script(RESTART, json!([])).await.as_str().expect("an offer").to_owned();
+        let answer = stage.relay.renegotiate(session, viewer, offer).await.expect("answered");
+        assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
+        let before = stats["decoded"].as_u64().unwrap_or(0);
+        let stats = browser.decoded(before + 60).await;
+        assert!(stats["reports"].as_u64() > Some(0), "sender reports: {stats}");
+        assert_eq!((&stats["state"], &stats["freezes"]), (&json!("connected"), &json!(0)), "{stats}");
+        drop(camera);
+    });
+}
+
+#[test]
+fn chromium_repairs_losses_by_rtx_without_a_freeze() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let camera = Camera::start(opened.rtp_video);
+        event(&mut opened, |event| *event == RelayEvent::FirstKeyFrame).await;
+        let relay = stage.relay.candidates()[0];
+        let hop = Hop::start(relay, 40);
+        let browser = Browser::start().await;
+        let offer = browser.script(OFFER, json!([])).await.as_str().expect("an offer").to_owned();
+        let spec = AddViewer {
+            session,
+            viewer: ViewerId::new(),
+            slot: None,
+            principal: "user:one".to_owned(),
+            offer,
+        };
+        let answer = stage.relay.add_viewer(spec).await.expect("answered");
+        // The way leads through the hop.
+        let answer = answer.replace(&format!("{} typ host", relay.port()), &format!("{} typ host", hop.port));
+        assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
+        let stats = browser.decoded(200).await;
+        assert!(hop.dropped.load(Ordering::Relaxed) > 0);
+        assert!(stats["nacks"].as_u64() > Some(0) && stats["repaired"].as_u64() > Some(0), "{stats}");
+        assert!(stage.counted("retransmits") > 0);
+        drop(camera);
+    });
+}
+
+/// An encoder that draws, sends, and obeys key frame requests.
+struct Camera(Arc<AtomicBool>);
+
+impl Camera {
+    fn start(to: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        std::thread::spawn(move || film(to, &stopped));
+        Self(stop)
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Picture {
+    luma: Vec<u8>,
+    chroma: Vec<u8>,
+}
+
+impl YUVSource for Picture {
+    fn dimensions(&self) -> (usize, usize) {
+        (320, 180)
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        (320, 160, 160)
+    }
+
+    fn y(&self) -> &[u8] {
+        &self.luma
+    }
+
+    fn u(&self) -> &[u8] {
+        &self.chroma
+    }
+
+    fn v(&self) -> &[u8] {
+        &self.chroma
+    }
+}
+
+fn film(to: SocketAddr, stopped: &AtomicBool) {
+    let api = openh264::OpenH264API::from_source();
+    let mut encoder = Encoder::with_api_config(api, EncoderConfig::new()).expect("an encoder");
+    let mut source = crate::rtp_source::RtpSource::video(to);
+    let mut picture = Picture { luma: vec![0; 320 * 180], chroma: vec![128; 160 * 90] };
+    let (start, mut frame) = (Instant::now(), 0u32);
+    while !stopped.load(Ordering::Relaxed) {
+        for (at, pixel) in picture.luma.iter_mut().enumerate() {
+            let (x, y) = (at % 320, at / 320);
+            *pixel = ((x + frame as usize * 3) ^ (y * 2)) as u8;
+        }
+        let stream = encoder.encode(&picture).expect("encoded").to_vec();
+        source.access_unit(&stream);
+        frame += 1;
+        while start.elapsed() < Duration::from_millis(33) * frame {
+            if source.picture_loss_requests() > 0 {
+                encoder.force_intra_frame();
+            }
+        }
+    }
+}
+
+/// A way that loses every n-th media packet towards the browser.
+struct Hop {
+    port: u16,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Hop {
+    fn start(relay: SocketAddr, every: usize) -> Self {
+        let outside = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let inside = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        inside.connect(relay).expect("connected");
+        let port = outside.local_addr().expect("an address").port();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let client = Arc::new(std::sync::Mutex::new(None));
+        let (outside_in, inside_out, seen) = (
+            outside.try_clone().expect("a socket"),
+            inside.try_clone().expect("a socket"),
+            Arc::clone(&client),
+        );
+        std::thread::spawn(move || {
+            let mut buffer = [0; 2000];
+            while let Ok((len, from)) = outside_in.recv_from(&mut buffer) {
+                *seen.lock().expect("lock") = Some(from);
+                let _ = inside_out.send(&buffer[..len]);
+            }
+        });
+        let count = Arc::clone(&dropped);
+        std::thread::spawn(move || {
+            let (mut buffer, mut media) = ([0; 2000], 0usize);
+            while let Ok(len) = inside.recv(&mut buffer) {
+                media += usize::from(buffer[0] >= 128);
+                if buffer[0] >= 128 && media.is_multiple_of(every) {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                if let Some(to) = *client.lock().expect("lock") {
+                    let _ = outside.send_to(&buffer[..len], to);
+                }
+            }
+        });
+        Self { port, dropped }
+    }
+}
+
+/// Chromium, by the WebDriver protocol.
+struct Browser {
+    driver: Child,
+    http: reqwest::Client,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    async fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver (Debian: chromium-driver)");
+        let mut port = None;
+        let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
+        while port.is_none() {
+            let line = lines.next().expect("its port").expect("text");
+            port = line
+                .rsplit_once("successfully on port ")
+                .map(|(_, port)| port.trim_end_matches('.').to_owned());
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        let (http, base) = (reqwest::Client::new(), format!("http://127.0.0.1:{}", port.expect("a port")));
+        let profile = tempfile::tempdir().expect("a folder");
+        let data = format!("--user-data-dir={}", profile.path().display());
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--autoplay-policy=no-user-gesture-required",
+            "--disable-gpu",
+            &data,
+        ];
+        let capabilities = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome",
+            "goog:chromeOptions": {"args": arguments}, "timeouts": {"script": 20000}}}});
+        let made: Value = post(&http, &format!("{base}/session"), &capabilities).await;
+        let session = format!("{base}/session/{}", made["value"]["sessionId"].as_str().expect("a session"));
+        post(&http, &format!("{session}/url"), &json!({"url": "data:text/html,<body></body>"})).await;
+        Self { driver, http, session, _profile: profile }
+    }
+
+    async fn script(&self, script: &str, args: Value) -> Value {
+        let url = format!("{}/execute/async", self.session);
+        post(&self.http, &url, &json!({"script": script, "args": args})).await["value"].take()
+    }
+
+    /// Waits for decoded frames; gives the statistics.
+    async fn decoded(&self, frames: u64) -> Value {
+        let start = Instant::now();
+        loop {
+            let stats = self.script(STATS, json!([])).await;
+            if stats["decoded"].as_u64().unwrap_or(0) >= frames {
+                return stats;
+            }
+            assert!(start.elapsed() < Duration::from_secs(40), "waited for {frames} frames: {stats}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let session = self.session.clone();
+        // Ends the browser too; killing the driver alone would leave it.
+        let _ = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(reqwest::Client::new().delete(session).send()))
+        })
+        .join();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+async fn post(http: &reqwest::Client, url: &str, body: &Value) -> Value {
+    let response = http.post(url).json(body).send().await.expect("the driver answers");
+    let value: Value = response.json().await.expect("JSON");
+    assert!(value["value"]["error"].is_null(), "{value}");
+    value
+}
+
+/// Keeps the helper in use where only this file's tests run.
+#[test]
+fn the_camera_sends_key_frames() {
+    run(async {
+        let stage = Stage::new();
+        let (_, mut opened) = stage.open().await;
+        let _camera = Camera::start(opened.rtp_video);
+        event(&mut opened, |event| *event == RelayEvent::FirstKeyFrame).await;
+        until("packets", || stage.counted("ingest_packets") > 3).await;
+    });
+}

@@ -1,0 +1,161 @@
+//! Chromium by Debian's ChromeDriver, with a profile of its own.
+//!
+//! The autoplay policy is never relaxed and no media flag is set: what plays here plays for people.
+
+use super::artifacts;
+use super::page::Page;
+use super::wait::{PATIENT, eventually};
+use serde_json::Value;
+use std::process::Stdio;
+use tempfile::TempDir;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, TypingData};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+const FLAGS: [&str; 8] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// How the browser is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// A host name taken for this machine, as `--host-resolver-rules` does it.
+    pub(crate) host: Option<&'static str>,
+    /// For a gateway with a certificate of its own making.
+    pub(crate) any_certificate: bool,
+    pub(crate) dark: bool,
+    /// Touch screen and a phone's pixels.
+    pub(crate) phone: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: 1280, height: 800, host: None, any_certificate: false, dark: false, phone: false }
+    }
+}
+
+/// A running browser with one tab.
+pub(crate) struct Chrome {
+    driver: WebDriver,
+    // Ended after the session, then the profile goes.
+    _service: Child,
+    _profile: TempDir,
+}
+
+impl Chrome {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let profile = TempDir::new().unwrap();
+        let (service, port) = chromedriver().await;
+        let mut capabilities = DesiredCapabilities::chrome();
+        for flag in FLAGS {
+            capabilities.add_arg(flag).unwrap();
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+        capabilities.add_arg(&format!("--window-size={},{}", options.width, options.height)).unwrap();
+        if let Some(host) = options.host {
+            capabilities.add_arg(&format!("--host-resolver-rules=MAP {host} 127.0.0.1")).unwrap();
+        }
+        if options.any_certificate {
+            capabilities.add_arg("--ignore-certificate-errors").unwrap();
+        }
+        let driver =
+            WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("Chromium starts");
+        let chrome = Self { driver, _service: service, _profile: profile };
+        if options.dark {
+            let features = serde_json::json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+            chrome.devtools("Emulation.setEmulatedMedia", serde_json::json!({ "features": features })).await;
+        }
+        if options.phone {
+            let metrics = serde_json::json!({
+                "width": options.width, "height": options.height, "deviceScaleFactor": 2, "mobile": true,
+            });
+            chrome.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            let touch = serde_json::json!({ "enabled": true, "maxTouchPoints": 5 });
+            chrome.devtools("Emulation.setTouchEmulationEnabled", touch).await;
+        }
+        chrome
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.driver
+            .cdp()
+            .send_raw(command, parameters)
+            .await
+            .expect("ChromeDriver passes DevTools commands on");
+    }
+
+    /// Types keys at whatever has the focus.
+    pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
+        self.driver.action_chain().send_keys(keys).perform().await.expect("keys can be typed");
+    }
+
+    pub(crate) async fn quit(self) {
+        let _ = self.driver.quit().await;
+    }
+}
+
+impl Page for Chrome {
+    async fn run(&self, body: &str) -> Result<Value, String> {
+        let script = format!("return (async () => {{ {body} }})()");
+        let value = self.driver.execute(script, Vec::new()).await.map_err(|error| error.to_string())?;
+        Ok(value.json().clone())
+    }
+
+    async fn open(&self, url: &str) {
+        self.driver.goto(url).await.expect("the page opens");
+    }
+
+    async fn click(&self, css: &str) {
+        eventually(&format!("{css} can be clicked"), PATIENT, async || {
+            let element = self.driver.find(By::Css(css)).await.map_err(|error| error.to_string())?;
+            element.click().await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    async fn screenshot(&self, name: &str) {
+        let file = artifacts::path(&format!("{name}.png"));
+        self.driver.screenshot(&file).await.expect("the page can be pictured");
+    }
+}
+
+/// ChromeDriver on a port of its own choice.
+async fn chromedriver() -> (Child, u16) {
+    let mut child = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("chromedriver is installed (bash tests/run does it)");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let started = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let port = line.strip_prefix("ChromeDriver was started successfully on port ");
+            if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
+                return Some(port);
+            }
+        }
+        None
+    };
+    let port =
+        tokio::time::timeout(PATIENT, started).await.ok().flatten().expect("chromedriver says its port");
+    // Its later words are of no interest, but the pipe must not fill.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, port)
+}

@@ -1,0 +1,16 @@
+//! What the end-to-end tests share: the real binary, an HTTP client, real browsers, pictures.
+//!
+//! Nothing here sleeps for time: every wait is for a condition, with a deadline and a message. What a test starts ends
+//! with it. Pictures and logs of a run are left in `tests/artifacts/`.
+
+pub(crate) mod artifacts;
+pub(crate) mod chrome;
+pub(crate) mod figures;
+pub(crate) mod firefox;
+pub(crate) mod gateway;
+pub(crate) mod gray;
+pub(crate) mod http;
+pub(crate) mod namespace;
+pub(crate) mod page;
+pub(crate) mod processes;
+pub(crate) mod wait;

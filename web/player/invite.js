@@ -1,0 +1,117 @@
+// The share dialog: a link for one session, to play or to watch, for a time; the links there are, and taking one back.
+
+import { api } from "../lib/api.js";
+import { openDialog } from "../lib/dialog.js";
+import { h } from "../lib/dom.js";
+import { when } from "../lib/words.js";
+
+const HOUR = 3600;
+const DURATIONS = [
+  ["1 hour", HOUR],
+  ["1 day", 24 * HOUR],
+  ["7 days", 7 * 24 * HOUR],
+];
+
+/**
+ * @param {string} sessionId
+ * @param {HTMLElement} parent inside the full-screen element
+ * @returns {HTMLDialogElement}
+ */
+export function openInvite(sessionId, parent) {
+  const role = (/** @type {string} */ value, /** @type {string} */ label, /** @type {boolean} */ checked) =>
+    h("label", { class: "choice" }, h("input", { type: "radio", name: "role", value, checked, id: `role-${value}` }), h("span", { text: label }));
+  const time = h(
+    "select",
+    { id: "share-duration", name: "expiresIn" },
+    ...DURATIONS.map(([label, seconds]) => h("option", { value: seconds, selected: seconds === 24 * HOUR, text: String(label) })),
+  );
+  const create = h("button", { type: "submit", class: "button primary", id: "share-create", text: "Make a link" });
+  const link = h("input", { id: "share-link", readonly: true, "aria-label": "Invitation link" });
+  const copy = h("button", { type: "button", class: "button", id: "share-copy", text: "Copy" });
+  const result = h("div", { class: "row", hidden: true }, link, copy);
+  const told = h("p", { role: "status", "aria-live": "polite", class: "muted", id: "share-told" });
+  const list = h("ul", { class: "grants", id: "share-list", "aria-label": "Links made so far" });
+  const form = h(
+    "form",
+    { id: "share-form" },
+    h("fieldset", {}, h("legend", { text: "They may" }), role("player", "play along", true), role("spectator", "watch", false)),
+    h("label", { class: "field" }, h("span", { text: "The link works for" }), time),
+    create,
+  );
+  const refresh = async () => {
+    try {
+      const { grants } = await api.grants(sessionId);
+      list.replaceChildren(...grants.filter((grant) => !grant.revoked).map((grant) => grantRow(grant, refresh, told)));
+    } catch (error) {
+      told.textContent = String(/** @type {Error} */ (error).message);
+    }
+  };
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    create.disabled = true;
+    told.textContent = "";
+    const data = new FormData(form);
+    try {
+      const grant = await api.share({ sessionId, role: String(data.get("role")), expiresIn: Number(data.get("expiresIn")) });
+      link.value = grant.url ?? "";
+      result.hidden = false;
+      link.focus();
+      link.select();
+      await refresh();
+    } catch (error) {
+      told.textContent = String(/** @type {Error} */ (error).message);
+    } finally {
+      create.disabled = false;
+    }
+  });
+  copy.addEventListener("click", async () => {
+    told.textContent = (await copied(link)) ? "Copied." : "Copy the marked link by hand.";
+  });
+  const close = h("button", { type: "button", class: "button quiet", id: "share-close", text: "Done" });
+  const dialog = openDialog(
+    "share",
+    "Invite somebody",
+    [form, result, told, list, h("div", { class: "row end" }, close)],
+    parent,
+  );
+  close.addEventListener("click", () => dialog.close());
+  void refresh();
+  return dialog;
+}
+
+/**
+ * @param {import("../lib/api.js").Grant} grant
+ * @param {() => Promise<void>} refresh
+ * @param {HTMLElement} told
+ */
+function grantRow(grant, refresh, told) {
+  const revoke = h("button", { type: "button", class: "button small quiet", data: { revoke: grant.grantId }, text: "Revoke" });
+  const made = grant.createdAt ? `, made ${when(grant.createdAt)}` : "";
+  revoke.setAttribute("aria-label", `Revoke the link to ${grant.role === "player" ? "play" : "watch"}${made}`);
+  revoke.addEventListener("click", async () => {
+    revoke.disabled = true;
+    try {
+      await api.revoke(grant.grantId);
+      told.textContent = "Revoked: whoever used that link is out.";
+      await refresh();
+    } catch (error) {
+      revoke.disabled = false;
+      told.textContent = String(/** @type {Error} */ (error).message);
+    }
+  });
+  const until = new Date(grant.expiresAt).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  return h("li", {}, h("span", { text: `${grant.role === "player" ? "Plays along" : "Watches"} until ${until}` }), revoke);
+}
+
+/** @param {HTMLInputElement} field */
+async function copied(field) {
+  try {
+    await navigator.clipboard.writeText(field.value);
+    return true;
+  } catch {
+    // No clipboard on insecure origins: the old way, from the marked text.
+    field.focus();
+    field.select();
+    return document.execCommand?.("copy") ?? false;
+  }
+}

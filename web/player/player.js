@@ -1,0 +1,534 @@
+// Composes one viewer's play: signaling, connection, picture, sound, input, controls. Pages start it with a session id
+// and are told when it ends. What pages and tests may rely on:
+//
+//   <html data-state>     idle | launching | connecting | playing | reconnecting | ended | failed
+//   window.playgate       { state, stats(): Promise<numbers>, last }; see `#numbers` below for the names
+//   #play                 the launch card's button ("Play", "Continue")      [data-slot="1".."3"]  a slot's button
+//   [data-delete="1"]     empties a slot (then #confirm-yes / #confirm-no)   [data-game=SLUG]      a catalogue card
+//   #stage                takes keyboard, mouse and touch (focus it)         #video, #audio, #still, #poster
+//   #status, #progress    what is being done, in words                       #error   what went wrong
+//   #trouble, #tried      nothing connects: every host:port that was tried   #banner  reconnecting, in words
+//   #bar                  #mute #volume #escape #keyboard #stats #fullscreen #invite #stop; #handle brings it (touch)
+//   #stats-panel          the overlay                                        #badge   "Watching"
+//   #pad, [data-key=HID]  on-screen pad                                      #sound-hint, #toast, #text-entry
+//   #share                #role-player #role-spectator #share-duration #share-create #share-link #share-copy
+//                         #share-list [data-revoke=ID] #share-close
+//   #still-there          #still-here #time-left
+//   #ended[data-reason]   #ended-reason #figures #play-again #back
+//   #busy                 another session runs: #join-running #stop-running
+//   #how-to-get-in, #signin-form #signin-secret
+//
+// Never ends a session by itself: only #stop does.
+
+import { ApiError, api } from "../lib/api.js";
+import { endInWords, progressInWords } from "../lib/words.js";
+import { Sound } from "./audio.js";
+import { Connection, sparePeer } from "./connection.js";
+import { wireControls } from "./controls.js";
+import { Gamepads } from "./gamepad.js";
+import { InputSender } from "./input-sender.js";
+import { openInvite } from "./invite.js";
+import { Keepalive } from "./keepalive.js";
+import { listenKeyboard } from "./keyboard.js";
+import { Liveness } from "./liveness.js";
+import { Picture } from "./picture.js";
+import { listenPointer } from "./pointer.js";
+import { SessionPoller, isEnded } from "./session-poller.js";
+import { Signaling, isFinal, signalingUrl } from "./signaling.js";
+import { pageState, exposeForTests, setState } from "./state.js";
+import { showStats } from "./stats-panel.js";
+import { StatsReader } from "./stats.js";
+import { listenTextEntry } from "./text-entry.js";
+import { buildTheatre, showMuted } from "./theatre.js";
+import { showTouchpad } from "./touchpad.js";
+import { showTrouble } from "./trouble.js";
+import { ScreenWake } from "./wake-lock.js";
+
+/** How often the numbers are looked at, in milliseconds. */
+const LOOK_MS = 1_000;
+/** How long short words and whole sentences are shown, in milliseconds. */
+const TOAST_MS = 2_000;
+const NOTICE_MS = 10_000;
+
+/**
+ * @typedef {object} Outcome
+ * @property {string | null} reason the server's end reason, or an error code of signaling
+ * @property {string | null} detail
+ * @property {import("../lib/api.js").StopReport | null} report
+ * @property {boolean} failed it never ran, or this viewer was refused
+ */
+/**
+ * @typedef {object} PlayerOptions
+ * @property {HTMLElement} place where the theatre is put
+ * @property {(outcome: Outcome) => void} onEnd told once
+ */
+
+export class Player {
+  #options;
+  #theatre = buildTheatre();
+  #sender = new InputSender(() => this.#keepalive?.input());
+  #sound;
+  #picture;
+  #controls;
+  #stats = new StatsReader();
+  #liveness = new Liveness();
+  #wake = new ScreenWake();
+  /** @type {import("./peer.js").Peer | null} */
+  #spare = null;
+  /** @type {Signaling | null} */
+  #signaling = null;
+  /** @type {Connection | null} */
+  #connection = null;
+  /** @type {SessionPoller | null} */
+  #poller = null;
+  /** @type {Keepalive | null} */
+  #keepalive = null;
+  /** @type {import("./signaling.js").GameHints | null} */
+  #game = null;
+  /** @type {import("../lib/api.js").Progress | null} */
+  #progress = null;
+  #sessionId = "";
+  #sessionStatus = "starting";
+  /** @type {Outcome | null} */
+  #outcome = null;
+  #clickedAt = Number.NaN;
+  #reviveWaitMs = 0;
+  #revivedAt = Number.NEGATIVE_INFINITY;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #toasting;
+  /** @type {(() => void)[]} */
+  #undo = [];
+  // After the fields it reads: it may look for pads at once.
+  #gamepads = new Gamepads(this.#sender, () => this.#game?.pads ?? 1);
+
+  /** @param {PlayerOptions} options */
+  constructor(options) {
+    this.#options = options;
+    const theatre = this.#theatre;
+    options.place.replaceChildren(theatre.root);
+    this.#sound = new Sound(theatre.audio, (waiting) => (theatre.soundHint.hidden = !waiting));
+    this.#picture = new Picture(theatre, (first) => this.#framed(first));
+    this.#controls = wireControls(theatre, {
+      sound: this.#sound,
+      sender: this.#sender,
+      onStats: () => void this.#look(),
+      onInvite: () => openInvite(this.#sessionId, theatre.root),
+      onStop: () => void this.stopSession(),
+    });
+    theatre.invite.hidden = theatre.stop.hidden = true;
+    showMuted(theatre.mute, false);
+    exposeForTests(
+      async () => this.#numbers(await this.#stats.look(this.#connection?.pc ?? null)),
+      () => this.#numbers(this.#stats.last),
+    );
+  }
+
+  /**
+   * The person pressed Play: the picture's place is made, and whatever needs no session is begun.
+   *
+   * @param {{ title: string, poster: string | null, clickedAt: number }} show
+   */
+  prepare({ title, poster, clickedAt }) {
+    this.#clickedAt = clickedAt;
+    setState("launching");
+    document.body.classList.add("showing");
+    this.#theatre.title.textContent = title;
+    this.poster(poster);
+    this.#say(progressInWords(null));
+    this.#spare = sparePeer();
+    this.#theatre.stage.focus({ preventScroll: true });
+  }
+
+  /** @param {string | null} address of the picture that stands in for the game's; a missing one is left out */
+  poster(address) {
+    const { poster } = this.#theatre;
+    if (!address) return;
+    poster.addEventListener("load", () => (poster.hidden = false), { once: true });
+    poster.src = address;
+  }
+
+  /**
+   * Joins a session, running or still starting.
+   *
+   * @param {{ sessionId: string, token: string | null, owner: boolean, fresh: boolean }} session
+   */
+  join({ sessionId, token, owner, fresh }) {
+    this.#sessionId = sessionId;
+    if (!fresh) setState("connecting");
+    this.#keepalive = new Keepalive(sessionId, this.#theatre.root, fresh);
+    this.ownedBy(owner);
+    this.#signaling = new Signaling({
+      url: signalingUrl(sessionId, location),
+      token,
+      events: {
+        message: (message) => this.#heard(message),
+        down: (failed) => this.#signalingDown(failed),
+      },
+    });
+    this.#connection = new Connection(this.#signaling, {
+      state: (state) => this.#linkChanged(state),
+      video: (stream) => this.#picture.attach(stream),
+      audio: (stream) => this.#sound.attach(stream),
+      channels: (channels) => {
+        this.#sender.bind(channels);
+        if (channels) this.#gamepads.announce();
+      },
+      trouble: (trouble) => showTrouble(this.#theatre.trouble, trouble),
+    });
+    this.#poller = new SessionPoller({
+      get: () => api.status(sessionId),
+      onStatus: (status) => this.#polled(status),
+      onError: (error) => this.#pollFailed(error),
+    });
+    this.#connection.start(this.#spare);
+    this.#spare = null;
+    this.#signaling.connect();
+    this.#poller.start();
+    this.#listen();
+  }
+
+  /** @param {boolean} owner whoever owns the session may stop it and invite */
+  ownedBy(owner) {
+    this.#theatre.invite.hidden = this.#theatre.stop.hidden = !owner;
+  }
+
+  /** @param {string} words something to read, out of the way of the game */
+  notice(words) {
+    this.#toast(words, NOTICE_MS);
+  }
+
+  /** The launch did not come about: the theatre is put away. */
+  dismiss() {
+    this.#teardown();
+    document.body.classList.remove("showing");
+    setState("idle");
+  }
+
+  /** Saves and stops the game, then tells the figures. */
+  async stopSession() {
+    if (this.#outcome) return;
+    this.#theatre.stop.disabled = true;
+    this.#poller?.stop();
+    this.#sender.releaseAll();
+    this.#banner("Saving and stopping the game");
+    try {
+      const report = await api.stop(this.#sessionId);
+      this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
+    } catch (error) {
+      this.#theatre.stop.disabled = false;
+      this.#banner(null);
+      this.#complain(String(/** @type {Error} */ (error).message));
+      this.#poller?.start({ untilEnd: true });
+    }
+  }
+
+  #listen() {
+    const { stage, video, textEntry } = this.#theatre;
+    const page = new AbortController();
+    const options = { signal: page.signal };
+    this.#undo.push(() => page.abort());
+    const lookAway = () => this.#sender.releaseAll();
+    window.addEventListener("blur", lookAway, options);
+    window.addEventListener("pagehide", lookAway, options);
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return lookAway();
+      this.#liveness.reset();
+      this.#picture.wake();
+      this.#signaling?.hurry();
+      return this.#connection?.hurry();
+    }, options);
+    window.addEventListener("online", () => {
+      this.#signaling?.hurry();
+      this.#connection?.hurry();
+    }, options);
+    const looking = setInterval(() => void this.#look(), LOOK_MS);
+    this.#undo.push(() => clearInterval(looking));
+    this.#undo.push(listenKeyboard(stage, this.#sender, () => this.#controls.enter()));
+    this.#undo.push(listenPointer({ stage, video, sender: this.#sender, game: () => this.#game }));
+    listenTextEntry(textEntry, this.#sender);
+  }
+
+  /** @param {import("./signaling.js").ServerMessage} message */
+  #heard(message) {
+    switch (message.type) {
+      case "welcome":
+        this.#welcomed(message);
+        break;
+      case "answer":
+        void this.#connection?.answered(message.id, message.sdp);
+        break;
+      case "status":
+        this.#sessionStatus = message.status;
+        if (message.progress) this.#progress = message.progress;
+        this.#showWaiting();
+        if (message.status === "stopping") this.#banner("The game is being saved and stopped");
+        break;
+      case "cursor":
+        this.#cursor(message);
+        break;
+      case "rumble":
+        this.#gamepads.rumble(message);
+        break;
+      case "saved":
+        this.#toast("Saved");
+        break;
+      case "error":
+        this.#refused(message);
+        break;
+      case "end":
+        void this.#ended(message.reason);
+        break;
+      case "pong":
+        break;
+    }
+  }
+
+  /** @param {import("./signaling.js").Welcome} welcome */
+  #welcomed(welcome) {
+    const { title, badge, stage, pad, escape, keyboard } = this.#theatre;
+    const plays = welcome.role === "player";
+    this.#game = welcome.game;
+    title.textContent = welcome.game.title;
+    document.title = `${welcome.game.title} – Playgate`;
+    badge.hidden = plays;
+    escape.hidden = keyboard.hidden = !plays;
+    if (!plays) {
+      stage.setAttribute("role", "img");
+      stage.removeAttribute("aria-roledescription");
+      stage.setAttribute("aria-label", `Picture of ${welcome.game.title}. You are watching.`);
+    }
+    const coarse = matchMedia("(pointer: coarse)").matches;
+    showTouchpad(pad, plays && coarse ? welcome.game.touch : [], this.#sender);
+    this.#gamepads.look();
+    this.#connection?.welcomed(welcome);
+    if (plays) this.#keepalive?.start();
+    if (pageState() === "playing") this.#poller?.stop();
+  }
+
+  /** @param {import("./signaling.js").ErrorMessage} message */
+  #refused(message) {
+    if (message.code === "media_ended") {
+      this.#connection?.mediaEnded();
+      return;
+    }
+    if (message.code === "invalid_offer" || (message.offer !== undefined && !isFinal(message.code))) {
+      this.#connection?.offerRefused(message.offer);
+      return;
+    }
+    if (message.fatal && isFinal(message.code)) {
+      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
+    } else if (message.code === "unsupported_codec") {
+      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
+    }
+  }
+
+  /** @param {number} failed */
+  #signalingDown(failed) {
+    // Whether the session still lives is then only told by its status.
+    if (failed >= 2) this.#poller?.start({ untilEnd: true });
+  }
+
+  /** @param {import("../lib/api.js").SessionStatus} status */
+  #polled(status) {
+    this.#sessionStatus = status.status;
+    this.#progress = status.progress ?? this.#progress;
+    this.#keepalive?.lease(status.expiresAt);
+    if (isEnded(status.status)) {
+      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
+      return;
+    }
+    if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
+    this.#showWaiting();
+  }
+
+  /** @param {unknown} error @returns {boolean} */
+  #pollFailed(error) {
+    if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 401)) return true;
+    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true });
+    return false;
+  }
+
+  /** @param {import("./connection.js").LinkState} state */
+  #linkChanged(state) {
+    if (this.#outcome) return;
+    this.#liveness.reset();
+    if (state === "reconnecting") {
+      this.#picture.freeze();
+      setState("reconnecting");
+      this.#banner("Reconnecting. The game is still running.");
+    } else if (state === "connected") {
+      this.#banner(null);
+      if (this.#picture.shown > 0) {
+        this.#theatre.still.hidden = true;
+        setState("playing");
+      }
+      this.#showWaiting();
+    }
+  }
+
+  /** @param {boolean} first of all, not only of this stream */
+  #framed(first) {
+    if (this.#outcome) return;
+    setState("playing");
+    this.#banner(null);
+    this.#theatre.curtain.hidden = true;
+    showTrouble(this.#theatre.trouble, null);
+    if (!first) return;
+    this.#theatre.root.classList.add("lit");
+    this.#controls.show();
+    this.#wake.hold();
+    if (this.#signaling?.welcome?.role === "player") api.firstFrame(this.#sessionId).catch(() => {});
+  }
+
+  /** Until the first frame: what is being done. */
+  #showWaiting() {
+    if (this.#outcome || this.#picture.shown > 0) return;
+    if (this.#sessionStatus === "running" && pageState() === "launching") setState("connecting");
+    const connected = this.#connection?.state === "connected";
+    if (this.#sessionStatus === "running") this.#say(connected ? "Waiting for the picture" : "Connecting", null);
+    else this.#say(progressInWords(this.#progress), this.#progress?.percent ?? null);
+  }
+
+  async #look() {
+    const pc = this.#connection?.pc ?? null;
+    const stats = await this.#stats.look(pc).catch(() => null);
+    if (this.#outcome) return;
+    if (!this.#theatre.stats.hidden) {
+      showStats(this.#theatre.stats, stats, { signalingMs: this.#signaling?.roundTripMs ?? Number.NaN, inputDropped: this.#sender.dropped });
+    }
+    if (!stats || this.#connection?.state !== "connected" || this.#picture.shown === 0) return;
+    const now = performance.now();
+    const verdict = this.#liveness.feed({
+      nowMs: now,
+      packets: stats.packetsReceived,
+      frames: stats.framesDecoded,
+      shown: this.#picture.shown,
+      hidden: document.hidden,
+    });
+    if (verdict === "ok") {
+      if (now - this.#revivedAt > 60_000) this.#reviveWaitMs = 0;
+      return;
+    }
+    // A source that sends nothing for good must not be asked for ever faster.
+    if (now - this.#revivedAt < this.#reviveWaitMs) return;
+    this.#revivedAt = now;
+    this.#reviveWaitMs = Math.min(60_000, Math.max(5_000, this.#reviveWaitMs * 2));
+    this.#liveness.reset();
+    if (verdict === "not-shown") this.#picture.reattach();
+    else this.#connection.revive(verdict === "no-packets" ? "restart-ice" : "new-offer");
+  }
+
+  /** @param {string | null} reason */
+  async #ended(reason) {
+    if (this.#outcome) return;
+    /** @type {string | null} */
+    let detail = null;
+    let failed = reason === "launch_failed" || reason === "launch_timeout";
+    this.#picture.freeze();
+    try {
+      const status = await api.status(this.#sessionId);
+      detail = status.endDetail;
+      failed = status.status === "error";
+      if (status.endReason) reason = status.endReason;
+    } catch {
+      // The reason from signaling says enough.
+    }
+    // A stop by this page waits for its figures.
+    if (this.#theatre.stop.disabled) return;
+    this.#finish({ reason, detail, report: null, failed });
+  }
+
+  /** @param {Outcome} outcome */
+  #finish(outcome) {
+    if (this.#outcome) return;
+    this.#outcome = outcome;
+    this.#teardown();
+    setState(outcome.failed ? "failed" : "ended");
+    this.#theatre.root.classList.add("over");
+    if (document.fullscreenElement) void document.exitFullscreen().catch(() => {});
+    this.#options.onEnd(outcome);
+  }
+
+  #teardown() {
+    this.#sender.releaseAll();
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#poller?.stop();
+    this.#keepalive?.stop();
+    this.#picture.stop();
+    this.#sound.stop();
+    this.#gamepads.stop();
+    this.#connection?.stop();
+    this.#signaling?.close();
+    this.#spare?.close();
+    this.#controls.stop();
+    this.#wake.release();
+    for (const dialog of this.#theatre.root.querySelectorAll("dialog")) dialog.close();
+    this.#banner(null);
+    showTrouble(this.#theatre.trouble, null);
+    this.#theatre.curtain.hidden = true;
+  }
+
+  /** @param {import("./signaling.js").CursorMessage} cursor */
+  #cursor({ visible, png, hotspotX, hotspotY }) {
+    const safe = png && /^[A-Za-z0-9+/=]+$/.test(png) ? png : null;
+    const shown = safe ? `url("data:image/png;base64,${safe}") ${hotspotX} ${hotspotY}, default` : "default";
+    this.#theatre.stage.style.cursor = visible ? shown : "none";
+  }
+
+  /** @param {string} words @param {number | null} [percent] */
+  #say(words, percent = null) {
+    const { status, progress } = this.#theatre;
+    if (status.textContent !== words) status.textContent = words;
+    if (percent === null) progress.removeAttribute("value");
+    else progress.value = percent;
+  }
+
+  /** @param {string | null} words */
+  #banner(words) {
+    this.#theatre.banner.hidden = words === null;
+    this.#theatre.banner.textContent = words ?? "";
+  }
+
+  /** @param {string} words @param {number} [forMs] */
+  #toast(words, forMs = TOAST_MS) {
+    const { toast } = this.#theatre;
+    toast.textContent = words;
+    toast.classList.add("shown");
+    clearTimeout(this.#toasting);
+    this.#toasting = setTimeout(() => toast.classList.remove("shown"), forMs);
+  }
+
+  /** @param {string} words */
+  #complain(words) {
+    const { error } = this.#theatre;
+    error.textContent = words;
+    error.hidden = false;
+    setTimeout(() => (error.hidden = true), NOTICE_MS);
+  }
+
+  /** @param {import("./stats.js").Stats | null} stats @returns {Record<string, unknown>} */
+  #numbers(stats) {
+    const { firstFrameAt, shown } = this.#picture;
+    const ms = (/** @type {number} */ value) => (Number.isFinite(value) ? value : null);
+    return {
+      ...stats,
+      state: pageState(),
+      sessionId: this.#sessionId,
+      viewerId: this.#signaling?.welcome?.viewerId ?? null,
+      role: this.#signaling?.welcome?.role ?? null,
+      slot: this.#signaling?.welcome?.slot ?? null,
+      sessionStatus: this.#sessionStatus,
+      link: this.#connection?.state ?? "idle",
+      inputOpen: this.#sender.open,
+      inputSent: this.#sender.sent,
+      framesShown: shown,
+      clickedAt: ms(this.#clickedAt),
+      firstFrameAt: ms(firstFrameAt),
+      firstFrameMs: ms(firstFrameAt - this.#clickedAt),
+      muted: this.#theatre.audio.muted,
+      signalingMs: ms(this.#signaling?.roundTripMs ?? Number.NaN),
+      endReason: this.#outcome?.reason ?? null,
+      endWords: this.#outcome ? endInWords(this.#outcome.reason).text : null,
+    };
+  }
+}

@@ -1,0 +1,125 @@
+// The elements a game is shown in: the picture with its poster and last frame, the stage that takes input, the control
+// bar, the pad, the overlays. Builds and finds, decides nothing.
+
+import { h, icon } from "../lib/dom.js";
+
+const ICONS = {
+  sound: "M4 9v6h4l5 4V5L8 9H4zm12-1a5 5 0 0 1 0 8m2.5-11a9 9 0 0 1 0 14",
+  silent: "M4 9v6h4l5 4V5L8 9H4zm12 1 5 5m0-5-5 5",
+  full: "M4 9V4h5M20 9V4h-5M4 15v5h5m11-5v5h-5",
+  stats: "M4 19h16M7 16v-5m5 5V6m5 10v-8",
+  invite: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zm-6 9c0-3.5 2.5-6 6-6s6 2.5 6 6m3-12v6m-3-3h6",
+  keyboard: "M3 7h18v10H3zM7 11h.01M11 11h.01M15 11h.01M17 11h.01M8 14h8",
+  stop: "M7 7h10v10H7z",
+  menu: "M5 12h.01M12 12h.01M19 12h.01",
+};
+
+/**
+ * @typedef {object} Theatre
+ * @property {HTMLElement} root
+ * @property {HTMLElement} stage
+ * @property {HTMLVideoElement} video
+ * @property {HTMLAudioElement} audio
+ * @property {HTMLCanvasElement} still
+ * @property {HTMLImageElement} poster
+ * @property {HTMLElement} curtain what is being done before the picture
+ * @property {HTMLElement} status
+ * @property {HTMLProgressElement} progress
+ * @property {HTMLElement} error
+ * @property {HTMLElement} trouble
+ * @property {HTMLElement} banner
+ * @property {HTMLElement} toast
+ * @property {HTMLElement} badge
+ * @property {HTMLElement} bar
+ * @property {HTMLElement} title
+ * @property {HTMLButtonElement} handle
+ * @property {HTMLButtonElement} mute
+ * @property {HTMLInputElement} volume
+ * @property {HTMLButtonElement} fullscreen
+ * @property {HTMLButtonElement} statsButton
+ * @property {HTMLButtonElement} invite
+ * @property {HTMLButtonElement} escape
+ * @property {HTMLButtonElement} keyboard
+ * @property {HTMLInputElement} textEntry
+ * @property {HTMLButtonElement} stop
+ * @property {HTMLElement} stats
+ * @property {HTMLElement} pad
+ * @property {HTMLButtonElement} soundHint
+ */
+
+/**
+ * @param {string} id
+ * @param {string} label
+ * @param {string} path
+ * @param {string} [text] shown beside the icon
+ */
+function tool(id, label, path, text) {
+  return h(
+    "button",
+    { type: "button", id, class: "tool", "aria-label": text ? null : label, title: label },
+    icon(path),
+    text ? h("span", { text }) : null,
+  );
+}
+
+/** @returns {Theatre} */
+export function buildTheatre() {
+  const video = h("video", { id: "video", playsinline: true, autoplay: true, muted: true, tabindex: "-1", "aria-hidden": "true" });
+  video.muted = true;
+  video.disablePictureInPicture = true;
+  const audio = h("audio", { id: "audio", autoplay: true });
+  const still = h("canvas", { id: "still", hidden: true, "aria-hidden": "true" });
+  const poster = h("img", { id: "poster", alt: "", hidden: true });
+  const stage = h(
+    "div",
+    { id: "stage", tabindex: "0", role: "application", "aria-label": "The game. Keys go to it; Escape leaves.", "aria-roledescription": "stage" },
+    video,
+    still,
+    poster,
+  );
+  const status = h("p", { id: "status", role: "status", "aria-live": "polite" });
+  const progress = h("progress", { id: "progress", max: "100", "aria-label": "Progress" });
+  const curtain = h("div", { id: "curtain" }, status, progress);
+  const error = h("p", { id: "error", role: "alert", hidden: true });
+  const trouble = h("section", { id: "trouble", class: "panel", role: "alert", hidden: true });
+  const banner = h("p", { id: "banner", role: "status", hidden: true });
+  const toast = h("p", { id: "toast", role: "status", "aria-live": "polite" });
+  const badge = h("p", { id: "badge", class: "badge", hidden: true, text: "Watching" });
+  const soundHint = h("button", { type: "button", id: "sound-hint", class: "hint", hidden: true }, icon(ICONS.silent), "Click for sound");
+  const stats = h("section", { id: "stats-panel", "aria-label": "Statistics", hidden: true });
+  const pad = h("section", { id: "pad", "aria-label": "On-screen controls", hidden: true });
+  const title = h("h1", { id: "title" });
+  const mute = tool("mute", "Mute", ICONS.sound);
+  const volume = h("input", { type: "range", id: "volume", min: "0", max: "1", step: "0.05", "aria-label": "Volume" });
+  const fullscreen = tool("fullscreen", "Full screen", ICONS.full);
+  const statsButton = tool("stats", "Statistics", ICONS.stats);
+  const invite = tool("invite", "Invite somebody", ICONS.invite, "Invite");
+  const escape = h("button", { type: "button", id: "escape", class: "tool", title: "Send Escape to the game", text: "Esc" });
+  const keyboard = tool("keyboard", "Write text", ICONS.keyboard);
+  const stop = tool("stop", "Save and stop the game", ICONS.stop, "Stop");
+  const textEntry = h("input", {
+    id: "text-entry", type: "text", "aria-label": "Text for the game", autocomplete: "off", autocapitalize: "off", spellcheck: "false", tabindex: "-1",
+  });
+  const handle = tool("handle", "Show the controls", ICONS.menu);
+  const tools = h("div", { class: "tools" }, mute, volume, escape, keyboard, statsButton, fullscreen, invite, stop);
+  const bar = h("div", { id: "bar", role: "toolbar", "aria-label": "Game controls" }, title, badge, tools);
+  const root = h(
+    "section",
+    { id: "theatre", "aria-label": "Stage" },
+    h("div", { id: "frame" }, stage, curtain, error, trouble, banner, soundHint, stats, toast, handle, textEntry),
+    bar,
+    pad,
+    audio,
+  );
+  return {
+    root, stage, video, audio, still, poster, curtain, status, progress, error, trouble, banner, toast, badge, bar, title,
+    handle, mute, volume, fullscreen, statsButton, invite, escape, keyboard, textEntry, stop, stats, pad, soundHint,
+  };
+}
+
+/** @param {HTMLButtonElement} button @param {boolean} muted */
+export function showMuted(button, muted) {
+  button.replaceChildren(icon(muted ? ICONS.silent : ICONS.sound));
+  button.setAttribute("aria-label", muted ? "Sound on" : "Mute");
+  button.setAttribute("title", muted ? "Sound on" : "Mute");
+}

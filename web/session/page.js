@@ -1,0 +1,80 @@
+// One session, `/session/{id}/`: for its owner (cookie), for invited players and spectators (`#token=`).
+
+import { ApiError, api, useToken } from "../lib/api.js";
+import { SignInNeeded, ensureSignedIn } from "../lib/auth.js";
+import { byId, h } from "../lib/dom.js";
+import { showAccount } from "../lib/header.js";
+import { howToGetIn } from "../lib/how-to-get-in.js";
+import { endingPanel } from "../player/ending.js";
+import { Player } from "../player/player.js";
+import { insecureNotice } from "../player/missing.js";
+import { isEnded } from "../player/session-poller.js";
+import { setState } from "../player/state.js";
+import { forgetGrant, takeGrant } from "./grant.js";
+
+const main = byId("main");
+const sessionId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+const grant = takeGrant(sessionId);
+
+setState("idle");
+useToken(grant);
+// A link opened in a tab that already shows this session: the new grant counts.
+window.addEventListener("hashchange", () => location.reload());
+try {
+  await open();
+} catch (error) {
+  if (error instanceof SignInNeeded) main.replaceChildren(howToGetIn(error.providers));
+  else refuse(error);
+}
+
+async function open() {
+  if (!grant) showAccount(byId("account"), await ensureSignedIn());
+  const openedAt = performance.now();
+  const status = await api.status(sessionId);
+  /** @type {Player} */
+  const player = new Player({ place: byId("theatre-place"), onEnd: (outcome) => fall(status, outcome) });
+  if (isEnded(status.status)) {
+    player.dismiss();
+    document.body.classList.add("showing");
+    setState(status.status === "error" ? "failed" : "ended");
+    fall(status, { reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
+    return;
+  }
+  player.prepare({ title: status.gameTitle, poster: null, clickedAt: openedAt });
+  player.join({ sessionId, token: grant, owner: false, fresh: false });
+  void api.thumbnail(status.gameSlug).then((address) => player.poster(address));
+  if (!grant) {
+    // Only the owner may see the invitations: whoever may is the owner.
+    api.grants(sessionId).then(() => player.ownedBy(true), () => {});
+  }
+  const insecure = insecureNotice();
+  if (insecure) player.notice(insecure);
+}
+
+/**
+ * @param {import("../lib/api.js").SessionStatus} status
+ * @param {import("../player/player.js").Outcome} outcome
+ */
+function fall(status, { reason, detail, report, failed }) {
+  // Taken over by another window: this one may take it back.
+  const again = reason === "replaced" ? location.pathname : grant ? null : `/play/${encodeURIComponent(status.gameSlug)}`;
+  const panel = endingPanel({ reason, detail, report, failed, againHref: again, againText: reason === "replaced" ? "Play here" : "Play again" });
+  byId("theatre").append(panel);
+  panel.focus({ preventScroll: true });
+}
+
+/** @param {unknown} error */
+function refuse(error) {
+  const refused = error instanceof ApiError && (error.status === 401 || error.status === 404);
+  if (refused) forgetGrant(sessionId);
+  setState("failed");
+  const title = !refused ? "That did not work" : grant ? "The invitation does not work" : "Nobody plays here";
+  const text = !refused
+    ? String(/** @type {Error} */ (error).message)
+    : grant
+      ? "It was revoked, it has run out, or the session is over. Ask for a new link."
+      : "This session is over, or it is not yours to see.";
+  main.replaceChildren(
+    h("section", { class: "notice card" }, h("h1", { text: title }), h("p", { id: "error", role: "alert", text }), h("a", { class: "button", href: "/", text: "Back to the games" })),
+  );
+}
