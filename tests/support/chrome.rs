@@ -127,6 +127,10 @@ impl Page for Chrome {
         .await;
     }
 
+    async fn move_mouse(&self, x: i64, y: i64) {
+        self.driver.action_chain().move_to(x, y).perform().await.expect("the mouse can be moved");
+    }
+
     async fn screenshot(&self, name: &str) {
         let file = artifacts::path(&format!("{name}.png"));
         self.driver.screenshot(&file).await.expect("the page can be pictured");

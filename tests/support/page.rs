@@ -15,6 +15,8 @@ pub(crate) trait Page {
     async fn open(&self, url: &str);
     /// A real click in the middle of the first element that matches.
     async fn click(&self, css: &str);
+    /// Moves the mouse over the page, where there is one.
+    async fn move_mouse(&self, _x: i64, _y: i64) {}
     /// A picture of the page in `tests/artifacts/`.
     async fn screenshot(&self, name: &str);
 
@@ -29,8 +31,7 @@ pub(crate) trait Page {
             if state == wanted {
                 return Ok(());
             }
-            let said = self
-                .run("return ['error', 'status'].map(id => document.getElementById(id)?.innerText || '')");
+            let said = self.run("return [location.href, document.body.innerText]");
             Err(format!("it is {state:?} and says {}", said.await?))
         })
         .await;
@@ -84,7 +85,10 @@ pub(crate) trait Page {
         eventually("the picture changes", SOON, async || {
             let picture = self.picture().await?;
             let changed = picture.changed(before);
-            if changed > 0.01 { Ok(picture) } else { Err(format!("{:.3} of it changed", changed)) }
+            if changed > 0.01 {
+                return Ok(picture);
+            }
+            Err(format!("{changed:.3} of it changed; {}", self.stats().await?))
         })
         .await
     }
@@ -120,7 +124,10 @@ pub(crate) trait Page {
         eventually("the token has become a cookie", PATIENT, async || {
             let body = "return fetch('/api/auth/session').then(answer => answer.json())";
             let session = self.run(body).await?;
-            if session["user"]["id"].is_string() { Ok(()) } else { Err(format!("{session}")) }
+            if session["user"]["id"].is_string() {
+                return Ok(());
+            }
+            Err(format!("{session}; the page says {}", self.run("return document.body.innerText").await?))
         })
         .await;
     }
@@ -142,6 +149,8 @@ pub(crate) trait Page {
 
     /// Presses Stop and waits for the end.
     async fn stop(&self) {
+        // The bar hides while one plays, and comes back with the mouse at the top.
+        self.move_mouse(300, 12).await;
         if !self.shows("#stop").await.unwrap_or_default() {
             // On touch screens the bar is put away.
             self.click("#handle").await;

@@ -15,7 +15,7 @@ pub(super) struct Controls {
     left: bool,
     right: bool,
     /// Keys that start or dash, to ignore their repeats.
-    fire: [bool; 2],
+    fire: [bool; 3],
     stick: Spot,
     buttons: u32,
     pointer: Option<Spot>,
@@ -63,6 +63,7 @@ impl Controls {
             key::RIGHT | key::D => &mut self.right,
             key::SPACE => &mut self.fire[0],
             key::ENTER => &mut self.fire[1],
+            key::KEYPAD_ENTER => &mut self.fire[2],
             key::ESCAPE => {
                 self.leave |= down;
                 return;
@@ -70,7 +71,7 @@ impl Controls {
             _ => return,
         };
         let new = !std::mem::replace(held, down) && down;
-        if new && matches!(usage, key::SPACE | key::ENTER) {
+        if new && matches!(usage, key::SPACE | key::ENTER | key::KEYPAD_ENTER) {
             self.fire();
         } else if new {
             self.pointer = None;

@@ -37,6 +37,7 @@ pub(in crate::games) mod key {
     pub(in crate::games) const LEFT: u16 = 0x50;
     pub(in crate::games) const DOWN: u16 = 0x51;
     pub(in crate::games) const UP: u16 = 0x52;
+    pub(in crate::games) const KEYPAD_ENTER: u16 = 0x58;
 }
 
 /// Bits of a pad's buttons in the W3C standard layout.
@@ -102,7 +103,7 @@ impl Presses {
             return None;
         }
         match usage {
-            key::ENTER | key::SPACE | key::PAGE_DOWN => Some(Press::Confirm),
+            key::ENTER | key::KEYPAD_ENTER | key::SPACE | key::PAGE_DOWN => Some(Press::Confirm),
             key::BACKSPACE | key::PAGE_UP => Some(Press::Back),
             key::ESCAPE => Some(Press::Escape),
             key::UP | key::W => Some(Press::Up),

@@ -33,7 +33,7 @@ async fn a_phone_on_the_network_plays_over_https_with_the_printed_link() {
     page.sign_in(&link).await;
     page.play_until_picture(&base, GARDEN).await;
     assert_eq!(page.run("return window.isSecureContext").await.unwrap(), json!(true));
-    assert_eq!(page.stats().await.unwrap()["cipher"], "AEAD_AES_128_GCM");
+    assert_eq!(page.stats().await.unwrap()["srtpCipher"], "SRTP_AEAD_AES_128_GCM");
     let decoded = page.number("framesDecoded").await.unwrap();
     page.click("#stage").await;
     page.until_above("framesDecoded", decoded).await;

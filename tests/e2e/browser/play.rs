@@ -12,7 +12,7 @@ use thirtyfour::Key;
 async fn plays_the_garden(page: &Chrome, base: &str) {
     page.play_until_picture(base, GARDEN).await;
     let decoded = page.number("framesDecoded").await.unwrap();
-    assert_eq!(page.stats().await.unwrap()["cipher"], "AEAD_AES_128_GCM");
+    assert_eq!(page.stats().await.unwrap()["srtpCipher"], "SRTP_AEAD_AES_128_GCM");
 
     // The first gesture in the picture starts the sound.
     let before = page.settled_picture().await;
@@ -79,7 +79,7 @@ async fn a_guest_of_the_loopback_default_is_refused_at_another_host_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_arcade_game_answers_the_keyboard() {
     let gateway = Gateway::start().await;
-    let slug = crate::wire::arcade(&gateway.client()).await;
+    let slug = crate::wire::arcade(&gateway.guest().await).await;
     let page = Chrome::start().await;
     page.play_until_picture(&gateway.url, &slug).await;
     page.click("#stage").await;
