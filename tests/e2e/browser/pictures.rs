@@ -32,7 +32,7 @@ async fn open_in_bar(page: &Chrome, button: &str) {
 }
 
 async fn pictures(look: &str, options: Options) {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with_toml("runner.marker = false").await;
     let page = Chrome::with(options).await;
     let player = gateway.guest().await;
     let name = |page: &str| format!("{page}-{look}");
