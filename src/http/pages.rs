@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
+#[exclude = "tests/*"]
+#[exclude = "package.json"]
+#[exclude = "jsconfig.json"]
 #[allow_missing = true]
 struct Embedded;
 
