@@ -154,3 +154,16 @@ fn content_type(path: &str) -> &'static str {
         Some(_) | None => "application/octet-stream",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_developers_need_is_not_among_the_pages() {
+        assert!(Assets::Embedded.read("player/player.js").is_some());
+        for path in ["tests/keys.test.js", "package.json", "jsconfig.json"] {
+            assert!(Assets::Embedded.read(path).is_none(), "{path}");
+        }
+    }
+}
