@@ -1,7 +1,7 @@
 //! The list of minted tokens, kept in the store.
 
 use crate::auth::{LedgerError, MintedToken, TokenLedger};
-use crate::store::rows::{Millis, TokenRow, TokenScope};
+use crate::store::rows::{Millis, TokenRow, TokenScope, millis};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -58,10 +58,6 @@ fn minted(row: TokenRow) -> Result<MintedToken, LedgerError> {
 
 fn failed(error: StoreError) -> LedgerError {
     LedgerError(anyhow::Error::new(error))
-}
-
-fn millis(time: OffsetDateTime) -> Millis {
-    time.unix_timestamp() * 1000 + Millis::from(time.millisecond())
 }
 
 fn moment(millis: Millis) -> Result<OffsetDateTime, LedgerError> {

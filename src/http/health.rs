@@ -47,12 +47,11 @@ async fn metrics(State(state): State<HttpState>, Caller(who): Caller) -> Result<
 }
 
 fn render(registry: &Registry) -> Response {
-    let mut text = String::new();
-    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, registry) {
-        return ApiError::internal(error).into_response();
-    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    match crate::telemetry::encode(registry) {
+        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        Err(error) => ApiError::internal(error).into_response(),
+    }
 }
 
 /// How busy the machine is, in per cent; zero where the system does not say.

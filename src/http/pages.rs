@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
+#[exclude = "tests/*"]
+#[exclude = "package.json"]
+#[exclude = "jsconfig.json"]
 #[allow_missing = true]
 struct Embedded;
 
@@ -149,5 +152,18 @@ fn content_type(path: &str) -> &'static str {
         Some("woff2") => "font/woff2",
         Some("txt" | "md") => "text/plain; charset=utf-8",
         Some(_) | None => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_developers_need_is_not_among_the_pages() {
+        assert!(Assets::Embedded.read("player/player.js").is_some());
+        for path in ["tests/keys.test.js", "package.json", "jsconfig.json"] {
+            assert!(Assets::Embedded.read(path).is_none(), "{path}");
+        }
     }
 }

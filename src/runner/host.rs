@@ -1,184 +1,34 @@
-//! Puts a runner together and carries it from the first hello to the last save.
+//! A runner at play: carries the game from the first welcome to the last save.
+//!
+//! One loop over the gateway, the threads' events, the timers and the wish to end. Nothing in it waits for the gateway:
+//! what cannot be said is dropped, and what matters is said again after the next welcome.
 
-use super::client::{Client, FromGateway, Welcome};
+use super::client::{FromGateway, Welcome};
 use super::life::StopCause;
-use super::media::MediaStream;
-use super::rtcp::Feedback;
-use super::rtp::{AUDIO_CLOCK_HZ, Clock, VIDEO_CLOCK_HZ};
 use super::settings::{OnGatewayLoss, Settings};
-use super::signal::Signal;
-use super::stage::{self, Stage};
 use super::threads::{Part, Shared, Threads};
-use super::video::{self, Video};
-use super::{AUDIO_PAYLOAD_TYPE, Event, HostedGame, RunnerError, VIDEO_PAYLOAD_TYPE, audio, save};
-use crate::games::GameError;
-use crate::runner::i420::I420;
-use playgate_signaling::message::PointerMode;
-use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream, VERSION};
-use std::sync::Arc;
+use super::{Event, RunnerError};
+use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 
-/// The first welcome has to come within this time.
-const FIRST_WELCOME: Duration = Duration::from_secs(30);
 /// Without a gateway for this long the runner ends.
 const LOSS_EXIT: Duration = Duration::from_secs(30);
 const LOSS_RECONNECT: Duration = Duration::from_secs(600);
 /// From the wish to end to the last save on disk.
 const FLUSH: Duration = Duration::from_millis(3500);
-/// For the goodbyes after it.
-const GOODBYE: Duration = Duration::from_millis(700);
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Messages of either direction that wait; the gateway's make its socket wait, ours are dropped and logged.
-const QUEUE: usize = 256;
 
-/// Runs a game under the contract until the gateway, `stop` or the game ends it. The save is on disk when this returns,
-/// whatever the result. Needs a tokio runtime.
-pub async fn run(
-    settings: Settings,
-    game: HostedGame,
-    marker: bool,
-    stop: impl Future<Output = StopCause>,
-) -> Result<(), RunnerError> {
-    tokio::pin!(stop);
-    let directory = settings.save_dir.clone();
-    let unreadable = |source| RunnerError::SaveUnreadable { directory: directory.clone(), source };
-    let saved = save::load(&directory).map_err(unreadable)?;
-    let hosted = (game.create)(saved.as_deref()).map_err(|error| match error {
-        GameError::Unknown(slug) => RunnerError::UnknownGame(slug),
-        GameError::BadSave(why) => RunnerError::BadSave(why),
-    })?;
-    let [video_ssrc, audio_ssrc, video_offset, audio_offset, sequences, cname] = random()?;
-    let hello = RunnerMessage::Hello {
-        v: VERSION,
-        video: Some(Stream { codec: "H264".to_owned(), pt: VIDEO_PAYLOAD_TYPE, ssrc: video_ssrc }),
-        audio: Some(Stream { codec: "opus".to_owned(), pt: AUDIO_PAYLOAD_TYPE, ssrc: audio_ssrc }),
-        pads: game.pads,
-        pointer: Some(pointer_name(game.pointer).to_owned()),
-    };
-    let (incoming, mut from_gateway) = mpsc::channel(QUEUE);
-    let (to_gateway, outgoing) = mpsc::channel(QUEUE);
-    let (url, token) = (settings.control_url.clone(), settings.token.clone());
-    let client = tokio::spawn(Client { url, token, hello, incoming, outgoing }.run());
-    let welcome = tokio::select! {
-        welcome = timeout(FIRST_WELCOME, first_welcome(&mut from_gateway)) => match welcome {
-            Ok(Ok(welcome)) => welcome,
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(RunnerError::NoGateway(FIRST_WELCOME.as_secs())),
-        },
-        _ = &mut stop => return Ok(()),
-    };
-    if (welcome.width, welcome.height) != (game.width, game.height) {
-        tracing::warn!(width = game.width, height = game.height, "this game has a picture size of its own");
-    }
-    let start = Instant::now();
-    let connect = |target: &str, ssrc, clock| {
-        let failed = |source| RunnerError::Media { target: target.to_owned(), source };
-        MediaStream::connect(target, ssrc, clock).map(Arc::new).map_err(failed)
-    };
-    let video_stream =
-        connect(&welcome.rtp_video, video_ssrc, Clock::new(start, video_offset, VIDEO_CLOCK_HZ))?;
-    let audio_stream =
-        connect(&welcome.rtp_audio, audio_ssrc, Clock::new(start, audio_offset, AUDIO_CLOCK_HZ))?;
-    let shared = Shared {
-        stage: Arc::new(Signal::new(stage::Inbox::new(welcome.fps.max(1)))),
-        video: Arc::new(Signal::new(video::Inbox::new(&I420::new(game.width, game.height), welcome.kbps))),
-        audio: Arc::default(),
-        save: Arc::default(),
-        stats: Arc::default(),
-        video_stream,
-        audio_stream,
-    };
-    let [sequence_a, sequence_b, sequence_c, sequence_d] = sequences.to_be_bytes();
-    let threads = Threads::start(
-        |events| Stage {
-            game: hosted,
-            width: game.width,
-            height: game.height,
-            tick_hz: game.tick_hz,
-            marker,
-            inbox: Arc::clone(&shared.stage),
-            video: Arc::clone(&shared.video),
-            audio: Arc::clone(&shared.audio),
-            save: Arc::clone(&shared.save),
-            audio_stream: Arc::clone(&shared.audio_stream),
-            events,
-        },
-        |events| Video {
-            inbox: Arc::clone(&shared.video),
-            stream: Arc::clone(&shared.video_stream),
-            stats: Arc::clone(&shared.stats),
-            events,
-            fps: welcome.fps.min(game.tick_hz),
-            first_sequence: u16::from_be_bytes([sequence_a, sequence_b]),
-        },
-        audio::Audio {
-            inbox: Arc::clone(&shared.audio),
-            stream: Arc::clone(&shared.audio_stream),
-            offset: audio_offset,
-            first_sequence: u16::from_be_bytes([sequence_c, sequence_d]),
-        },
-        (directory, Arc::clone(&shared.save)),
-    )?;
-    let rtcp = tokio::spawn(feedback(shared.video_stream.receiver()?, Arc::clone(&shared.video), video_ssrc));
-    let mut host = Host {
-        settings,
-        shared,
-        threads,
-        to_gateway: Some(to_gateway),
-        welcome,
-        lost: None,
-        ready: false,
-        dirty: false,
-        cname: format!("playgate-{cname:08x}"),
-        rtcp: rtcp.abort_handle(),
-        failed: None,
-        save_failed: None,
-    };
-    tracing::info!(session = host.settings.session, "playing");
-    host.play(&mut from_gateway, stop).await;
-    host.finish().await;
-    drop(from_gateway);
-    let _ = timeout(GOODBYE, client).await;
-    host.failed.take().map_or(Ok(()), Err)
-}
-
-async fn first_welcome(from_gateway: &mut mpsc::Receiver<FromGateway>) -> Result<Welcome, RunnerError> {
-    loop {
-        match from_gateway.recv().await {
-            Some(FromGateway::Welcome(welcome)) => return Ok(welcome),
-            Some(FromGateway::Replaced) | None => return Err(RunnerError::Replaced),
-            Some(FromGateway::Message(_) | FromGateway::Input(..) | FromGateway::Lost) => {}
-        }
-    }
-}
-
-/// Key frame wishes of the relay.
-async fn feedback(socket: tokio::net::UdpSocket, video: Arc<Signal<video::Inbox>>, ssrc: u32) {
-    let mut feedback = Feedback::default();
-    let mut buffer = [0; 2048];
-    loop {
-        match socket.recv(&mut buffer).await {
-            Ok(length) if feedback.wants_key_frame(&buffer[..length], ssrc) => {
-                video.change(|inbox| inbox.key_frame = true)
-            }
-            Ok(_) => {}
-            // A refused port: the relay is not there yet, or not any more.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-struct Host {
+/// A runner at play: all that happens between the first welcome and the end.
+pub(super) struct Host {
     settings: Settings,
     shared: Shared,
     threads: Threads,
-    /// `None` once everything is said.
-    to_gateway: Option<mpsc::Sender<RunnerMessage>>,
+    to_gateway: mpsc::Sender<RunnerMessage>,
     welcome: Welcome,
     /// Since when there has been no gateway.
     lost: Option<tokio::time::Instant>,
@@ -192,7 +42,33 @@ struct Host {
 }
 
 impl Host {
-    async fn play(
+    pub(super) fn new(
+        settings: Settings,
+        shared: Shared,
+        threads: Threads,
+        to_gateway: mpsc::Sender<RunnerMessage>,
+        welcome: Welcome,
+        cname: String,
+        rtcp: AbortHandle,
+    ) -> Self {
+        Self {
+            settings,
+            shared,
+            threads,
+            to_gateway,
+            welcome,
+            lost: None,
+            ready: false,
+            dirty: false,
+            cname,
+            rtcp,
+            failed: None,
+            save_failed: None,
+        }
+    }
+
+    /// Until the gateway, `stop` or the game ends it.
+    pub(super) async fn play(
         &mut self,
         from_gateway: &mut mpsc::Receiver<FromGateway>,
         mut stop: impl Future<Output = StopCause> + Unpin,
@@ -348,10 +224,7 @@ impl Host {
 
     /// Drops the message when there is no gateway or no room: what matters is said again after the next welcome.
     fn say(&self, message: RunnerMessage) {
-        if self.lost.is_none()
-            && let Some(to_gateway) = &self.to_gateway
-            && to_gateway.try_send(message).is_err()
-        {
+        if self.lost.is_none() && self.to_gateway.try_send(message).is_err() {
             tracing::warn!("the control channel is full; a message was dropped");
         }
     }
@@ -380,8 +253,8 @@ impl Host {
         (frames, micros, now)
     }
 
-    /// Ends the threads, the last save first.
-    async fn finish(&mut self) {
+    /// Ends the threads, the last save first; tells why the game ended if it was a failure.
+    pub(super) async fn finish(mut self) -> Result<(), RunnerError> {
         let deadline = tokio::time::Instant::now() + FLUSH;
         let crashed = matches!(self.failed, Some(RunnerError::Crashed { .. }));
         self.shared.stage.change(|inbox| inbox.end = true);
@@ -413,22 +286,6 @@ impl Host {
             self.say(RunnerMessage::Exit { code: i32::from(error.exit_code()) });
         }
         self.rtcp.abort();
-        self.to_gateway = None;
+        self.failed.map_or(Ok(()), Err)
     }
-}
-
-fn pointer_name(mode: PointerMode) -> &'static str {
-    match mode {
-        PointerMode::Absolute => "absolute",
-        PointerMode::Relative => "relative",
-        PointerMode::None => "none",
-    }
-}
-
-/// Random starts of everything RFC 3550 wants random.
-fn random() -> Result<[u32; 6], RunnerError> {
-    let mut bytes = [0; 24];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| std::io::Error::other("no random numbers"))?;
-    let mut words = bytes.chunks_exact(4).filter_map(|four| four.first_chunk::<4>());
-    Ok(std::array::from_fn(|_| words.next().map_or(0, |four| u32::from_be_bytes(*four))))
 }

@@ -15,6 +15,7 @@ mod life;
 mod media;
 pub mod rtcp;
 pub mod rtp;
+mod run;
 mod save;
 mod settings;
 mod signal;
@@ -23,8 +24,8 @@ mod threads;
 mod video;
 
 pub use error::RunnerError;
-pub use host::run;
 pub use life::{StopCause, stop_cause};
+pub use run::run;
 pub use settings::{OnGatewayLoss, Settings, SettingsError, Token};
 
 use crate::games::{self, Game, GameError};

@@ -38,10 +38,7 @@ impl Clock {
     /// Milliseconds since 1970-01-01 UTC.
     pub fn now_ms(&self) -> i64 {
         match &self.0 {
-            None => {
-                let now = OffsetDateTime::now_utc();
-                now.unix_timestamp().saturating_mul(1000) + i64::from(now.millisecond())
-            }
+            None => crate::store::rows::millis(OffsetDateTime::now_utc()),
             Some(simulated) => {
                 let passed = i64::try_from(simulated.passed.borrow().as_millis());
                 simulated.base_ms.saturating_add(passed.unwrap_or(i64::MAX))

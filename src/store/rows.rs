@@ -8,6 +8,11 @@ use playgate_signaling::message::Role;
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;
 
+/// A moment as the store keeps it; what is finer than a millisecond is cut off.
+pub fn millis(at: time::OffsetDateTime) -> Millis {
+    at.unix_timestamp().saturating_mul(1000) + Millis::from(at.millisecond())
+}
+
 /// Save slots per game and user (contract 1.5).
 pub const SLOTS: u8 = 3;
 

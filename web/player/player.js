@@ -23,16 +23,19 @@
 import { ApiError, api } from "../lib/api.js";
 import { endInWords, progressInWords } from "../lib/words.js";
 import { Sound } from "./audio.js";
+import { Captions } from "./captions.js";
 import { Connection, sparePeer } from "./connection.js";
 import { wireControls } from "./controls.js";
+import { showCursor } from "./cursor.js";
 import { Gamepads } from "./gamepad.js";
 import { InputSender } from "./input-sender.js";
 import { openInvite } from "./invite.js";
 import { Keepalive } from "./keepalive.js";
 import { listenKeyboard } from "./keyboard.js";
-import { Liveness } from "./liveness.js";
+import { listenPage } from "./page-events.js";
 import { Picture } from "./picture.js";
 import { listenPointer } from "./pointer.js";
+import { Reviver } from "./reviver.js";
 import { SessionPoller, isEnded } from "./session-poller.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
 import { pageState, exposeForTests, setState } from "./state.js";
@@ -46,9 +49,6 @@ import { ScreenWake } from "./wake-lock.js";
 
 /** How often the numbers are looked at, in milliseconds. */
 const LOOK_MS = 1_000;
-/** How long short words and whole sentences are shown, in milliseconds. */
-const TOAST_MS = 2_000;
-const NOTICE_MS = 10_000;
 
 /**
  * @typedef {object} Outcome
@@ -66,12 +66,13 @@ const NOTICE_MS = 10_000;
 export class Player {
   #options;
   #theatre = buildTheatre();
+  #captions = new Captions(this.#theatre);
   #sender = new InputSender(() => this.#keepalive?.input());
   #sound;
   #picture;
   #controls;
   #stats = new StatsReader();
-  #liveness = new Liveness();
+  #reviver = new Reviver();
   #wake = new ScreenWake();
   /** @type {import("./peer.js").Peer | null} */
   #spare = null;
@@ -92,10 +93,6 @@ export class Player {
   /** @type {Outcome | null} */
   #outcome = null;
   #clickedAt = Number.NaN;
-  #reviveWaitMs = 0;
-  #revivedAt = Number.NEGATIVE_INFINITY;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #toasting;
   /** @type {(() => void)[]} */
   #undo = [];
   // After the fields it reads: it may look for pads at once.
@@ -134,7 +131,7 @@ export class Player {
     document.body.classList.add("showing");
     this.#theatre.title.textContent = title;
     this.poster(poster);
-    this.#say(progressInWords(null));
+    this.#captions.say(progressInWords(null));
     this.#spare = sparePeer();
     this.#theatre.stage.focus({ preventScroll: true });
   }
@@ -194,7 +191,7 @@ export class Player {
 
   /** @param {string} words something to read, out of the way of the game */
   notice(words) {
-    this.#toast(words, NOTICE_MS);
+    this.#captions.notice(words);
   }
 
   /** The launch did not come about: the theatre is put away. */
@@ -210,37 +207,33 @@ export class Player {
     this.#theatre.stop.disabled = true;
     this.#poller?.stop();
     this.#sender.releaseAll();
-    this.#banner("Saving and stopping the game");
+    this.#captions.banner("Saving and stopping the game");
     try {
       const report = await api.stop(this.#sessionId);
       this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
     } catch (error) {
       this.#theatre.stop.disabled = false;
-      this.#banner(null);
-      this.#complain(String(/** @type {Error} */ (error).message));
+      this.#captions.banner(null);
+      this.#captions.complain(String(/** @type {Error} */ (error).message));
       this.#poller?.start({ untilEnd: true });
     }
   }
 
   #listen() {
     const { stage, video, textEntry } = this.#theatre;
-    const page = new AbortController();
-    const options = { signal: page.signal };
-    this.#undo.push(() => page.abort());
-    const lookAway = () => this.#sender.releaseAll();
-    window.addEventListener("blur", lookAway, options);
-    window.addEventListener("pagehide", lookAway, options);
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) return lookAway();
-      this.#liveness.reset();
-      this.#picture.wake();
-      this.#signaling?.hurry();
-      return this.#connection?.hurry();
-    }, options);
-    window.addEventListener("online", () => {
-      this.#signaling?.hurry();
-      this.#connection?.hurry();
-    }, options);
+    this.#undo.push(listenPage({
+      away: () => this.#sender.releaseAll(),
+      back: () => {
+        this.#reviver.reset();
+        this.#picture.wake();
+        this.#signaling?.hurry();
+        this.#connection?.hurry();
+      },
+      online: () => {
+        this.#signaling?.hurry();
+        this.#connection?.hurry();
+      },
+    }));
     const looking = setInterval(() => void this.#look(), LOOK_MS);
     this.#undo.push(() => clearInterval(looking));
     this.#undo.push(listenKeyboard(stage, this.#sender, () => this.#controls.enter()));
@@ -261,16 +254,16 @@ export class Player {
         this.#sessionStatus = message.status;
         if (message.progress) this.#progress = message.progress;
         this.#showWaiting();
-        if (message.status === "stopping") this.#banner("The game is being saved and stopped");
+        if (message.status === "stopping") this.#captions.banner("The game is being saved and stopped");
         break;
       case "cursor":
-        this.#cursor(message);
+        showCursor(this.#theatre.stage, message);
         break;
       case "rumble":
         this.#gamepads.rumble(message);
         break;
       case "saved":
-        this.#toast("Saved");
+        this.#captions.toast("Saved");
         break;
       case "error":
         this.#refused(message);
@@ -351,13 +344,13 @@ export class Player {
   /** @param {import("./connection.js").LinkState} state */
   #linkChanged(state) {
     if (this.#outcome) return;
-    this.#liveness.reset();
+    this.#reviver.reset();
     if (state === "reconnecting") {
       this.#picture.freeze();
       setState("reconnecting");
-      this.#banner("Reconnecting. The game is still running.");
+      this.#captions.banner("Reconnecting. The game is still running.");
     } else if (state === "connected") {
-      this.#banner(null);
+      this.#captions.banner(null);
       if (this.#picture.shown > 0) {
         this.#theatre.still.hidden = true;
         setState("playing");
@@ -370,7 +363,7 @@ export class Player {
   #framed(first) {
     if (this.#outcome) return;
     setState("playing");
-    this.#banner(null);
+    this.#captions.banner(null);
     this.#theatre.curtain.hidden = true;
     showTrouble(this.#theatre.trouble, null);
     if (!first) return;
@@ -385,8 +378,8 @@ export class Player {
     if (this.#outcome || this.#picture.shown > 0) return;
     if (this.#sessionStatus === "running" && pageState() === "launching") setState("connecting");
     const connected = this.#connection?.state === "connected";
-    if (this.#sessionStatus === "running") this.#say(connected ? "Waiting for the picture" : "Connecting", null);
-    else this.#say(progressInWords(this.#progress), this.#progress?.percent ?? null);
+    if (this.#sessionStatus === "running") this.#captions.say(connected ? "Waiting for the picture" : "Connecting", null);
+    else this.#captions.say(progressInWords(this.#progress), this.#progress?.percent ?? null);
   }
 
   async #look() {
@@ -397,25 +390,15 @@ export class Player {
       showStats(this.#theatre.stats, stats, { signalingMs: this.#signaling?.roundTripMs ?? Number.NaN, inputDropped: this.#sender.dropped });
     }
     if (!stats || this.#connection?.state !== "connected" || this.#picture.shown === 0) return;
-    const now = performance.now();
-    const verdict = this.#liveness.feed({
-      nowMs: now,
+    const cure = this.#reviver.feed({
+      nowMs: performance.now(),
       packets: stats.packetsReceived,
       frames: stats.framesDecoded,
       shown: this.#picture.shown,
       hidden: document.hidden,
     });
-    if (verdict === "ok") {
-      if (now - this.#revivedAt > 60_000) this.#reviveWaitMs = 0;
-      return;
-    }
-    // A source that sends nothing for good must not be asked for ever faster.
-    if (now - this.#revivedAt < this.#reviveWaitMs) return;
-    this.#revivedAt = now;
-    this.#reviveWaitMs = Math.min(60_000, Math.max(5_000, this.#reviveWaitMs * 2));
-    this.#liveness.reset();
-    if (verdict === "not-shown") this.#picture.reattach();
-    else this.#connection.revive(verdict === "no-packets" ? "restart-ice" : "new-offer");
+    if (cure === "reattach") this.#picture.reattach();
+    else if (cure) this.#connection.revive(cure);
   }
 
   /** @param {string | null} reason */
@@ -463,47 +446,9 @@ export class Player {
     this.#controls.stop();
     this.#wake.release();
     for (const dialog of this.#theatre.root.querySelectorAll("dialog")) dialog.close();
-    this.#banner(null);
+    this.#captions.banner(null);
     showTrouble(this.#theatre.trouble, null);
     this.#theatre.curtain.hidden = true;
-  }
-
-  /** @param {import("./signaling.js").CursorMessage} cursor */
-  #cursor({ visible, png, hotspotX, hotspotY }) {
-    const safe = png && /^[A-Za-z0-9+/=]+$/.test(png) ? png : null;
-    const shown = safe ? `url("data:image/png;base64,${safe}") ${hotspotX} ${hotspotY}, default` : "default";
-    this.#theatre.stage.style.cursor = visible ? shown : "none";
-  }
-
-  /** @param {string} words @param {number | null} [percent] */
-  #say(words, percent = null) {
-    const { status, progress } = this.#theatre;
-    if (status.textContent !== words) status.textContent = words;
-    if (percent === null) progress.removeAttribute("value");
-    else progress.value = percent;
-  }
-
-  /** @param {string | null} words */
-  #banner(words) {
-    this.#theatre.banner.hidden = words === null;
-    this.#theatre.banner.textContent = words ?? "";
-  }
-
-  /** @param {string} words @param {number} [forMs] */
-  #toast(words, forMs = TOAST_MS) {
-    const { toast } = this.#theatre;
-    toast.textContent = words;
-    toast.classList.add("shown");
-    clearTimeout(this.#toasting);
-    this.#toasting = setTimeout(() => toast.classList.remove("shown"), forMs);
-  }
-
-  /** @param {string} words */
-  #complain(words) {
-    const { error } = this.#theatre;
-    error.textContent = words;
-    error.hidden = false;
-    setTimeout(() => (error.hidden = true), NOTICE_MS);
   }
 
   /** @param {import("./stats.js").Stats | null} stats @returns {Record<string, unknown>} */

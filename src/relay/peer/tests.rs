@@ -1,5 +1,11 @@
+use super::life::{CONSENT, HANDSHAKE};
 use super::*;
+use crate::relay::Codec;
+use crate::relay::sdp::Offer;
 use crate::relay::sdp::tests::OFFER;
+use crate::relay::stun;
+use bytes::BytesMut;
+use std::time::Duration;
 
 fn peer(now: Instant) -> (Peer, Shared) {
     let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(rtc::crypto::providers::AwsLcRsProvider::default());

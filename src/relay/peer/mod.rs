@@ -1,0 +1,132 @@
+//! One viewer's WebRTC connection: `rtc` for DTLS, SRTP and data channels; ICE-lite by ourselves (`ice`).
+//!
+//! Packets go to the address that the viewer nominated last (`ice`), offers are answered in `negotiation`, media goes
+//! out by `media`, and `life` carries datagrams and events. A panic inside `rtc` closes this peer and nothing else. No
+//! sockets and no clock here.
+
+mod ice;
+mod life;
+mod media;
+mod negotiation;
+mod tracks;
+
+pub(super) use ice::Binding;
+
+use super::feedback::{Feedback, FeedbackQueue};
+use super::socket::Path;
+use super::stun::Credentials;
+use bytes::Bytes;
+use media::Stream;
+use rtc::crypto::RTCCryptoProvider;
+use rtc::peer_connection::RTCPeerConnection;
+use rtc::peer_connection::certificate::RTCCertificate;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What all peers of a shard share.
+pub(super) struct Shared {
+    pub(super) certificate: RTCCertificate,
+    pub(super) crypto: Arc<dyn RTCCryptoProvider>,
+    pub(super) candidates: Vec<SocketAddr>,
+}
+
+/// What happened to a peer.
+#[derive(Debug, PartialEq)]
+pub(super) enum PeerEvent {
+    Connected {
+        cipher: String,
+    },
+    /// The DTLS handshake was refused though only GCM was offered.
+    NoCommonCipher,
+    Gone(&'static str),
+    Feedback(Feedback),
+    Input {
+        label: Label,
+        message: Bytes,
+    },
+}
+
+/// The data channels that carry input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Label {
+    Reliable,
+    Pointer,
+}
+
+/// A viewer's connection.
+pub(super) struct Peer {
+    pc: RTCPeerConnection,
+    feedback: FeedbackQueue,
+    local: Credentials,
+    remote: Credentials,
+    /// Before the last ICE restart: local password and both ufrags, still answered while the demux knows them.
+    previous: Option<(Credentials, String)>,
+    fingerprint: String,
+    path: Option<Path>,
+    nominated: bool,
+    video: Stream,
+    audio: Option<Stream>,
+    channels: HashMap<usize, Label>,
+    only_gcm: bool,
+    connected: bool,
+    done: bool,
+    consent: Instant,
+    created: Instant,
+    events: Vec<PeerEvent>,
+}
+
+impl Peer {
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Our ufrag in the latest answer.
+    pub(super) fn ufrag(&self) -> &str {
+        &self.local.ufrag
+    }
+
+    pub(super) fn path(&self) -> Option<Path> {
+        self.path
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected && !self.done
+    }
+
+    pub(super) fn was_connected(&self) -> bool {
+        self.connected
+    }
+
+    pub(super) fn video_ssrc(&self) -> u32 {
+        self.video.ssrc
+    }
+
+    pub(super) fn can_retransmit(&self) -> bool {
+        self.video.rtx.is_some()
+    }
+}
+
+/// A self-signed certificate for DTLS, valid for the life of a process.
+pub(super) fn certificate(crypto: &dyn RTCCryptoProvider) -> Option<RTCCertificate> {
+    let params = rcgen::CertificateParams::new(vec!["playgate".to_owned()]).ok()?;
+    RTCCertificate::generate(crypto.crypto(), rtc::crypto::SignatureScheme::EcdsaP256Sha256, params).ok()
+}
+
+/// Random bytes.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Fails only when the system has no entropy source, which the process would not have survived until here.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    bytes
+}
+
+/// A panic in `rtc` ends one peer, not the shard.
+fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+#[cfg(test)]
+mod tests;

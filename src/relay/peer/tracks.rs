@@ -1,0 +1,117 @@
+//! What `rtc` is told of the media: the codecs and header extension of an offer, and a track for each stream.
+
+use super::media::{Rtx, Stream};
+use super::negotiation::invalid;
+use crate::relay::sdp::{self, Offer};
+use crate::relay::{Codec, RelayError};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::RTCPeerConnection;
+use rtc::peer_connection::configuration::media_engine::MediaEngine;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+};
+
+pub(super) fn media_engine(offer: &Offer, codec: Codec) -> Result<MediaEngine, RelayError> {
+    let mut engine = MediaEngine::default();
+    let feedback =
+        |typ: &str, parameter: &str| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
+    let video = RTCRtpCodec {
+        mime_type: sdp::mime(codec).to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: offer.video.parameters.clone(),
+        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
+    };
+    engine
+        .register_codec(
+            RTCRtpCodecParameters { rtp_codec: video, payload_type: offer.video.payload_type },
+            RtpCodecKind::Video,
+        )
+        .map_err(invalid)?;
+    if let Some((payload_type, parameters)) = &offer.video.rtx {
+        let rtx = RTCRtpCodec {
+            mime_type: "video/rtx".to_owned(),
+            clock_rate: 90_000,
+            sdp_fmtp_line: parameters.clone(),
+            ..Default::default()
+        };
+        engine
+            .register_codec(
+                RTCRtpCodecParameters { rtp_codec: rtx, payload_type: *payload_type },
+                RtpCodecKind::Video,
+            )
+            .map_err(invalid)?;
+    }
+    if let Some(audio) = &offer.audio {
+        engine
+            .register_codec(
+                RTCRtpCodecParameters { rtp_codec: opus(audio), payload_type: audio.payload_type },
+                RtpCodecKind::Audio,
+            )
+            .map_err(invalid)?;
+    }
+    engine
+        .register_header_extension(
+            RTCRtpHeaderExtensionCapability { uri: sdp::PLAYOUT_DELAY.to_owned() },
+            RtpCodecKind::Video,
+            None,
+        )
+        .map_err(invalid)?;
+    Ok(engine)
+}
+
+fn opus(format: &sdp::Format) -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: sdp::mime(Codec::Opus).to_owned(),
+        clock_rate: 48_000,
+        channels: format.channels,
+        sdp_fmtp_line: format.parameters.clone(),
+        rtcp_feedback: Vec::new(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call each for video and audio")]
+pub(super) fn add_stream(
+    pc: &mut RTCPeerConnection,
+    name: &str,
+    kind: RtpCodecKind,
+    ssrc: u32,
+    rtx: Option<Rtx>,
+    format: &sdp::Format,
+    mime: &str,
+    playout_delay: Option<u8>,
+) -> Result<Stream, RelayError> {
+    let codec = RTCRtpCodec {
+        mime_type: mime.to_owned(),
+        clock_rate: if kind == RtpCodecKind::Audio { 48_000 } else { 90_000 },
+        channels: format.channels,
+        sdp_fmtp_line: format.parameters.clone(),
+        rtcp_feedback: Vec::new(),
+    };
+    let coding = RTCRtpCodingParameters {
+        ssrc: Some(ssrc),
+        rtx: rtx.as_ref().map(|rtx| RTCRtpRtxParameters { ssrc: rtx.ssrc }),
+        ..Default::default()
+    };
+    let encoding = RTCRtpEncodingParameters { rtp_coding_parameters: coding, codec, ..Default::default() };
+    // A stream (msid) of its own for each, so that lip-sync does not hold video back.
+    let track = MediaStreamTrack::new(
+        format!("playgate-{name}"),
+        name.to_owned(),
+        name.to_owned(),
+        kind,
+        vec![encoding],
+    );
+    let sender = pc.add_track(track).map_err(invalid)?;
+    Ok(Stream {
+        track: name.to_owned(),
+        sender,
+        ssrc,
+        payload_type: format.payload_type,
+        rtx,
+        playout_delay,
+        packets: 0,
+        octets: 0,
+    })
+}

@@ -1,0 +1,103 @@
+//! What viewers send: each datagram to the peer it belongs to, by ufrag or by a proven address.
+//!
+//! What belongs to nobody is counted and dropped; nothing is answered unproven.
+
+use super::{BATCHES, MEDIA, Shard};
+use crate::relay::demux::{self, Kind};
+use crate::relay::peer::Binding;
+use crate::relay::socket::Path;
+use crate::relay::stats::{Count, Drop};
+use crate::relay::stun::{Request, StunError};
+use crate::relay::viewer::Viewer;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Handshakes under way with one address.
+const HANDSHAKES: usize = 256;
+
+impl Shard {
+    /// Takes what viewers sent.
+    pub(super) fn media(&mut self) {
+        if !self.readable.contains(&MEDIA.0) {
+            return;
+        }
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let mut touched = BTreeSet::new();
+        for _ in 0..BATCHES {
+            if !self.socket.receive(&mut buffers) {
+                self.readable.remove(&MEDIA.0);
+                break;
+            }
+            let now = Instant::now();
+            for (path, datagram) in buffers.datagrams() {
+                self.stats.count(Count::MediaInPackets, 1);
+                self.stats.count(Count::MediaInBytes, datagram.len() as u64);
+                touched.extend(self.datagram(now, path, datagram));
+            }
+        }
+        self.buffers = buffers;
+        for key in touched {
+            self.service(key);
+        }
+    }
+
+    /// Routes one datagram; gives the viewer it belonged to.
+    fn datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<u64> {
+        match demux::classify(datagram) {
+            Kind::Stun => self.binding(now, path, datagram),
+            Kind::Dtls | Kind::Media => {
+                let Some(key) = self.demux.by_address(path.remote) else {
+                    self.stats.drop(Drop::UnknownPeer);
+                    return None;
+                };
+                self.viewers.get_mut(&key)?.peer.datagram(now, datagram);
+                Some(key)
+            }
+            Kind::Unknown => {
+                self.stats.drop(Drop::Malformed);
+                None
+            }
+        }
+    }
+
+    fn binding(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<u64> {
+        let request = match Request::parse(datagram) {
+            Ok(request) => request,
+            // Responses and indications: browsers send indications as keepalives.
+            Err(StunError::NotARequest) => return None,
+            Err(StunError::Malformed | StunError::Unauthenticated) => {
+                self.stats.drop(Drop::MalformedStun);
+                return None;
+            }
+        };
+        let Some(key) = self.demux.by_ufrag(now, request.local_ufrag) else {
+            self.stats.drop(Drop::UnknownUfrag);
+            return None;
+        };
+        let ip = path.remote.ip();
+        let new = self.viewers.get(&key)?.peer.path().is_none();
+        if new && self.viewers.values().filter(|other| is_shaking_hands_with(other, ip)).count() >= HANDSHAKES
+        {
+            self.stats.drop(Drop::TooManyHandshakes);
+            return None;
+        }
+        let (response, proven) = match self.viewers.get_mut(&key)?.peer.binding(now, path, &request) {
+            Binding::Proven(response) => (response, true),
+            Binding::Conflict(response) => (response, false),
+            Binding::Forged => {
+                self.stats.drop(Drop::StunIntegrity);
+                return None;
+            }
+        };
+        if proven {
+            self.demux.seen(path.remote, key);
+        }
+        self.socket.send(path, &response, &mut self.stats);
+        Some(key)
+    }
+}
+
+fn is_shaking_hands_with(viewer: &Viewer, ip: IpAddr) -> bool {
+    !viewer.peer.was_connected() && viewer.peer.path().is_some_and(|path| path.remote.ip() == ip)
+}

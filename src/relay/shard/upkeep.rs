@@ -1,0 +1,137 @@
+//! What viewers and sessions need besides arriving packets: events and deadlines of their connections, wishes for key
+//! frames, and their ends.
+//!
+//! A viewer's end leaves no trace of it: neither in the demux nor in the timers nor in its session.
+
+use super::{Deadline, Shard};
+use crate::ids::SessionId;
+use crate::relay::feedback::Feedback;
+use crate::relay::peer::PeerEvent;
+use crate::relay::stats::{Cause, Drop};
+use crate::relay::{RelayError, RelayEvent};
+use std::time::{Duration, Instant};
+
+impl Shard {
+    /// Lets a viewer's connection work: events, feedback, catching up, reports, and what it has to send.
+    pub(in crate::relay) fn service(&mut self, key: u64) {
+        let now = Instant::now();
+        let Some(viewer) = self.viewers.get_mut(&key) else { return };
+        let Some(session) = self.sessions.get_mut(&viewer.session) else { return };
+        let session_key = viewer.session;
+        let mut end = None;
+        for event in viewer.peer.poll(now) {
+            match event {
+                PeerEvent::Connected { cipher } => {
+                    session.emit(RelayEvent::ViewerConnected { viewer: viewer.id, cipher }, &mut self.stats);
+                    session.connected += 1;
+                    if session.connected == 1 {
+                        session.emit(RelayEvent::Watched(true), &mut self.stats);
+                    }
+                    if !viewer.track.join(now, session.group.start()) {
+                        session.want_key_frame(Cause::Joiner, &mut self.stats);
+                    }
+                }
+                PeerEvent::Feedback(Feedback::KeyFrame) => {
+                    session.want_key_frame(Cause::Viewer, &mut self.stats)
+                }
+                PeerEvent::Feedback(Feedback::Lost { ssrc, sequences }) => {
+                    if viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.stats) {
+                        session.want_key_frame(Cause::Loss, &mut self.stats);
+                    }
+                }
+                PeerEvent::Input { label: _, message } => {
+                    match (viewer.admits(now, message.len()), viewer.slot) {
+                        (Ok(()), Some(slot)) => {
+                            session.emit(
+                                RelayEvent::Input { viewer: viewer.id, slot, frame: message },
+                                &mut self.stats,
+                            );
+                        }
+                        (Ok(()), None) => self.stats.drop(Drop::InputWithoutSlot),
+                        (Err(reason), _) => self.stats.drop(reason),
+                    }
+                }
+                PeerEvent::NoCommonCipher => {
+                    self.fallback.remember(now, &viewer.principal);
+                    end = Some("no common SRTP cipher; the next offer may use AES-CM");
+                }
+                PeerEvent::Gone(reason) => end = Some(reason),
+            }
+        }
+        let mut video = false;
+        if viewer.peer.is_connected() {
+            video = viewer.catch_up(now, &session.ring, session.newest());
+            if viewer.report_due(now) {
+                let (video, audio) = session.clocks(now);
+                viewer.peer.report(now, video, audio);
+            }
+        }
+        if viewer.flush(&mut self.socket, &mut self.scratch, video, &mut self.stats) {
+            session.want_key_frame(Cause::Loss, &mut self.stats);
+        }
+        self.timers.set(Deadline::Viewer(key), viewer.deadline(now));
+        self.ask(session_key);
+        if let Some(reason) = end {
+            self.end_viewer(key, Some(reason));
+        }
+    }
+
+    /// Asks the session's source for a key frame when it is time.
+    pub(super) fn ask(&mut self, key: u64) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.ask(Instant::now(), &mut self.stats);
+            self.timers.set(Deadline::Session(key), session.deadline());
+        }
+    }
+
+    /// Closes a viewer's connection and forgets it; with a reason, the control plane is told.
+    pub(in crate::relay) fn end_viewer(&mut self, key: u64, reason: Option<&str>) {
+        let Some(mut viewer) = self.viewers.remove(&key) else { return };
+        let connected = viewer.peer.was_connected();
+        viewer.peer.close();
+        viewer.flush(&mut self.socket, &mut self.scratch, false, &mut self.stats);
+        self.demux.remove(key);
+        self.timers.set(Deadline::Viewer(key), None);
+        let Some(session) = self.sessions.get_mut(&viewer.session) else { return };
+        session.order.retain(|other| *other != key);
+        if session.by_id.get(&viewer.id) == Some(&key) {
+            session.by_id.remove(&viewer.id);
+        }
+        if let Some(reason) = reason {
+            session.emit(
+                RelayEvent::ViewerGone { viewer: viewer.id, reason: reason.to_owned() },
+                &mut self.stats,
+            );
+        }
+        if connected {
+            session.connected = session.connected.saturating_sub(1);
+            if session.connected == 0 {
+                session.emit(RelayEvent::Watched(false), &mut self.stats);
+            }
+        }
+    }
+
+    pub(in crate::relay) fn end_session(&mut self, id: SessionId) -> Result<(), RelayError> {
+        let key = self.by_id.remove(&id).ok_or(RelayError::NotFound)?;
+        let viewers = self.sessions.get(&key).map(|session| session.order.clone()).unwrap_or_default();
+        for viewer in viewers {
+            self.end_viewer(viewer, None);
+        }
+        if let Some(mut session) = self.sessions.remove(&key) {
+            session.video.socket.deregister(self.poll.registry());
+            if let Some(audio) = &mut session.audio {
+                audio.socket.deregister(self.poll.registry());
+            }
+        }
+        self.timers.set(Deadline::Session(key), None);
+        Ok(())
+    }
+
+    pub(super) fn stop(mut self) {
+        let ids: Vec<SessionId> = self.by_id.keys().copied().collect();
+        for id in ids {
+            let _ = self.end_session(id);
+        }
+        self.stats.flush(Duration::ZERO, 0, 0);
+    }
+}
