@@ -1,6 +1,6 @@
 //! Who opens a signaling connection, by the same rules as every other request.
 
-use crate::auth::{Auth, Principal, signaling_caller};
+use crate::auth::{Auth, Principal, signaling_caller, signaling_token};
 use crate::signal::SignalAuth;
 use axum::http::{Extensions, HeaderMap};
 
@@ -14,5 +14,13 @@ impl SignalAuth for Callers {
 
     async fn authenticate_token(&self, token: &str) -> Option<Principal> {
         self.0.verify(token).await.ok().map(|verified| verified.principal)
+    }
+
+    fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str> {
+        signaling_token(headers, extensions)
+    }
+
+    async fn is_revoked(&self, token: &str) -> bool {
+        self.0.is_revoked(token).await
     }
 }

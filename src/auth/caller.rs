@@ -104,6 +104,14 @@ pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> O
     identify(headers, extensions, true).await.ok().map(|found| found.principal)
 }
 
+/// The token that [`signaling_caller`] went by.
+pub fn signaling_token<'h>(headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return bearer(headers);
+    }
+    cookie::read(headers, extensions.get::<Context>()?.https)
+}
+
 async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
     identify(&parts.headers, &parts.extensions, needs_own_page(&parts.method, &parts.headers)).await
 }

@@ -12,7 +12,7 @@ mod local;
 mod names;
 mod service;
 
-pub use caller::{Authenticated, Caller, UserCaller, signaling_caller};
+pub use caller::{Authenticated, Caller, UserCaller, signaling_caller, signaling_token};
 pub use keys::KeyError;
 pub use ledger::{LedgerError, MemoryLedger, MintedToken, TokenLedger};
 pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};

@@ -136,6 +136,26 @@ impl Auth {
         Ok(Verified { principal, expires_at })
     }
 
+    /// Whether a token minted here was taken back. False for one that has run out, and while the list cannot be read.
+    pub async fn is_revoked(&self, token: &str) -> bool {
+        match self.verify(token).await {
+            Err(TokenError::Revoked) => true,
+            Err(TokenError::Ledger(error)) => {
+                tracing::error!(%error, "cannot tell whether a token was taken back");
+                false
+            }
+            Ok(_)
+            | Err(
+                TokenError::TooLong
+                | TokenError::Malformed
+                | TokenError::UnknownKey
+                | TokenError::Refused { .. }
+                | TokenError::Subject
+                | TokenError::Signing,
+            ) => false,
+        }
+    }
+
     fn verify_outside(&self, token: &str, key: &Key) -> Result<Verified, TokenError> {
         let mut validation = Validation::new(key.algorithm);
         validation.leeway = LEEWAY_S;

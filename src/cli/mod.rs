@@ -7,7 +7,7 @@ pub mod serve;
 pub mod token;
 
 use crate::config::LogConfig;
-use crate::telemetry;
+use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::future::Future;
@@ -50,8 +50,11 @@ impl Cli {
                 say(&format!("playgate {}", env!("CARGO_PKG_VERSION")))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Role::Runner(args) => block_on(with_logs(runner::run(args))),
-            Role::Bots(args) => block_on(with_logs(bots::run(args))),
+            Role::Runner(args) => {
+                let of = if runner::is_child() { LogOf::Child } else { LogOf::Process };
+                block_on(with_logs(of, runner::run(args)))
+            }
+            Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
             Role::Config(args) => config::run(args),
         }
     }
@@ -68,7 +71,7 @@ fn say(line: &str) -> Result<()> {
 }
 
 /// Roles without a configuration log by its defaults, or as `RUST_LOG` says.
-async fn with_logs(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    telemetry::init(&LogConfig::default())?;
+async fn with_logs(of: LogOf, work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    telemetry::init(&LogConfig::default(), of)?;
     work.await
 }

@@ -1,6 +1,8 @@
 //! `playgate runner`: arguments in, one call out. Everything else comes from the environment the gateway gives.
 
 use crate::runner::{self, HostedGame, RunnerError, Settings};
+use playgate_signaling::runner::env;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Runs a built-in game under the runner contract. Started by the gateway; the environment says where the gateway is.
@@ -18,6 +20,11 @@ pub struct RunnerArgs {
     /// Draw the measuring marker into the picture.
     #[arg(long)]
     pub marker: bool,
+}
+
+/// A gateway reads what this process writes: it has given it a session, and standard error is its pipe.
+pub(super) fn is_child() -> bool {
+    std::env::var_os(env::SESSION_ID).is_some() && !std::io::stderr().is_terminal()
 }
 
 /// Runs until the gateway, a signal or the game ends it; what went wrong is said on standard error.

@@ -3,7 +3,7 @@
 use super::say;
 use crate::app::App;
 use crate::config::{Config, ConfigOverrides, ConfigSource};
-use crate::telemetry;
+use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub struct ServeArgs {
 
 pub(super) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = load(args)?;
-    telemetry::init(&config.log)?;
+    telemetry::init(&config.log, LogOf::Process)?;
     let mut ends = Ends::listen()?;
     let lan = config.lan;
     // Standard output may be closed while the gateway lives on; the links are then nobody's loss.

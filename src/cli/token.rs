@@ -57,7 +57,7 @@ struct MintArgs {
     #[arg(long)]
     label: Option<String>,
     /// Where the gateway is reached [default: its public URL, else its listener]
-    #[arg(long)]
+    #[arg(long, value_parser = web_address)]
     url: Option<String>,
 }
 
@@ -118,5 +118,39 @@ async fn revoke(auth: &Auth, id: Uuid) -> Result<ExitCode> {
 fn base_url(config: &Config) -> String {
     let tls = config.lan || config.tls_self_signed || config.tls_cert.is_some();
     let scheme = if tls { "https" } else { "http" };
-    config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen))
+    let listen = config.listen;
+    let host = if listen.ip().is_unspecified() {
+        // Everywhere is nowhere to go to.
+        format!("localhost:{}", listen.port())
+    } else {
+        listen.to_string()
+    };
+    config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"))
+}
+
+/// A link without a scheme would lead nowhere.
+fn web_address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !text.contains(['#', '?', ' ']) => Ok(text.to_owned()),
+        Some(_) | None => Err("must be like https://play.example.org".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_links_address_has_a_scheme_and_a_host_somebody_can_go_to() {
+        for good in ["https://play.example.org", "http://127.0.0.1:8080/"] {
+            assert_eq!(web_address(good).as_deref(), Ok(good));
+        }
+        for bad in ["play.example.org", "https://", "ftp://x", "https://x/#y", ""] {
+            assert!(web_address(bad).is_err(), "{bad}");
+        }
+        let listen = std::net::SocketAddr::from(([0, 0, 0, 0], 8080));
+        assert_eq!(base_url(&Config { listen, ..Config::default() }), "http://localhost:8080");
+        assert_eq!(base_url(&Config { listen, lan: true, ..Config::default() }), "https://localhost:8080");
+    }
 }

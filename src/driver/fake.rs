@@ -29,6 +29,8 @@ pub enum OnStart {
     Fail,
     /// Never finish.
     Hang,
+    /// Panic: a mistake of ours.
+    Panic,
 }
 
 /// Cheap to clone.
@@ -91,6 +93,7 @@ impl Driver for FakeDriver {
             OnStart::Succeed => {}
             OnStart::Fail => return Err(DriverError::Other("the fake driver was told to fail".to_owned())),
             OnStart::Hang => std::future::pending::<()>().await,
+            OnStart::Panic => panic!("the fake driver was told to panic"),
         }
         let mut shared = lock(&self.shared);
         shared.next_pid += 1;

@@ -53,6 +53,10 @@ impl Access {
         self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", self.fallback_host))
     }
 
+    pub(super) fn proxies(&self) -> &TrustedProxies {
+        &self.proxies
+    }
+
     /// What a request came as; `None` for a host that is no host name.
     pub fn context(&self, peer: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Option<Context> {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.to_canonical());

@@ -6,6 +6,7 @@ use super::catalogue::{DrawThumbnail, Thumbnails};
 use super::context::Access;
 use super::health::Machine;
 use super::layers::HttpMetrics;
+use super::places::Places;
 use super::proxy::UnknownNetwork;
 use super::serve::{ListenError, Listening, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
@@ -105,6 +106,7 @@ impl Front {
     pub fn serve(self, config: &Config, deps: FrontDeps) -> Result<Serving, FrontError> {
         let access = Access::new(config, self.address)?;
         let base_url = access.base_url();
+        let places = Places::new(access.proxies().clone(), deps.metrics.refused_connections());
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
         let parts = HttpParts {
             core: deps.core,
@@ -125,8 +127,8 @@ impl Front {
                 (Some(config), Some(watching))
             }
         };
-        let listening =
-            serve(self.listener, router(parts, deps.signal), config).map_err(FrontError::Serve)?;
+        let listening = serve(self.listener, router(parts, deps.signal), config, Some(places))
+            .map_err(FrontError::Serve)?;
         Ok(Serving { address: self.address, base_url, listening, watching })
     }
 }
@@ -157,7 +159,7 @@ impl Private {
 
     /// Serves these routes until stopped.
     pub fn serve(self, routes: Router) -> Result<PrivateServing, FrontError> {
-        serve(self.listener, routes, None).map(PrivateServing).map_err(FrontError::Serve)
+        serve(self.listener, routes, None, None).map(PrivateServing).map_err(FrontError::Serve)
     }
 }
 

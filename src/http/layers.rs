@@ -37,6 +37,7 @@ const SECURITY: [(HeaderName, &str); 4] = [
 pub struct HttpMetrics {
     requests: Family<StatusLabel, Counter>,
     timeouts: Counter,
+    refused: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,7 +58,16 @@ impl HttpMetrics {
             "HTTP requests that ran out of time",
             own.timeouts.clone(),
         );
+        registry.register(
+            "playgate_http_connections_refused",
+            "Connections closed because their address had too many",
+            own.refused.clone(),
+        );
         own
+    }
+
+    pub(super) fn refused_connections(&self) -> Counter {
+        self.refused.clone()
     }
 }
 

@@ -12,6 +12,7 @@ mod health;
 pub mod input;
 mod layers;
 pub mod pages;
+mod places;
 mod play;
 pub mod proxy;
 mod render;

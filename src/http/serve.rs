@@ -1,5 +1,6 @@
 //! Binds listeners and serves a router on them, plain or with TLS, with limits on slow and greedy clients.
 
+use super::places::{Limited, Places};
 use super::tls::PlainAnswer;
 use axum::Router;
 use axum_server::Handle;
@@ -64,6 +65,7 @@ pub(super) fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<RustlsConfig>,
+    places: Option<Places>,
 ) -> io::Result<Listening> {
     let handle = Handle::new();
     let mut server =
@@ -74,11 +76,13 @@ pub(super) fn serve(
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let task = match tls {
         Some(config) => {
-            let server = server.acceptor(RustlsAcceptor::new(config).acceptor(PlainAnswer));
+            let server =
+                server.acceptor(RustlsAcceptor::new(config).acceptor(Limited { places, inner: PlainAnswer }));
             tokio::spawn(async move { report(server.serve(service).await) })
         }
         None => {
-            let server = server.acceptor(axum_server::accept::NoDelayAcceptor::new());
+            let inner = axum_server::accept::NoDelayAcceptor::new();
+            let server = server.acceptor(Limited { places, inner });
             tokio::spawn(async move { report(server.serve(service).await) })
         }
     };

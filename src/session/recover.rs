@@ -1,4 +1,4 @@
-//! After a gateway was killed: ends what it left running, keeps what it left saved, closes its sessions.
+//! After a gateway was killed, or a session's task has failed: ends what it left running, keeps what it left saved, closes its sessions.
 
 use super::context::Context;
 use super::machine::State;
@@ -10,17 +10,18 @@ use std::collections::HashSet;
 pub(super) async fn recover(context: &Context) -> anyhow::Result<()> {
     std::fs::create_dir_all(context.data_dir.sessions())?;
     for row in context.store.active_sessions().await? {
-        close(context, row).await?;
+        close(context, row, "The game server was restarted.").await?;
     }
     remove_strays(context)
 }
 
-async fn close(context: &Context, mut row: SessionRow) -> anyhow::Result<()> {
+/// Ends what plays the session, stores what it left and closes the row, for the given reason in words.
+pub(super) async fn close(context: &Context, mut row: SessionRow, detail: &str) -> anyhow::Result<()> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(()) };
     row.generation = generation;
     if let Some(instance) = &row.instance {
         let ended = context.drivers.process.end_orphan(instance).await;
-        tracing::info!(session = %row.id, pid = instance.pid, ended, "looked for what an earlier gateway left");
+        tracing::info!(session = %row.id, pid = instance.pid, ended, "looked for what is left of the game");
     }
     let saved = store_save(context, &row).await;
     let reason = row.end_reason.unwrap_or(EndReason::NodeLost);
@@ -33,15 +34,16 @@ async fn close(context: &Context, mut row: SessionRow) -> anyhow::Result<()> {
     row.timeline = timeline.entries().to_vec();
     row.status = State::Ended { reason, ran: row.ran }.status();
     row.end_reason = Some(reason);
-    row.end_detail = row.end_detail.or_else(|| Some("The game server was restarted.".to_owned()));
+    row.end_detail = row.end_detail.or_else(|| Some(detail.to_owned()));
     row.ended_at = Some(now);
     row.lease_until = None;
     row.instance = None;
     let duration_ms = now.saturating_sub(row.started_at).max(0);
     row.figures = Some(Figures {
         duration_s: u64::try_from(duration_ms / 1000).unwrap_or_default(),
-        cpu_seconds: 0.0,
-        peak_memory_bytes: 0,
+        // As last noted; final figures there are none.
+        cpu_seconds: row.figures.map_or(0.0, |figures| figures.cpu_seconds),
+        peak_memory_bytes: row.figures.map_or(0, |figures| figures.peak_memory_bytes),
     });
     if context.store.update_session(&row).await? == Fenced::Written {
         context.leave_session_dir(row.id, saved);

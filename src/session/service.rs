@@ -336,7 +336,7 @@ impl Sessions {
         let id = row.id;
         Actor::spawn(Arc::clone(&self.inner.context), row, game, permit, move |handle| {
             live.insert(id, handle);
-            let on_end: OnEnd = Box::new(move |id| drop(live.remove(&id)));
+            let on_end: OnEnd = Arc::new(move |id| drop(live.remove(&id)));
             on_end
         });
     }

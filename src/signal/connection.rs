@@ -35,6 +35,13 @@ enum Done {
     Answer { id: u32, result: Result<String, Refusal> },
     Status(Option<SessionView>),
     Kept,
+    Revoked(bool),
+}
+
+/// Whom the upgrade request was from, and by which token.
+pub(super) struct Opener {
+    pub(super) who: Option<Principal>,
+    pub(super) token: Option<String>,
 }
 
 pub(super) struct Connection {
@@ -42,6 +49,8 @@ pub(super) struct Connection {
     session: SessionId,
     /// Whom the upgrade request was from.
     who: Option<Principal>,
+    /// By which the viewer is inside; asked about again at every ping.
+    token: Option<String>,
     machine: GatewayMachine,
     outbox: mpsc::Sender<Outgoing>,
     calls: JoinSet<Done>,
@@ -55,7 +64,7 @@ impl Connection {
     pub(super) fn new(
         state: SignalState,
         session: SessionId,
-        who: Option<Principal>,
+        opener: Opener,
         outbox: mpsc::Sender<Outgoing>,
     ) -> Self {
         let now = Instant::now();
@@ -63,7 +72,8 @@ impl Connection {
             machine: GatewayMachine::new(state.config.limits.clone(), now),
             state,
             session,
-            who,
+            who: opener.who,
+            token: opener.token,
             outbox,
             calls: JoinSet::new(),
             inside: None,
@@ -144,7 +154,11 @@ impl Connection {
             }
             Ok(Done::Status(Some(view))) => self.meaning(of_view(view)),
             Ok(Done::Status(None)) => self.over(),
-            Ok(Done::Kept) => {}
+            Ok(Done::Revoked(true)) => {
+                self.state.metrics.cut(Cut::Refused);
+                self.evicted(ErrorCode::Unauthorized, "Your sign-in was taken back.");
+            }
+            Ok(Done::Kept | Done::Revoked(false)) => {}
             Err(error) => {
                 tracing::error!(%error, "a call of the session core failed");
                 self.event(Event::Disconnected);
@@ -196,12 +210,20 @@ impl Connection {
     }
 
     fn replaced(&mut self) {
-        self.event(Event::Push(ServerMessage::Error {
-            code: ErrorCode::Replaced,
-            message: "This view was opened again elsewhere.".to_owned(),
-            fatal: true,
-            offer: None,
-        }));
+        self.evicted(ErrorCode::Replaced, "This view was opened again elsewhere.");
+    }
+
+    fn evicted(&mut self, code: ErrorCode, message: &str) {
+        let message = message.to_owned();
+        self.event(Event::Push(ServerMessage::Error { code, message, fatal: true, offer: None }));
+    }
+
+    /// Taking a token back ends what was opened by it, too.
+    fn ask_about_token(&mut self) {
+        if let (Some(_), Some(token)) = (&self.inside, self.token.clone()) {
+            let state = self.state.clone();
+            self.calls.spawn(async move { Done::Revoked(state.auth.is_revoked(&token).await) });
+        }
     }
 
     fn ping(&mut self) {
@@ -211,6 +233,7 @@ impl Connection {
         } else {
             self.unanswered_pings += 1;
             self.enqueue(Outgoing::Ping);
+            self.ask_about_token();
         }
     }
 
@@ -241,6 +264,9 @@ impl Connection {
     /// A token in `hello` counts before the request's cookie: a page opened by an invitation acts by the invitation.
     fn admit(&mut self, token: Option<String>, role: Option<Role>, resume: Option<Resume>) {
         let (state, session, upgraded) = (self.state.clone(), self.session, self.who.take());
+        if token.is_some() {
+            self.token.clone_from(&token);
+        }
         self.calls.spawn(async move {
             let who = match token {
                 Some(token) => state.auth.authenticate_token(&token).await,

@@ -38,6 +38,12 @@ pub trait SignalAuth: Send + Sync + 'static {
 
     /// By the token of a `hello`.
     async fn authenticate_token(&self, token: &str) -> Option<Principal>;
+
+    /// The token by which `authenticate_headers` knew somebody, to ask about later.
+    fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str>;
+
+    /// Taken back since. A token that has only run out is not: what was opened in time may stay open.
+    async fn is_revoked(&self, token: &str) -> bool;
 }
 
 #[async_trait::async_trait]

@@ -3,11 +3,10 @@
 //! The writer is a task of its own behind a bounded queue. A queue that is full means a reader too slow: the
 //! connection is cut off, counted, and may resume.
 
-use super::connection::Connection;
+use super::connection::{Connection, Opener};
 use super::metrics::Cut;
 use super::state::SignalState;
 use super::whep_reply::problem;
-use crate::auth::Principal;
 use crate::ids::SessionId;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
@@ -55,6 +54,8 @@ pub(super) async fn upgrade(
         return busy;
     };
     let who = state.auth.authenticate_headers(&headers, &extensions).await;
+    let token = who.as_ref().and_then(|_| state.auth.token_of(&headers, &extensions)).map(str::to_owned);
+    let opener = Opener { who, token };
     upgrade
         .read_buffer_size(8 * 1024)
         .write_buffer_size(0)
@@ -63,17 +64,17 @@ pub(super) async fn upgrade(
         .max_frame_size(2 * MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
             state.metrics.connections.inc();
-            serve(&state, session, who, socket).await;
+            serve(&state, session, opener, socket).await;
             state.metrics.connections.dec();
             drop(permit);
         })
 }
 
-async fn serve(state: &SignalState, session: SessionId, who: Option<Principal>, socket: WebSocket) {
+async fn serve(state: &SignalState, session: SessionId, opener: Opener, socket: WebSocket) {
     let (sink, mut stream) = socket.split();
     let (outbox, queue) = mpsc::channel(state.config.outbox);
     let mut writer = tokio::spawn(write(sink, queue, state.config.write_timeout));
-    let left = Connection::new(state.clone(), session, who, outbox).run(&mut stream).await;
+    let left = Connection::new(state.clone(), session, opener, outbox).run(&mut stream).await;
     if let Some(inside) = left {
         let state = state.clone();
         tokio::spawn(async move { inside.linger(&state).await });

@@ -43,6 +43,8 @@ pub trait Store: Send + Sync {
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
     /// Moves the end of the lease of an active session.
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
+    /// Notes what an active session has used so far, in case nobody lives to write the final figures.
+    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced>;
     /// Raises the generation by one, if it is still `generation`, and returns the new one: the former holder is fenced.
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>>;
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>>;

@@ -55,7 +55,7 @@ pub struct SessionRow {
     pub instance: Option<InstanceRef>,
 }
 
-/// The final figures of a session (contract B-4).
+/// The figures of a session (contract B-4): final once it has ended, before that as last noted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     pub duration_s: u64,

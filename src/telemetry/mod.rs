@@ -6,5 +6,5 @@
 mod logs;
 mod process;
 
-pub use logs::{TelemetryError, errors_logged, init};
+pub use logs::{LogOf, TelemetryError, errors_logged, init};
 pub use process::{encode, register_process};

@@ -137,9 +137,9 @@ async fn an_exit_is_told_with_its_code_and_what_is_left_of_the_group_is_killed()
 }
 
 #[tokio::test]
-async fn a_kill_that_is_not_ours_counts_as_out_of_memory_and_a_crash_does_not() {
+async fn a_kill_by_hand_is_told_as_the_signal_it_was() {
     let mut killed = start("kill -9 $$").await;
-    let expected = DriverEvent::Exited { code: None, signal: Some(9), out_of_memory: true };
+    let expected = DriverEvent::Exited { code: None, signal: Some(9), out_of_memory: false };
     assert_eq!(killed.event().await, expected);
     let mut crashed = start("kill -11 $$").await;
     let expected = DriverEvent::Exited { code: None, signal: Some(11), out_of_memory: false };

@@ -18,6 +18,7 @@ use playgate_signaling::message::{
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -129,7 +130,9 @@ impl FakeCore {
 }
 
 /// A token is a user's name; `bad` is nobody's.
-struct FakeAuth;
+struct FakeAuth {
+    revoked: Arc<AtomicBool>,
+}
 
 #[async_trait::async_trait]
 impl SignalAuth for FakeAuth {
@@ -145,10 +148,20 @@ impl SignalAuth for FakeAuth {
     async fn authenticate_token(&self, token: &str) -> Option<Principal> {
         (token != "bad").then(|| Principal::User(User { id: UserId(token.to_owned()), name: None }))
     }
+
+    fn token_of<'h>(&self, headers: &'h HeaderMap, _: &axum::http::Extensions) -> Option<&'h str> {
+        headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
+    }
+
+    async fn is_revoked(&self, _: &str) -> bool {
+        self.revoked.load(Ordering::Relaxed)
+    }
 }
 
 struct Bench {
     core: Arc<FakeCore>,
+    /// Every token was taken back.
+    revoked: Arc<AtomicBool>,
     base: String,
 }
 
@@ -175,16 +188,17 @@ impl Bench {
         };
         change(&mut config);
         let mut registry = prometheus_client::registry::Registry::default();
+        let revoked = Arc::new(AtomicBool::new(false));
         let state = SignalState::new(
             Arc::clone(&core) as Arc<dyn SignalCore>,
-            Arc::new(FakeAuth),
+            Arc::new(FakeAuth { revoked: Arc::clone(&revoked) }),
             config,
             &mut registry,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router(state)).await });
-        Self { core, base }
+        Self { core, revoked, base }
     }
 
     fn url(&self) -> String {
@@ -323,6 +337,18 @@ async fn an_evicted_viewer_is_told_in_words() {
         client.recv().await,
         Err(ClientError::Refused { code: ErrorCode::GrantEnded, message }) if message.contains("taken back")
     ));
+}
+
+#[tokio::test]
+async fn a_viewer_whose_token_is_taken_back_is_sent_away_from_what_it_had_open() {
+    let bench = Bench::with(|config| config.ping_interval = Duration::from_millis(20)).await;
+    let mut client = bench.connect().await;
+    client.recv().await.unwrap();
+    client.negotiate(OFFER.to_owned(), |_| {}).await.unwrap();
+    bench.revoked.store(true, Ordering::Relaxed);
+    assert!(matches!(client.recv().await, Err(ClientError::Refused { code: ErrorCode::Unauthorized, .. })));
+    let log = bench.until(|log| !log.left.is_empty()).await;
+    assert_eq!(log.left, log.admitted);
 }
 
 #[tokio::test]

@@ -228,6 +228,7 @@ struct Shared {
     connected: HashSet<SessionId>,
     viewers: HashSet<ViewerId>,
     offers: Vec<(&'static str, ViewerId, Option<u8>)>,
+    broken: bool,
 }
 
 impl Planes {
@@ -243,6 +244,11 @@ impl Planes {
             self.shared.lock().unwrap().connected.insert(id);
         }
         let _ = sender.send(event).await;
+    }
+
+    /// From now on a viewer that leaves meets a mistake of ours.
+    pub(crate) fn panic_when_a_viewer_leaves(&self) {
+        self.shared.lock().unwrap().broken = true;
     }
 
     pub(crate) fn opened(&self, id: SessionId) -> OpenSession {
@@ -315,6 +321,8 @@ impl MediaPlane for Planes {
     }
 
     async fn remove_viewer(&self, _: SessionId, viewer: ViewerId) {
+        let broken = self.shared.lock().unwrap().broken;
+        assert!(!broken, "the relay was told to panic");
         self.shared.lock().unwrap().viewers.remove(&viewer);
     }
 }

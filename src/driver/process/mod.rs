@@ -95,7 +95,8 @@ impl Driver for ProcessDriver {
         let reference = InstanceRef { pid, start_ticks: group.start_ticks() };
         let (orders, orders_rx) = watch::channel(None);
         let (usage_tx, usage) = watch::channel(Report { usage: Usage::default(), ended: false });
-        let keeper = Keeper { child, stdin, group, events, orders: orders_rx, usage: usage_tx };
+        let oom_kills = proc::oom_kills();
+        let keeper = Keeper { child, stdin, group, events, orders: orders_rx, usage: usage_tx, oom_kills };
         tokio::spawn(keeper.run());
         Ok(Box::new(ProcessInstance { reference, orders, usage }))
     }
@@ -156,6 +157,8 @@ struct Keeper {
     events: mpsc::Sender<DriverEvent>,
     orders: watch::Receiver<Option<Duration>>,
     usage: watch::Sender<Report>,
+    /// The machine's count at the start.
+    oom_kills: Option<u64>,
 }
 
 impl Keeper {
@@ -173,7 +176,7 @@ impl Keeper {
         let report = Report { usage: self.group.usage(), ended: true };
         self.usage.send_replace(report);
         if !asked {
-            let _ = self.events.send(exited(status)).await;
+            let _ = self.events.send(exited(status, self.oom_kills, proc::oom_kills())).await;
         }
     }
 
@@ -215,11 +218,18 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
     }
 }
 
-/// SIGKILL that we did not send is, as a rule, the kernel's: out of memory. Best effort.
-fn exited(status: std::io::Result<std::process::ExitStatus>) -> DriverEvent {
+/// A SIGKILL that we did not send was the kernel's, for want of memory, when its count of such kills has risen since the
+/// game's start. Best effort: the count is the machine's, so somebody's `kill -9` after another program ran out of memory
+/// is told wrongly, and where the kernel tells no count nothing counts as out of memory.
+fn exited(
+    status: std::io::Result<std::process::ExitStatus>,
+    before: Option<u64>,
+    after: Option<u64>,
+) -> DriverEvent {
     use std::os::unix::process::ExitStatusExt;
     let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
-    DriverEvent::Exited { code, signal, out_of_memory: signal == Some(Signal::KILL.as_raw()) }
+    let rose = before.zip(after).is_some_and(|(before, after)| after > before);
+    DriverEvent::Exited { code, signal, out_of_memory: rose && signal == Some(Signal::KILL.as_raw()) }
 }
 
 /// The driver as `serve` uses it.
@@ -227,5 +237,25 @@ impl Default for ProcessDriver {
     /// Starts this very binary. Where the kernel does not tell which it is, the one of that name on the path.
     fn default() -> Self {
         Self::new(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("playgate")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn a_kill_counts_as_out_of_memory_only_when_the_kernel_counted_one() {
+        let told =
+            |raw, before, after| match exited(Ok(std::process::ExitStatus::from_raw(raw)), before, after) {
+                DriverEvent::Exited { out_of_memory, .. } => out_of_memory,
+                DriverEvent::Progress { .. } => panic!("an exit is told as one"),
+            };
+        assert!(told(9, Some(4), Some(5)));
+        assert!(!told(9, Some(4), Some(4)));
+        assert!(!told(9, None, Some(5)));
+        assert!(!told(9, Some(4), None));
+        assert!(!told(11, Some(4), Some(5)));
     }
 }

@@ -4,6 +4,7 @@ use crate::ids::SessionId;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::time::Instant;
+use tracing::Level;
 
 /// Longest line that is logged whole, in bytes; the rest of a longer one is cut.
 const MAX_LINE: usize = 4096;
@@ -53,6 +54,49 @@ impl Window {
             return;
         }
         self.lines += 1;
-        tracing::info!(%session, line = %String::from_utf8_lossy(line), "game");
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        match level(line) {
+            Level::ERROR => tracing::error!(%session, line, "game"),
+            Level::WARN => tracing::warn!(%session, line, "game"),
+            Level::INFO => tracing::info!(%session, line, "game"),
+            _ => tracing::debug!(%session, line, "game"),
+        }
+    }
+}
+
+/// As loud as the game means it, where it says so first. OpenH264 writes past the runner's log, and its warnings are of
+/// settings that were chosen knowingly.
+fn level(line: &str) -> Level {
+    if line.starts_with("[OpenH264]") {
+        return if line.contains(", Error:") { Level::ERROR } else { Level::DEBUG };
+    }
+    let word = line.split_whitespace().next().unwrap_or_default();
+    match word {
+        "ERROR" => Level::ERROR,
+        "WARN" => Level::WARN,
+        "DEBUG" | "TRACE" => Level::DEBUG,
+        _ => Level::INFO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_loud_as_the_game_means_it() {
+        for (line, expected) in [
+            ("ERROR playgate::cli::runner: the save cannot be used", Level::ERROR),
+            ("WARN playgate::runner: slow", Level::WARN),
+            ("INFO playgate::runner: ready", Level::INFO),
+            ("DEBUG x: y", Level::DEBUG),
+            ("thread 'main' panicked at", Level::INFO),
+            ("", Level::INFO),
+            ("[OpenH264] this = 0x0x1, Warning:bEnableFrameSkip = 0,bitrate", Level::DEBUG),
+            ("[OpenH264] this = 0x0x1, Error:no memory", Level::ERROR),
+        ] {
+            assert_eq!(level(line), expected, "{line}");
+        }
     }
 }

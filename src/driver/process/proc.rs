@@ -41,6 +41,12 @@ pub(super) fn peak_memory(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Processes the kernel has killed for want of memory since boot, on the whole machine (`oom_kill` of `/proc/vmstat`).
+pub(super) fn oom_kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// The name in parentheses may itself hold spaces and parentheses.
 fn parse(text: &str) -> Option<Stat> {
     let (pid, rest) = text.split_once(' ')?;

@@ -5,7 +5,7 @@ use super::super::input::Routed;
 use super::super::launch::Step;
 use super::super::machine::{Event, State};
 use super::super::view::{EndReason, Milestone, Push, Status};
-use super::{Actor, LONGEST_SLEEP, PAUSE_AFTER};
+use super::{Actor, LONGEST_SLEEP, NOTE_USAGE_EVERY, PAUSE_AFTER, figures};
 use crate::control::ControlEvent;
 use crate::driver::DriverEvent;
 use crate::ids::ViewerId;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::Role;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -104,6 +105,9 @@ impl Actor {
             if self.state.status() == Status::Starting {
                 wake_at = wake_at.min(self.launch_deadline);
             }
+            if self.instance.is_some() {
+                wake_at = wake_at.min(self.note_usage_at);
+            }
             let now_ms = self.context.clock.now_ms();
             for at in [self.row.lease_until, self.roster.next_expiry()].into_iter().flatten() {
                 let left = u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0);
@@ -128,6 +132,10 @@ impl Actor {
             self.pause_at = None;
             self.paused = self.tell_runner(GatewayMessage::Pause);
         }
+        if now >= self.note_usage_at {
+            self.note_usage_at = now + NOTE_USAGE_EVERY;
+            self.note_usage(now_ms).await;
+        }
         if self.state.status() == Status::Starting && now >= self.launch_deadline {
             let seconds = self.context.config.launch_timeout_s;
             let detail = format!("The game showed no picture within {seconds} seconds.");
@@ -135,6 +143,20 @@ impl Actor {
         } else if self.row.lease_until.is_some_and(|until| now_ms >= until) {
             self.end(EndReason::Idle, None).await;
         }
+    }
+
+    /// Written beside the actor: players' input does not wait for the disk.
+    async fn note_usage(&mut self, now_ms: i64) {
+        let Some(instance) = self.instance.as_ref().filter(|_| !self.fenced) else { return };
+        let duration_ms = now_ms.saturating_sub(self.row.started_at).max(0);
+        let figures = figures(duration_ms, instance.usage().await);
+        self.row.figures = Some(figures);
+        let (context, id, generation) = (Arc::clone(&self.context), self.row.id, self.row.generation);
+        tokio::spawn(async move {
+            if let Err(error) = context.store.note_usage(id, generation, figures).await {
+                tracing::warn!(session = %id, %error, "a session's use could not be noted");
+            }
+        });
     }
 
     /// The relay's word on the slot may be older than ours: the roster decides.

@@ -5,6 +5,7 @@
 //! is written before it is told.
 
 mod events;
+mod guard;
 mod viewers;
 
 use super::catalogue::Game;
@@ -19,11 +20,12 @@ use super::roster::{Person, Refused, Roster};
 use super::teardown::{Teardown, TornDown};
 use super::view::{EndReason, Milestone, Push, SessionView, StopReport};
 use crate::control::ControlEvent;
-use crate::driver::{DriverEvent, Instance};
+use crate::driver::{DriverEvent, Instance, Usage};
 use crate::ids::{GrantId, SessionId, ViewerId};
 use crate::relay::RelayEvent;
 use crate::store::{Fenced, Figures, SessionRow};
 use futures_util::future::BoxFuture;
+use guard::Guard;
 use playgate_signaling::message::{Progress, Role};
 use std::collections::HashSet;
 use std::future::{pending, poll_fn};
@@ -45,6 +47,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How often a session's row is tried to be written, and the time between.
 const WRITE_ATTEMPTS: u32 = 3;
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
+/// How often a session's use is noted in the store, for the case that the gateway is killed.
+const NOTE_USAGE_EVERY: Duration = Duration::from_secs(30);
 /// A game nobody has watched for this long is told to pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
 
@@ -109,7 +113,7 @@ pub(super) struct Handle {
 }
 
 /// Runs when the session has ended, before those who wait for its end are told.
-pub(super) type OnEnd = Box<dyn FnOnce(SessionId) + Send>;
+pub(super) type OnEnd = Arc<dyn Fn(SessionId) + Send + Sync>;
 
 enum Done {
     Launched(Result<Box<dyn Instance>, LaunchFailed>),
@@ -125,7 +129,7 @@ pub(super) struct Actor {
     commands: mpsc::Receiver<Command>,
     view: watch::Sender<SessionView>,
     pushes: broadcast::Sender<Push>,
-    on_end: Option<OnEnd>,
+    on_end: OnEnd,
     permit: Option<Permit>,
     /// Launch or teardown.
     work: Option<BoxFuture<'static, Done>>,
@@ -148,6 +152,7 @@ pub(super) struct Actor {
     watched: bool,
     paused: bool,
     pause_at: Option<Instant>,
+    note_usage_at: Instant,
     is_over: bool,
 }
 
@@ -181,7 +186,7 @@ impl Actor {
             state: State::NEW,
             timeline: Timeline::from(row.timeline.clone()),
             progress: None,
-            on_end: Some(register(handle)),
+            on_end: register(handle),
             permit: Some(permit),
             work: Some(Box::pin(async move { Done::Launched(launching.await) })),
             media_open: false,
@@ -199,6 +204,7 @@ impl Actor {
             watched: false,
             paused: false,
             pause_at: None,
+            note_usage_at: context.clock.now() + NOTE_USAGE_EVERY,
             is_over: false,
             context,
             row,
@@ -208,11 +214,16 @@ impl Actor {
             steps,
             driver_events,
         };
-        tokio::spawn(actor.run());
+        let guard = Guard {
+            context: Arc::clone(&actor.context),
+            id: actor.row.id,
+            on_end: Arc::clone(&actor.on_end),
+        };
+        actor.context.metrics.active.inc();
+        tokio::spawn(guard.watch(tokio::spawn(actor.run())));
     }
 
     async fn run(mut self) {
-        self.context.metrics.active.inc();
         while !self.is_over {
             let wake_at = self.wake_at();
             tokio::select! {
@@ -238,9 +249,7 @@ impl Actor {
             self.context.metrics.ended(reason);
         }
         drop(self.permit.take());
-        if let Some(on_end) = self.on_end.take() {
-            on_end(self.row.id);
-        }
+        (self.on_end)(self.row.id);
         let report = report(&self.row);
         for waiting in self.stops_waiting.drain(..) {
             let _ = waiting.send(report);
@@ -321,11 +330,7 @@ impl Actor {
         let now = self.context.clock.now_ms();
         let duration_ms = now.saturating_sub(self.row.started_at).max(0);
         let usage = done.usage.unwrap_or_default();
-        self.row.figures = Some(Figures {
-            duration_s: u64::try_from(duration_ms / 1000).unwrap_or_default(),
-            cpu_seconds: usage.cpu_seconds,
-            peak_memory_bytes: usage.peak_memory_bytes,
-        });
+        self.row.figures = Some(figures(duration_ms, usage));
         self.row.ended_at = Some(now);
         self.row.lease_until = None;
         self.progress = None;
@@ -424,6 +429,14 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),
         viewers,
+    }
+}
+
+fn figures(duration_ms: i64, usage: Usage) -> Figures {
+    Figures {
+        duration_s: u64::try_from(duration_ms / 1000).unwrap_or_default(),
+        cpu_seconds: usage.cpu_seconds,
+        peak_memory_bytes: usage.peak_memory_bytes,
     }
 }
 

@@ -9,8 +9,8 @@ mod saves;
 mod sessions;
 
 use super::{
-    Fenced, GrantRow, Inserted, Millis, ProfileRow, Result, SessionRow, SlotRow, Store, StoreError, TokenRow,
-    UserRow, VersionRow,
+    Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, Result, SessionRow, SlotRow, Store, StoreError,
+    TokenRow, UserRow, VersionRow,
 };
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -99,6 +99,10 @@ impl Store for SqliteStore {
 
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced> {
         sessions::extend_lease(&self.writer, id, generation, until).await
+    }
+
+    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced> {
+        sessions::note_usage(&self.writer, id, generation, figures).await
     }
 
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>> {

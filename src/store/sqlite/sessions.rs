@@ -102,6 +102,27 @@ pub(super) async fn extend_lease(
     Ok(fenced(result.rows_affected()))
 }
 
+pub(super) async fn note_usage(
+    pool: &SqlitePool,
+    id: SessionId,
+    generation: Generation,
+    figures: Figures,
+) -> Result<Fenced> {
+    let result = sqlx::query(
+        "UPDATE sessions SET duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?
+         WHERE id = ? AND generation = ? AND status IN ('starting', 'running', 'stopping')",
+    )
+    .bind(signed(figures.duration_s))
+    .bind(figures.cpu_seconds)
+    .bind(signed(figures.peak_memory_bytes))
+    .bind(id.to_string())
+    .bind(signed(generation.0))
+    .execute(pool)
+    .await
+    .map_err(database)?;
+    Ok(fenced(result.rows_affected()))
+}
+
 fn fenced(rows: u64) -> Fenced {
     if rows == 0 { Fenced::Stale } else { Fenced::Written }
 }

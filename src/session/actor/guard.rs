@@ -1,0 +1,44 @@
+//! What happens when a session's own task fails: the session ends all the same.
+//!
+//! A row that stayed active would keep its user and its slot out until the next start of the gateway. The game is gone by
+//! then or about to go, because the task held it; what it had saved is kept.
+
+use super::super::context::Context;
+use super::super::recover;
+use super::OnEnd;
+use crate::ids::SessionId;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+const DETAIL: &str = "An error of the game server ended this session.";
+
+pub(super) struct Guard {
+    pub(super) context: Arc<Context>,
+    pub(super) id: SessionId,
+    pub(super) on_end: OnEnd,
+}
+
+impl Guard {
+    pub(super) async fn watch(self, actor: JoinHandle<()>) {
+        let Err(error) = actor.await else { return };
+        if error.is_cancelled() {
+            // The runtime ends, and with it the process: the next start recovers.
+            return;
+        }
+        tracing::error!(session = %self.id, %error, "a session's task has failed; the session ends");
+        if let Err(error) = self.close().await {
+            tracing::error!(session = %self.id, %error, "a failed session could not be closed");
+        }
+        self.context.metrics.active.dec();
+        (self.on_end)(self.id);
+    }
+
+    async fn close(&self) -> anyhow::Result<()> {
+        let row = self.context.store.session(self.id).await?;
+        if let Some(row) = row.filter(|row| row.ended_at.is_none()) {
+            recover::close(&self.context, row, DETAIL).await?;
+        }
+        self.context.media.close(self.id).await;
+        Ok(())
+    }
+}
