@@ -111,6 +111,7 @@ fn shard(viewers: usize) -> Outcome<(f64, f64)> {
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let config = RelayConfig {
         media_listen: vec![SocketAddr::new(local, 0)],
+        whole_machine: false,
         public_ip: Vec::new(),
         ingest_ip: local,
     };

@@ -139,7 +139,12 @@ fn start_relay(
     registry: &mut Registry,
 ) -> Result<Relay> {
     let media_listen = if config.media_listen.is_empty() { vec![http] } else { config.media_listen.clone() };
-    let relay = RelayConfig { media_listen, public_ip: config.public_ip.clone(), ingest_ip: private.ip() };
+    let relay = RelayConfig {
+        whole_machine: config.media_listen.is_empty(),
+        media_listen,
+        public_ip: config.public_ip.clone(),
+        ingest_ip: private.ip(),
+    };
     Relay::start(relay, registry).context("media (UDP): choose other addresses with --media-listen")
 }
 

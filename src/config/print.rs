@@ -25,7 +25,7 @@ const TOP: [Key; 11] = [
     key("listen", "HTTP listener: address and port."),
     key(
         "media_listen",
-        "Media (UDP) listeners, one relay shard each. Empty: one, with address and number of `listen`.",
+        "Media (UDP) listeners, one relay shard each. Empty: one, with address and number of `listen`; on loopback, every address for this machine alone.",
     ),
     key(
         "private_listen",

@@ -25,6 +25,16 @@ pub(super) fn candidates(bound: SocketAddr, public: &[IpAddr]) -> Vec<SocketAddr
     ips.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), bound.port())).collect()
 }
 
+/// For a wildcard socket that serves this machine only: the loopback address it stands for, then all others. Chromium
+/// takes the first; Firefox has no loopback candidates and pairs none with them, so it needs the others.
+pub(super) fn of_everybody_here(loopback: IpAddr, bound: SocketAddr) -> Vec<SocketAddr> {
+    let mut found = candidates(bound, &[]);
+    let first = SocketAddr::new(loopback, bound.port());
+    found.retain(|address| *address != first);
+    found.insert(0, first);
+    found
+}
+
 /// IPv4 and IPv6 addresses of all interfaces, without link-local ones. Linux: read from `/proc`.
 fn of_this_machine() -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
@@ -90,6 +100,14 @@ mod tests {
         let found = candidates("0.0.0.0:9".parse().expect("address"), &[]);
         assert!(found.contains(&"127.0.0.1:9".parse().expect("address")), "{found:?}");
         assert!(found.iter().all(SocketAddr::is_ipv4));
+    }
+
+    #[test]
+    fn everybody_on_this_machine_finds_the_loopback_address_first() {
+        let loopback: SocketAddr = "127.0.0.1:9".parse().expect("address");
+        let found = of_everybody_here(loopback.ip(), "[::]:9".parse().expect("address"));
+        assert_eq!(found.iter().position(|address| *address == loopback), Some(0));
+        assert_eq!(found.iter().filter(|address| **address == loopback).count(), 1);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use command::{Command, Reply};
 use dashmap::DashMap;
 use rtc::crypto::RTCCryptoProvider;
 use rtc::crypto::providers::AwsLcRsProvider;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -69,6 +69,10 @@ struct Handle {
 pub struct RelayConfig {
     /// One shard each. The first may share the number of the HTTP listener.
     pub media_listen: Vec<SocketAddr>,
+    /// Loopback listeners serve everybody on this machine, and nobody else: also browsers that send from the address of
+    /// an interface only, as Firefox does. So their sockets are bound to every address, and what another machine sends
+    /// is dropped. False: they are bound as written.
+    pub whole_machine: bool,
     /// Candidate addresses. Empty: every address each socket covers (IPv4 and IPv6; link-local left out).
     pub public_ip: Vec<IpAddr>,
     /// Where runners' RTP is received: the private listener's address.
@@ -281,8 +285,7 @@ impl Handle {
         stats: stats::Stats,
     ) -> Result<Self, RelayError> {
         let bind = |source| RelayError::Bind { address, source };
-        let socket = socket::Socket::bind(address).map_err(bind)?;
-        let candidates = addresses::candidates(socket.address(), &config.public_ip);
+        let (socket, candidates) = listen(address, config).map_err(bind)?;
         let poll = mio::Poll::new().map_err(bind)?;
         let waker = mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?;
         let shared = peer::Shared {
@@ -309,6 +312,30 @@ impl Handle {
         };
         tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(Err(RelayError::Unavailable))
     }
+}
+
+/// The media socket of a shard and the addresses it is reached at.
+fn listen(address: SocketAddr, config: &RelayConfig) -> std::io::Result<(socket::Socket, Vec<SocketAddr>)> {
+    if !config.whole_machine || !address.ip().is_loopback() || !config.public_ip.is_empty() {
+        let socket = socket::Socket::bind(address)?;
+        let candidates = addresses::candidates(socket.address(), &config.public_ip);
+        return Ok((socket, candidates));
+    }
+    let everywhere = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)]
+        .map(|ip| SocketAddr::new(ip, address.port()));
+    for wildcard in everywhere.into_iter().filter(|wildcard| wildcard.is_ipv6() || address.is_ipv4()) {
+        let Ok(mut socket) = socket::Socket::bind(wildcard) else { continue };
+        let candidates = addresses::of_everybody_here(address.ip(), socket.address());
+        socket.accept_only_from(candidates.iter().map(SocketAddr::ip).collect());
+        return Ok((socket, candidates));
+    }
+    tracing::warn!(
+        %address,
+        "the media port is taken at another address of this machine: Firefox, which sends from no loopback address, cannot play"
+    );
+    let socket = socket::Socket::bind(address)?;
+    let candidates = addresses::candidates(socket.address(), &[]);
+    Ok((socket, candidates))
 }
 
 impl std::ops::Drop for Handle {

@@ -40,6 +40,8 @@ pub(super) struct Socket {
     state: UdpSocketState,
     address: SocketAddr,
     gather: Vec<u8>,
+    /// When set, what comes from elsewhere is not for us.
+    only_from: Option<Vec<IpAddr>>,
 }
 
 impl Socket {
@@ -57,11 +59,24 @@ impl Socket {
         let io = mio::net::UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
         let address = io.local_addr()?;
-        Ok(Self { io, state, address, gather: Vec::with_capacity(MAX_SEND_BYTES) })
+        Ok(Self { io, state, address, gather: Vec::with_capacity(MAX_SEND_BYTES), only_from: None })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes datagrams from these addresses and from loopback only. With this machine's own addresses: the kernel
+    /// believes no IPv4 packet from outside that claims to come from one of them (RFC 1812 section 5.3.8), and an answer
+    /// to a forged IPv6 one never leaves the machine.
+    pub(super) fn accept_only_from(&mut self, addresses: Vec<IpAddr>) {
+        self.only_from = Some(addresses);
+    }
+
+    /// Whether a datagram from `remote` is to be looked at.
+    pub(super) fn accepts(&self, remote: SocketAddr) -> bool {
+        let ip = remote.ip();
+        ip.is_loopback() || self.only_from.as_ref().is_none_or(|addresses| addresses.contains(&ip))
     }
 
     pub(super) fn register(&mut self, poll: &mio::Registry, token: mio::Token) -> io::Result<()> {
@@ -244,6 +259,16 @@ mod tests {
             assert_eq!(got, len);
             assert_eq!(from.ip(), path.remote.ip());
         }
+    }
+
+    #[test]
+    fn a_socket_for_some_addresses_takes_nothing_from_others() {
+        let mut socket = Socket::bind("127.0.0.1:0".parse().expect("address")).expect("bound");
+        let [own, other, loopback] =
+            ["192.0.2.7:1", "198.51.100.7:1", "127.0.0.2:1"].map(|text| text.parse().expect("address"));
+        assert!(socket.accepts(own) && socket.accepts(other));
+        socket.accept_only_from(vec![own.ip()]);
+        assert!(socket.accepts(own) && socket.accepts(loopback) && !socket.accepts(other));
     }
 
     proptest! {

@@ -36,6 +36,8 @@ counted!(
         MalformedRtcp = "malformed_rtcp",
         /// A datagram that belongs to no peer.
         UnknownPeer = "unknown_peer",
+        /// The socket serves this machine only.
+        OtherMachine = "other_machine",
         MalformedStun = "malformed_stun",
         UnknownUfrag = "unknown_ufrag",
         StunIntegrity = "stun_integrity",

@@ -41,6 +41,7 @@ impl Stage {
         let mut metrics = Metrics::default();
         let config = RelayConfig {
             media_listen: vec!["127.0.0.1:0".parse().expect("address")],
+            whole_machine: false,
             public_ip: Vec::new(),
             ingest_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };

@@ -33,6 +33,10 @@ impl Shard {
             for (path, datagram) in buffers.datagrams() {
                 self.stats.count(Count::MediaInPackets, 1);
                 self.stats.count(Count::MediaInBytes, datagram.len() as u64);
+                if !self.socket.accepts(path.remote) {
+                    self.stats.drop(Drop::OtherMachine);
+                    continue;
+                }
                 touched.extend(self.datagram(now, path, datagram));
             }
         }

@@ -1,7 +1,7 @@
 //! `playgate bots` as people and scripts call it.
 
 use crate::GARDEN;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, Options};
 use serde_json::Value;
 use std::process::Output;
 use tokio::process::Command;
@@ -41,5 +41,16 @@ async fn too_few_frames_are_a_failure_with_words() {
     assert_eq!(output.status.code(), Some(1));
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(table.contains("of 1000000 frames came"), "{table}");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_plays_over_ipv6() {
+    let options = Options { listen: "[::1]:0".to_owned(), ..Default::default() };
+    let gateway = Gateway::with(options).await;
+    assert!(gateway.url.starts_with("http://[::1]:"), "{}", gateway.url);
+    let output = bots(&gateway, &["--duration", "2s", "--expect-frames", "3"]).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     gateway.finish().await;
 }
