@@ -1,5 +1,5 @@
 //! The thresholds a player feels. They assert on time, so they run only by `bash tests/run perf`, on a machine that does
-//! nothing else. Each prints its figures; `PLAYGATE_WRITE_RESULTS=1` keeps them under `benches/results/`.
+//! nothing else. Each prints its figures; `PLAYGATE_TEST_WRITE_RESULTS=1` keeps them under `benches/results/`.
 
 use crate::GARDEN;
 use crate::support::chrome::Chrome;

@@ -10,10 +10,10 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// Prints figures; with `PLAYGATE_WRITE_RESULTS=1` they replace `benches/results/NAME.json`, with the machine's facts.
+/// Prints figures; with `PLAYGATE_TEST_WRITE_RESULTS=1` they replace `benches/results/NAME.json`, with the machine's facts.
 pub(crate) fn report(name: &str, figures: Value) {
     eprintln!("{name}: {figures:#}");
-    if std::env::var("PLAYGATE_WRITE_RESULTS").is_ok_and(|value| value == "1") {
+    if std::env::var("PLAYGATE_TEST_WRITE_RESULTS").is_ok_and(|value| value == "1") {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/results");
         std::fs::create_dir_all(&folder).unwrap();
         let text = format!("{:#}\n", json!({ "figures": figures, "machine": machine() }));
