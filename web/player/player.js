@@ -129,11 +129,16 @@ export class Player {
     this.#clickedAt = clickedAt;
     setState("launching");
     document.body.classList.add("showing");
-    this.#theatre.title.textContent = title;
+    this.named(title);
     this.poster(poster);
     this.#captions.say(progressInWords(null));
     this.#spare = sparePeer();
     this.#theatre.stage.focus({ preventScroll: true });
+  }
+
+  /** @param {string} title of the game */
+  named(title) {
+    this.#theatre.title.textContent = title;
   }
 
   /** @param {string | null} address of the picture that stands in for the game's; a missing one is left out */

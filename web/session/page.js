@@ -30,9 +30,19 @@ try {
 async function open() {
   if (!grant) showAccount(byId("account"), await ensureSignedIn());
   const openedAt = performance.now();
-  const status = await api.status(sessionId);
-  /** @type {Player} */
-  const player = new Player({ place: byId("theatre-place"), onEnd: (outcome) => fall(status, outcome) });
+  const known = api.status(sessionId);
+  const player = new Player({
+    place: byId("theatre-place"),
+    // Without a status there is nothing to end: that is told as a refusal.
+    onEnd: (outcome) => void known.then((status) => fall(status, outcome), () => {}),
+  });
+  // Signaling, ICE and DTLS take longer than the status: neither waits for the other.
+  player.prepare({ title: "", poster: null, clickedAt: openedAt });
+  player.join({ sessionId, token: grant, owner: false, fresh: false });
+  const status = await known.catch((error) => {
+    player.dismiss();
+    throw error;
+  });
   if (isEnded(status.status)) {
     player.dismiss();
     document.body.classList.add("showing");
@@ -40,8 +50,7 @@ async function open() {
     fall(status, { reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
     return;
   }
-  player.prepare({ title: status.gameTitle, poster: null, clickedAt: openedAt });
-  player.join({ sessionId, token: grant, owner: false, fresh: false });
+  player.named(status.gameTitle);
   void api.thumbnail(status.gameSlug).then((address) => player.poster(address));
   if (!grant) {
     // Only the owner may see the invitations: whoever may is the owner.
