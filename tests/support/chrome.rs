@@ -103,10 +103,29 @@ impl Chrome {
         self.driver.action_chain().send_keys(keys).perform().await.expect("keys can be typed");
     }
 
+    /// A click at a place of the game's picture, in pixels of its 1280x720.
+    pub(crate) async fn click_picture(&self, x: f64, y: f64) {
+        let place = self.run(PICTURE_PLACE).await.unwrap();
+        let (left, top, scale) = (&place["left"], &place["top"], &place["scale"]);
+        let at = |start: &Value, offset: f64| {
+            (start.as_f64().unwrap() + offset * scale.as_f64().unwrap()).round() as i64
+        };
+        let chain = self.driver.action_chain().move_to(at(left, x), at(top, y));
+        chain.click().perform().await.expect("the picture can be clicked");
+    }
+
     pub(crate) async fn quit(self) {
         let _ = self.driver.quit().await;
     }
 }
+
+/// Where the picture stands in the page: it keeps its shape inside the video element.
+const PICTURE_PLACE: &str = r"
+    const video = document.querySelector('#video');
+    const box = video.getBoundingClientRect();
+    const scale = Math.min(box.width / 1280, box.height / 720);
+    return { left: box.left + (box.width - 1280 * scale) / 2, top: box.top + (box.height - 720 * scale) / 2, scale };
+";
 
 impl Page for Chrome {
     async fn run(&self, body: &str) -> Result<Value, String> {

@@ -94,7 +94,51 @@ async fn the_arcade_game_answers_the_keyboard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn losing_the_signaling_connection_does_not_end_the_game() {
+async fn a_click_on_the_picture_reaches_the_very_place_in_the_game() {
+    let gateway = Gateway::with_toml("runner.marker = false").await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&gateway.url, GARDEN).await;
+    let title = page.settled_picture().await;
+    // Beside the title's one button nothing happens.
+    page.click_picture(900.0, 200.0).await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", decoded + 1.0).await;
+    assert!(page.picture().await.unwrap().changed(&title) < 0.01);
+    page.click_picture(250.0, 448.0).await;
+    page.until_changed(&title).await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+/// Headless Chromium has no pads: the page is given one where the Gamepad API would.
+const PAD: &str = r"
+    const button = () => ({ pressed: false, touched: false, value: 0 });
+    const buttons = Array.from({ length: 17 }, button);
+    window.testPad = { index: 0, id: 'pad', mapping: 'standard', connected: true, timestamp: 0, axes: [0, 0, 0, 0], buttons };
+    navigator.getGamepads = () => [window.testPad, null, null, null];
+    window.dispatchEvent(new Event('gamepadconnected'));
+    return null;
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gamepads_button_reaches_the_game() {
+    let gateway = Gateway::with_toml("runner.marker = false").await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&gateway.url, GARDEN).await;
+    let title = page.settled_picture().await;
+    page.run(PAD).await.unwrap();
+    page.run("window.testPad.buttons[0] = { pressed: true, touched: true, value: 1 }; return null")
+        .await
+        .unwrap();
+    page.until_changed(&title).await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_says_so_when_the_gateway_goes_away() {
     let mut gateway = Gateway::start().await;
     let page = Chrome::start().await;
     page.play_until_picture(&gateway.url, GARDEN).await;
