@@ -97,7 +97,7 @@ function codecName(codec) {
 /** @param {any} report */
 function candidate(report) {
   if (!report) return null;
-  const host = report.address ?? report.ip ?? "hidden";
+  const host = report.address || report.ip || "hidden";
   const address = host.includes(":") ? `[${host}]:${report.port}` : `${host}:${report.port}`;
   return `${address} ${report.protocol ?? ""} ${report.candidateType ?? ""}`.trim();
 }
