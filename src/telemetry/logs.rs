@@ -123,8 +123,7 @@ mod tests {
             tracing::warn!(target: "webrtc::peer", "an address");
             tracing::error!(target: "rtc_dtls", "a mistake");
         });
-        let seen = seen.0.lock().unwrap().clone();
-        seen
+        seen.0.lock().unwrap().clone()
     }
 
     #[test]
