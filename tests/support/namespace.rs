@@ -7,11 +7,15 @@ pub(crate) const ADDRESS: &str = "10.77.0.1";
 
 const MARK: &str = "PLAYGATE_TEST_NAMESPACE";
 
-/// A veth pair whose both ends are inside, and a route, so that browsers find an interface to use.
+/// A veth pair whose both ends are inside, and a route, so that browsers find an interface to use. Without IPv6 addresses
+/// of its own making: when one of those becomes usable, a second or two after the start, Chromium takes it for another
+/// network and gives up every request under way.
 const SET_UP: &str = r#"
 set -e
 ip link set lo up
 ip link add play0 type veth peer name play1
+ip link set play0 addrgenmode none
+ip link set play1 addrgenmode none
 ip addr add 10.77.0.1/24 dev play0
 ip link set play0 up
 ip link set play1 up
