@@ -61,13 +61,14 @@ pub(crate) trait Page {
         Gray::from_sample(&self.run(SAMPLE).await?).ok_or_else(|| "the video has no picture yet".to_owned())
     }
 
-    /// Waits for a picture that shows something and stands still: text has revealed itself.
+    /// Waits for a picture that shows something and stands still: text has revealed itself. One letter is a few pixels, so
+    /// not one may change.
     async fn settled_picture(&self) -> Gray {
         let mut last: Option<(Gray, u32)> = None;
         eventually("the picture stands still", PATIENT, async || {
             let picture = self.picture().await?;
             let still = match &last {
-                Some((before, looks)) if picture.shows_something() && picture.changed(before) < 0.002 => {
+                Some((before, looks)) if picture.shows_something() && picture.changed(before) <= 0.0 => {
                     looks + 1
                 }
                 Some(_) | None => 0,
