@@ -18,7 +18,7 @@ use crate::{games, signal, telemetry};
 use anyhow::{Context, Result};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A gateway, started.
@@ -35,13 +35,11 @@ pub struct RunningApp {
 /// Starts gateways.
 pub struct App {
     announce: Announce,
-    /// The binary whose `runner` role plays the built-in games.
-    runner: Option<PathBuf>,
 }
 
 impl Default for App {
     fn default() -> Self {
-        Self { announce: Arc::new(|_| {}), runner: None }
+        Self { announce: Arc::new(|_| {}) }
     }
 }
 
@@ -50,13 +48,6 @@ impl App {
     #[must_use]
     pub fn announcing(mut self, announce: Announce) -> Self {
         self.announce = announce;
-        self
-    }
-
-    /// Another program than this one as `playgate runner`: for tests, whose own binary has no such role.
-    #[must_use]
-    pub fn with_runner(mut self, program: PathBuf) -> Self {
-        self.runner = Some(program);
         self
     }
 
@@ -72,8 +63,7 @@ impl App {
         let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
-        let runner =
-            self.runner.map_or_else(std::env::current_exe, Ok).context("cannot find this program")?;
+        let runner = std::env::current_exe().context("cannot find this program")?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
@@ -90,7 +80,6 @@ impl App {
             marker: config.runner.marker,
         };
         let private_addr = private.address;
-        // Runners of a crashed gateway find their door open while it is recovered from.
         let sessions = Sessions::start(deps, &mut registry).await?;
         let signal = signal_routes(&config, &sessions, &auth, &relay, &mut registry);
         let metrics = HttpMetrics::new(&mut registry);
