@@ -1,22 +1,25 @@
 //! Playgate: launches games and streams them to browsers over WebRTC.
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
-//! the players, `session` decides, `driver` starts and stops games, `control` talks to their runners, `relay` carries
-//! media, `store` remembers. `runner` and `games` live on the other side of the runner contract; `bots` are players.
+//! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
+//! to their runners, `relay` carries media, `store` remembers, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
 pub mod app;
 pub mod auth;
 pub mod bots;
 pub mod cli;
 pub mod config;
+pub mod content;
 pub mod control;
 pub mod driver;
 pub mod games;
 pub mod http;
 pub mod ids;
+pub mod image;
 pub mod marker;
 pub mod relay;
 pub mod runner;
+pub mod schedule;
 pub mod session;
 pub mod signal;
 pub mod store;

@@ -30,6 +30,12 @@ pub mod env {
     pub const VIDEO_KBPS: &str = "PLAYGATE_VIDEO_KBPS";
     pub const SAVE_DIR: &str = "PLAYGATE_SAVE_DIR";
     pub const ON_GATEWAY_LOSS: &str = "PLAYGATE_ON_GATEWAY_LOSS";
+    /// Gamepad controls as keys and mouse, a JSON object of names; absent: the game reads pads itself, or none.
+    pub const PAD_MAP: &str = "PLAYGATE_PAD_MAP";
+    /// Gamepads the game is played with, 0-4; absent: 0.
+    pub const PADS: &str = "PLAYGATE_PADS";
+    /// `absolute`, `relative` or `none`; absent: `absolute`.
+    pub const POINTER: &str = "PLAYGATE_POINTER";
 }
 
 /// One RTP stream of the runner.

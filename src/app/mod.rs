@@ -73,8 +73,9 @@ impl App {
             drivers: Drivers {
                 process: Arc::new(ProcessDriver::new(runner)),
                 external: Arc::new(ExternalDriver),
+                docker: None,
             },
-            catalogue: Catalogue::load(&config.games)?,
+            catalogue: Catalogue::load(&config)?,
             config: config.sessions.clone(),
             data_dir,
             marker: config.runner.marker,

@@ -13,7 +13,8 @@ pub use load::{ConfigError, ConfigSource};
 pub use overrides::ConfigOverrides;
 pub use print::print_defaults;
 pub use schema::{
-    AuthConfig, AuthKey, Config, DriverName, GameConfig, IceConfig, IngestConfig, IngestStream, LogConfig,
-    RunnerConfig, SessionsConfig,
+    AuthConfig, AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IceConfig,
+    IngestConfig, IngestStream, LogConfig, NodeConfig, PackageConfig, RegistryConfig, RunnerConfig,
+    SessionsConfig,
 };
 pub use validate::{Invalid, Problem};

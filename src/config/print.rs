@@ -80,10 +80,17 @@ const ICE: [Key; 3] = [
     key("credential_ttl_s", "Lifetime of a viewer's TURN credentials, in seconds (60-2592000)."),
 ];
 
-const SESSIONS: [Key; 8] = [
+const SESSIONS: [Key; 9] = [
     key("idle_timeout_s", "A session without keepalive ends after this many seconds (1-604800)."),
     key("launches_per_minute", "Launches a user may ask for per minute (1-10000)."),
-    key("launch_timeout_s", "A launch without a picture after this many seconds has failed (1-3600)."),
+    key(
+        "download_timeout_s",
+        "A launch whose game is not downloaded after this many seconds has failed (1-86400); the download goes on.",
+    ),
+    key(
+        "launch_timeout_s",
+        "A launch without a picture this many seconds after its game is here has failed (1-3600).",
+    ),
     key(
         "flush_timeout_ms",
         "Time for the game to write its save when it is stopped, in milliseconds (1-60000).",
@@ -96,6 +103,37 @@ const SESSIONS: [Key; 8] = [
 
 const RUNNER: [Key; 1] =
     [key("marker", "Draw the measuring marker (frame number as cells) into the built-in games' picture.")];
+
+const NODE: [Key; 7] = [
+    optional(
+        "name",
+        "1-32 lower case letters, digits, hyphens. Absent: made up once, kept in data_dir.",
+        "\"fra-1\"",
+    ),
+    optional("location", "Where this node is, for placement.", "\"frankfurt\""),
+    optional("region", "What the location lies in.", "\"europe\""),
+    key("labels", "Labels of this node, shown to operators."),
+    optional("cpus", "Cores games may use together. Absent: all of the machine's.", "4.0"),
+    optional(
+        "memory_mb",
+        "Memory games may use together, in MiB. Absent: nine tenths of the machine's.",
+        "8192",
+    ),
+    key("gpus", "GPUs games may take (0-64)."),
+];
+
+const DOCKER: [Key; 6] = [
+    optional(
+        "host",
+        "The Docker engine, for games with an image or a package. Absent: DOCKER_HOST, else the usual socket.",
+        "\"unix:///var/run/docker.sock\"",
+    ),
+    key("subnet", "Internal network of games without egress."),
+    key("open_subnet", "Network of games with egress."),
+    key("runner_image", "Image that packages run in (playgate image build --generic)."),
+    key("package_cache_mb", "Room for unpacked packages, in MiB (1-10000000)."),
+    key("registries", "Credentials of image registries: {host, username, password}."),
+];
 
 const LOG: [Key; 2] = [
     key("filter", "What is logged, as in RUST_LOG: \"info\", \"playgate=debug,warn\"."),
@@ -110,7 +148,7 @@ const GAMES: &str = r#"
 # developer = ""
 # description = ""
 # tags = []
-# driver = "external"              # or "process"
+# driver = "external"
 # ingest.video = { listen = "127.0.0.1:6004", codec = "VP8", payload_type = 96 }    # H264, VP8, VP9, AV1; rtcp = "..." if not the RTP source
 # ingest.audio = { listen = "127.0.0.1:6006", codec = "opus", payload_type = 111 }
 # ingest.allow = ["127.0.0.1"]     # source addresses accepted
@@ -119,6 +157,27 @@ const GAMES: &str = r#"
 # height = 720
 # fps = 60                         # 1-240
 # kbps = 8000                      # 100-200000
+#
+# A game in a container has an image, or a package that runs in docker.runner_image:
+# [[games]]
+# slug = "the-question"
+# title = "The Question"
+# image = "registry.example.org/the-question:1"
+# # package = { url = "https://games.example.org/novel.tar.gz", sha256 = "64 hexadecimal digits", launcher = "start.sh" }
+# pointer = "absolute"
+# [games.container]
+# save_path = "/home/player/.renpy" # absolute
+# memory_mb = 1024                 # 16-1048576
+# cpus = 2.0                       # 0.1-256
+# pids = 256                       # 8-65536
+# egress = false                   # may it open connections to other machines
+# gpus = 0                         # of the node's
+# devices = []                     # device files like "/dev/uinput"
+# stop_grace_ms = 5000             # between SIGTERM and SIGKILL
+# pads = 1                         # gamepads, 0-4
+# pad_map = { a = "Enter", left = "ArrowLeft" }
+# env = { RENPY_RENDERER = "gl" }
+# command = []                     # in place of the image's own arguments
 "#;
 
 /// The defaults as TOML, one comment line before each key.
@@ -133,6 +192,8 @@ pub fn print_defaults() -> String {
         ("ice", ICE.as_slice()),
         ("sessions", SESSIONS.as_slice()),
         ("runner", RUNNER.as_slice()),
+        ("node", NODE.as_slice()),
+        ("docker", DOCKER.as_slice()),
         ("log", LOG.as_slice()),
     ] {
         let _ = writeln!(out, "\n[{name}]");
@@ -180,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_key_is_printed_with_a_comment_and_no_other() {
-        let sections = ["auth", "ice", "sessions", "runner", "log", "games"];
+        let sections = ["auth", "ice", "sessions", "runner", "node", "docker", "log", "games"];
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<std::collections::BTreeSet<_>>();
         let top = known(None).into_iter().filter(|key| !sections.contains(key)).collect();
         assert_eq!(names(&TOP), top);
@@ -188,8 +249,10 @@ mod tests {
         assert_eq!(names(&ICE), known(Some("ice")).into_iter().collect());
         assert_eq!(names(&SESSIONS), known(Some("sessions")).into_iter().collect());
         assert_eq!(names(&RUNNER), known(Some("runner")).into_iter().collect());
+        assert_eq!(names(&NODE), known(Some("node")).into_iter().collect());
+        assert_eq!(names(&DOCKER), known(Some("docker")).into_iter().collect());
         assert_eq!(names(&LOG), known(Some("log")).into_iter().collect());
-        for keys in [TOP.as_slice(), &AUTH, &ICE, &SESSIONS, &RUNNER, &LOG] {
+        for keys in [TOP.as_slice(), &AUTH, &ICE, &SESSIONS, &RUNNER, &NODE, &DOCKER, &LOG] {
             for key in keys {
                 let line = |prefix: &str| print_defaults().contains(&format!("\n{prefix}{} = ", key.name));
                 assert!(line("") || line("# "), "{}", key.name);

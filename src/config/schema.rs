@@ -2,9 +2,11 @@
 //!
 //! Secrets are never serialised and never shown by `Debug`.
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Everything `playgate serve` can be told.
@@ -34,6 +36,8 @@ pub struct Config {
     pub ice: IceConfig,
     pub sessions: SessionsConfig,
     pub runner: RunnerConfig,
+    pub node: NodeConfig,
+    pub docker: DockerConfig,
     pub log: LogConfig,
     /// Games besides the two built-in ones.
     pub games: Vec<GameConfig>,
@@ -84,7 +88,9 @@ pub struct SessionsConfig {
     pub idle_timeout_s: u64,
     /// Launches a user may ask for per minute.
     pub launches_per_minute: u32,
-    /// A launch that has no picture after this many seconds becomes `error`.
+    /// A launch whose game is not here after this many seconds of download becomes `error`; the download goes on.
+    pub download_timeout_s: u64,
+    /// A launch that has no picture this many seconds after its game is here becomes `error`.
     pub launch_timeout_s: u64,
     /// How long the runner has to answer `flush_save`, in milliseconds.
     pub flush_timeout_ms: u64,
@@ -103,6 +109,53 @@ pub struct SessionsConfig {
 pub struct RunnerConfig {
     /// Draw the measuring marker (frame number as black and white cells) into the built-in games' picture.
     pub marker: bool,
+}
+
+/// What this node is and what it may be filled with.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Lower case letters, digits and hyphens, 1-32 of them. Absent: one that is made up once and kept in `data_dir`.
+    pub name: Option<String>,
+    /// A place, like `frankfurt`.
+    pub location: Option<String>,
+    /// What the place lies in, like `europe`.
+    pub region: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// Cores that games may use together. Absent: all of this machine.
+    pub cpus: Option<f64>,
+    /// Memory that games may use together, in MiB. Absent: nine tenths of this machine's.
+    pub memory_mb: Option<u64>,
+    pub gpus: u32,
+}
+
+/// The engine that runs games in containers. Used when a game asks for `driver = "docker"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DockerConfig {
+    /// `unix:///path/to/docker.sock`. Absent: `DOCKER_HOST`, else `/var/run/docker.sock`.
+    pub host: Option<String>,
+    /// Network of games without egress: an internal bridge of this node's own.
+    pub subnet: Ipv4Net,
+    /// Network of games with egress.
+    pub open_subnet: Ipv4Net,
+    /// The image package games run in (`playgate image build --generic`).
+    pub runner_image: String,
+    /// Room for unpacked game packages, in MiB; the least recently used go first.
+    pub package_cache_mb: u64,
+    pub registries: Vec<RegistryConfig>,
+}
+
+/// Credentials of an image registry.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// `host` or `host:port`, as image references begin.
+    pub host: String,
+    pub username: String,
+    /// Never printed.
+    #[serde(default, skip_serializing)]
+    pub password: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,9 +180,9 @@ pub struct GameConfig {
     pub description: String,
     #[serde(default)]
     pub tags: Vec<String>,
-    /// `process` or `external`.
+    /// `process`, `external` or `docker`. Absent: `docker` with an image or a package, else `process`.
     #[serde(default)]
-    pub driver: DriverName,
+    pub driver: Option<DriverName>,
     #[serde(default)]
     pub ingest: Option<IngestConfig>,
     /// `absolute`, `relative` or `none`.
@@ -143,6 +196,56 @@ pub struct GameConfig {
     pub fps: Option<u32>,
     #[serde(default)]
     pub kbps: Option<u32>,
+    /// `docker`: repository and tag or digest.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// `docker`: an archive that is run in `docker.runner_image`.
+    #[serde(default)]
+    pub package: Option<PackageConfig>,
+    #[serde(default)]
+    pub container: ContainerConfig,
+}
+
+/// How a game's container is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContainerConfig {
+    /// In place of the image's own arguments; of a package: further arguments of its launcher.
+    pub command: Vec<String>,
+    /// Further variables; those of the runner contract cannot be set.
+    pub env: BTreeMap<String, String>,
+    /// Where the game keeps its save: an absolute path.
+    pub save_path: String,
+    /// Cores it may use.
+    pub cpus: f64,
+    /// Memory it may use, in MiB.
+    pub memory_mb: u64,
+    /// Processes and threads it may have.
+    pub pids: u32,
+    /// It may open connections to other machines.
+    pub egress: bool,
+    /// Device files of this machine it gets, like `/dev/uinput`.
+    pub devices: Vec<String>,
+    /// GPUs it takes of the node's.
+    pub gpus: u32,
+    /// Between SIGTERM and SIGKILL, in milliseconds. Absent: `sessions.stop_grace_ms`.
+    pub stop_grace_ms: Option<u64>,
+    /// Gamepads the game is played with, 0-4.
+    pub pads: u8,
+    /// Gamepad controls as keys and mouse: `{ a = "Enter", left = "ArrowLeft", x = "mouse-left" }`.
+    pub pad_map: BTreeMap<String, String>,
+}
+
+/// A game as a `tar.gz` with one top-level directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageConfig {
+    /// `http` or `https`.
+    pub url: String,
+    /// Of the archive, 64 hexadecimal digits.
+    pub sha256: String,
+    /// The shell script that starts the game: its path below the top-level directory, ending in `.sh`.
+    pub launcher: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -151,6 +254,15 @@ pub enum DriverName {
     #[default]
     Process,
     External,
+    Docker,
+}
+
+impl GameConfig {
+    /// The driver that is written, or that follows from the rest.
+    pub fn driver(&self) -> DriverName {
+        let in_container = self.image.is_some() || self.package.is_some();
+        self.driver.unwrap_or(if in_container { DriverName::Docker } else { DriverName::Process })
+    }
 }
 
 /// Where an `external` game's media arrives.
@@ -194,6 +306,8 @@ impl Default for Config {
             ice: IceConfig::default(),
             sessions: SessionsConfig::default(),
             runner: RunnerConfig::default(),
+            node: NodeConfig::default(),
+            docker: DockerConfig::default(),
             log: LogConfig::default(),
             games: Vec::new(),
         }
@@ -211,12 +325,46 @@ impl Default for SessionsConfig {
         Self {
             idle_timeout_s: 1800,
             launches_per_minute: 10,
+            download_timeout_s: 60,
             launch_timeout_s: 60,
             flush_timeout_ms: 3_000,
             stop_grace_ms: 5_000,
             save_versions: 10,
             capacity: 0,
             max_viewers: 500,
+        }
+    }
+}
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        let subnet = |third| Ipv4Net::new_assert(Ipv4Addr::new(10, 213, third, 0), 24);
+        Self {
+            host: None,
+            subnet: subnet(0),
+            open_subnet: subnet(1),
+            runner_image: "playgate-runner:latest".to_owned(),
+            package_cache_mb: 20_480,
+            registries: Vec::new(),
+        }
+    }
+}
+
+impl Default for ContainerConfig {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            save_path: "/save".to_owned(),
+            cpus: 2.0,
+            memory_mb: 2048,
+            pids: 256,
+            egress: false,
+            devices: Vec::new(),
+            gpus: 0,
+            stop_grace_ms: None,
+            pads: 0,
+            pad_map: BTreeMap::new(),
         }
     }
 }
@@ -234,6 +382,16 @@ impl fmt::Debug for AuthKey {
             .field("alg", &self.alg)
             .field("secret", &self.secret.as_ref().map(|_| Hidden))
             .field("public_key_file", &self.public_key_file)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryConfig")
+            .field("host", &self.host)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| Hidden))
             .finish()
     }
 }

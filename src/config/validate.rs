@@ -1,11 +1,14 @@
 //! What a configuration must fulfil beyond its types. Each rule has a name, each problem the key it is about.
 
-use super::schema::{AuthKey, Config, DriverName, GameConfig, IngestStream};
+use super::schema::{
+    AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IngestStream, NodeConfig,
+};
 use crate::signal::ice::is_turn;
 use axum::http::Uri;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Component, Path};
 
 /// A value that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +62,32 @@ pub enum Invalid {
     ExternalWithoutIngest,
     #[error("only an external game has `ingest`")]
     IngestWithoutExternal,
+    #[error("a game in a container needs either `image` or `package`")]
+    NeitherImageNorPackage,
+    #[error("only a game in a container has `image`, `package` and `container`")]
+    NotInAContainer,
+    #[error("must be http://... or https://...")]
+    PackageUrl,
+    #[error("must be 64 hexadecimal digits")]
+    Sha256,
+    #[error("must be the path of a .sh file below the archive's top-level directory")]
+    Launcher,
+    #[error("must be an absolute path without `..`, and not `/`")]
+    AbsolutePath,
+    #[error("belongs to the runner contract and cannot be set")]
+    ContractVariable,
+    #[error("must be a device file below /dev")]
+    Device,
+    #[error(
+        "must be 1-32 lower case letters, digits and hyphens, beginning and ending with a letter or digit"
+    )]
+    NodeName,
+    #[error("must be a unix:// socket")]
+    EngineHost,
+    #[error("must be a network of /16 to /28 that is not the other one's")]
+    Subnet,
+    #[error("must not be empty")]
+    Empty,
     #[error("must be absolute, relative or none")]
     Pointer,
     #[error("must be even")]
@@ -79,6 +108,8 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     auth(config)?;
     ice(config)?;
     sessions(config)?;
+    node(&config.node)?;
+    docker(&config.docker)?;
     if let Err(error) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
         return Err(problem("log.filter", Invalid::LogFilter(error.to_string())));
     }
@@ -172,6 +203,7 @@ fn sessions(config: &Config) -> Result<(), Problem> {
     let sessions = &config.sessions;
     range("sessions.idle_timeout_s", sessions.idle_timeout_s, 1..=7 * 86_400)?;
     range("sessions.launches_per_minute", sessions.launches_per_minute.into(), 1..=10_000)?;
+    range("sessions.download_timeout_s", sessions.download_timeout_s, 1..=86_400)?;
     range("sessions.launch_timeout_s", sessions.launch_timeout_s, 1..=3_600)?;
     range("sessions.flush_timeout_ms", sessions.flush_timeout_ms, 1..=60_000)?;
     range("sessions.stop_grace_ms", sessions.stop_grace_ms, 1..=60_000)?;
@@ -201,11 +233,19 @@ fn game_rules(game: &GameConfig, listeners: &mut HashSet<SocketAddr>) -> Result<
     if let Some(kbps) = game.kbps {
         range(&path("kbps"), kbps.into(), 100..=200_000)?;
     }
-    match (game.driver, &game.ingest) {
-        (DriverName::External, None) => Err(problem(&path("ingest"), Invalid::ExternalWithoutIngest)),
-        (DriverName::Process, Some(_)) => Err(problem(&path("ingest"), Invalid::IngestWithoutExternal)),
-        (DriverName::Process, None) => Ok(()),
-        (DriverName::External, Some(ingest)) => {
+    let driver = game.driver();
+    let contained =
+        game.image.is_some() || game.package.is_some() || game.container != ContainerConfig::default();
+    check(driver == DriverName::Docker || !contained, || path("driver"), Invalid::NotInAContainer)?;
+    let foreign = driver != DriverName::External && game.ingest.is_some();
+    check(!foreign, || path("ingest"), Invalid::IngestWithoutExternal)?;
+    match driver {
+        DriverName::Process => Ok(()),
+        DriverName::Docker => container(game),
+        DriverName::External => {
+            let Some(ingest) = &game.ingest else {
+                return Err(problem(&path("ingest"), Invalid::ExternalWithoutIngest));
+            };
             stream(&path("ingest.video"), &ingest.video, VIDEO_CODECS, listeners)?;
             if let Some(audio) = &ingest.audio {
                 stream(&path("ingest.audio"), audio, AUDIO_CODECS, listeners)?;
@@ -213,6 +253,82 @@ fn game_rules(game: &GameConfig, listeners: &mut HashSet<SocketAddr>) -> Result<
             check(!ingest.allow.is_empty(), || path("ingest.allow"), Invalid::NoSource)
         }
     }
+}
+
+fn container(game: &GameConfig) -> Result<(), Problem> {
+    let path = |key: &str| format!("games.{}.{key}", game.slug);
+    check(game.image.is_some() != game.package.is_some(), || path("image"), Invalid::NeitherImageNorPackage)?;
+    check(game.image.as_ref().is_none_or(|image| !image.is_empty()), || path("image"), Invalid::Empty)?;
+    if let Some(package) = &game.package {
+        check(is_web_url(&package.url), || path("package.url"), Invalid::PackageUrl)?;
+        let is_hash =
+            package.sha256.len() == 64 && package.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        check(is_hash, || path("package.sha256"), Invalid::Sha256)?;
+        let inside =
+            Path::new(&package.launcher).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_script = package.launcher.ends_with(".sh");
+        check(inside && is_script, || path("package.launcher"), Invalid::Launcher)?;
+    }
+    let container = &game.container;
+    check(is_absolute(&container.save_path), || path("container.save_path"), Invalid::AbsolutePath)?;
+    range(&path("container.memory_mb"), container.memory_mb, 16..=1_048_576)?;
+    let tenths = container.cpus * 10.0;
+    check((1.0..=2560.0).contains(&tenths), || path("container.cpus (in tenths)"), Invalid::Range(1, 2560))?;
+    range(&path("container.pids"), container.pids.into(), 8..=65_536)?;
+    range(&path("container.gpus"), container.gpus.into(), 0..=64)?;
+    range(&path("container.pads"), container.pads.into(), 0..=4)?;
+    if let Some(grace) = container.stop_grace_ms {
+        range(&path("container.stop_grace_ms"), grace, 1..=60_000)?;
+    }
+    for device in &container.devices {
+        let fits = is_absolute(device) && device.starts_with("/dev/");
+        check(fits, || path("container.devices"), Invalid::Device)?;
+    }
+    for name in container.env.keys() {
+        let taken = ["PLAYGATE_", "GAMEYE_"].iter().any(|prefix| name.starts_with(prefix));
+        let named = !name.is_empty() && !name.contains(['=', '\0']);
+        check(named, || path("container.env"), Invalid::Empty)?;
+        check(!taken, || path(&format!("container.env.{name}")), Invalid::ContractVariable)?;
+    }
+    Ok(())
+}
+
+fn node(node: &NodeConfig) -> Result<(), Problem> {
+    if let Some(name) = &node.name {
+        check(name.len() <= 32 && is_slug(name), || "node.name".to_owned(), Invalid::NodeName)?;
+    }
+    for (key, value) in [("node.location", &node.location), ("node.region", &node.region)] {
+        check(value.as_ref().is_none_or(|value| !value.is_empty()), || key.to_owned(), Invalid::Empty)?;
+    }
+    if let Some(cpus) = node.cpus {
+        check((0.1..=4096.0).contains(&cpus), || "node.cpus".to_owned(), Invalid::Range(1, 4096))?;
+    }
+    range("node.gpus", node.gpus.into(), 0..=64)
+}
+
+fn docker(docker: &DockerConfig) -> Result<(), Problem> {
+    let socket = docker.host.as_ref().is_none_or(|host| host.starts_with("unix:///"));
+    check(socket, || "docker.host".to_owned(), Invalid::EngineHost)?;
+    let (one, other) = (docker.subnet, docker.open_subnet);
+    let apart = !one.contains(&other.network()) && !other.contains(&one.network());
+    for (key, subnet) in [("docker.subnet", one), ("docker.open_subnet", other)] {
+        let fits = (16..=28).contains(&subnet.prefix_len()) && apart;
+        check(fits, || key.to_owned(), Invalid::Subnet)?;
+    }
+    check(!docker.runner_image.is_empty(), || "docker.runner_image".to_owned(), Invalid::Empty)?;
+    range("docker.package_cache_mb", docker.package_cache_mb, 1..=10_000_000)?;
+    for registry in &docker.registries {
+        check(!registry.host.is_empty(), || "docker.registries.host".to_owned(), Invalid::Empty)?;
+    }
+    Ok(())
+}
+
+/// Absolute, without `..`, and not the root itself.
+fn is_absolute(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    parts.next() == Some(Component::RootDir)
+        && path.len() > 1
+        && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 const VIDEO_CODECS: &str = "H264, VP8, VP9, AV1";

@@ -1,6 +1,9 @@
 //! Driver `external`: the game runs elsewhere and only its media arrives. Nothing to start, nothing to end.
 
-use super::{Driver, DriverError, DriverEvent, Instance, InstanceRef, StartSpec, Usage};
+use super::{
+    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
+};
+use crate::ids::SessionId;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -19,13 +22,19 @@ impl Driver for ExternalDriver {
     async fn start(
         &self,
         _spec: StartSpec,
+        _site: Site,
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError> {
         Ok(Box::new(ExternalInstance { _events: events }))
     }
 
-    async fn end_orphan(&self, _instance: &InstanceRef) -> bool {
-        false
+    async fn adopt(
+        &self,
+        _session: SessionId,
+        _instance: &InstanceRef,
+        _events: mpsc::Sender<DriverEvent>,
+    ) -> Result<Option<Adopted>, DriverError> {
+        Ok(None)
     }
 }
 
@@ -39,7 +48,7 @@ impl Instance for ExternalInstance {
         Usage::default()
     }
 
-    async fn stop(&self, _grace: Duration) -> Usage {
-        Usage::default()
+    async fn stop(&self, _grace: Duration) -> Ended {
+        Ended::default()
     }
 }

@@ -1,6 +1,8 @@
 //! A driver for simulation: nothing runs, and every step is taken by the test.
 
-use super::{Driver, DriverError, DriverEvent, Instance, InstanceRef, StartSpec, Usage};
+use super::{
+    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
+};
 use crate::ids::SessionId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,6 +87,7 @@ impl Driver for FakeDriver {
     async fn start(
         &self,
         spec: StartSpec,
+        _site: Site,
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError> {
         self.journal.note("driver start");
@@ -97,15 +100,20 @@ impl Driver for FakeDriver {
         }
         let mut shared = lock(&self.shared);
         shared.next_pid += 1;
-        let reference = InstanceRef { pid: shared.next_pid, start_ticks: 1 };
+        let reference = InstanceRef::Process { pid: shared.next_pid, start_ticks: 1 };
         shared.started.insert(spec.session, Started { spec, events });
         drop(shared);
         Ok(Box::new(FakeInstance { reference, driver: self.clone() }))
     }
 
-    async fn end_orphan(&self, instance: &InstanceRef) -> bool {
+    async fn adopt(
+        &self,
+        _session: SessionId,
+        instance: &InstanceRef,
+        _events: mpsc::Sender<DriverEvent>,
+    ) -> Result<Option<Adopted>, DriverError> {
         lock(&self.shared).orphans.push(instance.clone());
-        true
+        Ok(None)
     }
 }
 
@@ -124,9 +132,9 @@ impl Instance for FakeInstance {
         lock(&self.driver.shared).usage
     }
 
-    async fn stop(&self, _grace: Duration) -> Usage {
+    async fn stop(&self, _grace: Duration) -> Ended {
         self.driver.journal.note("driver stop");
-        self.usage().await
+        Ended { usage: self.usage().await, ..Ended::default() }
     }
 }
 

@@ -1,17 +1,21 @@
-//! Drivers start and stop what plays a game: `process` (a child on this machine), `external` (nothing at all).
+//! Drivers start and stop what plays a game: `process` (a child on this machine), `docker` (a container of the engine's),
+//! `external` (nothing at all).
 //!
 //! A driver knows processes, containers and files; it knows no rule of a session.
 
+pub mod docker;
 pub mod external;
 pub mod fake;
 pub mod process;
 
+pub use docker::DockerDriver;
 pub use external::ExternalDriver;
 pub use process::ProcessDriver;
 
 use crate::ids::{Generation, SessionId};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -24,21 +28,64 @@ pub struct StartSpec {
     pub game: String,
     /// The runner contract's variables.
     pub env: BTreeMap<String, String>,
-    /// A new directory of this session's own, already holding the restored save.
+    /// A directory of this session's own on this machine, holding the restored save. The process driver's game works in
+    /// it; the docker driver copies it into the container.
     pub save_dir: PathBuf,
     /// Seed of the game's chance. Absent: the runner's choice.
     pub seed: Option<u64>,
     /// Draw the measuring marker into the picture.
     pub marker: bool,
+    /// How the container is made; the docker driver's alone.
+    pub container: Option<ContainerSpec>,
+}
+
+/// A container to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerSpec {
+    /// Present on the engine: an image id, `sha256:...`, or a reference.
+    pub image: String,
+    /// In place of the image's own arguments. Empty: the image's.
+    pub command: Vec<String>,
+    /// A directory of this machine, mounted read-only at [`docker::PACKAGE_DIR`].
+    pub package: Option<PathBuf>,
+    /// Where the game keeps its save, inside: an absolute path.
+    pub save_path: String,
+    /// Cores.
+    pub cpus: f64,
+    pub memory_bytes: u64,
+    pub pids: u32,
+    /// On the open network instead of the internal one.
+    pub egress: bool,
+    /// Device files of this machine.
+    pub devices: Vec<String>,
+    pub gpus: u32,
+}
+
+/// What must be known of an instance before it starts: where it will live. Given back when dropped, if no instance took it.
+#[derive(Debug, Default)]
+pub struct Site {
+    /// The address its media will come from. Absent: this machine's own.
+    pub address: Option<IpAddr>,
+    /// The gateway's address on its network, where control and media are received. Absent: the private listener's.
+    pub gateway: Option<IpAddr>,
+    /// Keeps the address taken; dropped with the instance.
+    pub lease: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 /// A started instance, as remembered in the store for the next gateway.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct InstanceRef {
-    /// Process id of the group's leader.
-    pub pid: u32,
-    /// Its start time in clock ticks since boot (`/proc/PID/stat`, field 22): a pid alone may be reused.
-    pub start_ticks: u64,
+#[serde(untagged)]
+pub enum InstanceRef {
+    Process {
+        /// Process id of the group's leader.
+        pid: u32,
+        /// Its start time in clock ticks since boot (`/proc/PID/stat`, field 22): a pid alone may be reused.
+        start_ticks: u64,
+    },
+    Container {
+        /// The engine's id of it.
+        container: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +107,33 @@ pub enum DriverEvent {
 pub struct Usage {
     pub cpu_seconds: f64,
     pub peak_memory_bytes: u64,
+    pub network_rx_bytes: u64,
+    pub network_tx_bytes: u64,
+}
+
+/// The end of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Ended {
+    /// Final.
+    pub usage: Usage,
+    /// Absent when a signal ended it, or when nobody knows.
+    pub exit_code: Option<i32>,
+    pub out_of_memory: bool,
+}
+
+/// An instance of an earlier gateway, found again.
+pub struct Adopted {
+    pub instance: Box<dyn Instance>,
+    pub site: Site,
+    /// It still plays. False: it has ended; only its save and its figures are left to collect.
+    pub running: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
     #[error("cannot start the game: {0}")]
     Start(#[source] std::io::Error),
+    /// A sentence for people, without its full stop.
     #[error("{0}")]
     Other(String),
 }
@@ -73,15 +141,32 @@ pub enum DriverError {
 /// Starts instances.
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
+    /// Chooses where an instance will live, before anything of it exists.
+    async fn site(&self, _session: SessionId, _egress: bool) -> Result<Site, DriverError> {
+        Ok(Site::default())
+    }
+
     /// Starts an instance; events come until it has ended. Dropping the future before it is done leaves nothing running.
     async fn start(
         &self,
         spec: StartSpec,
+        site: Site,
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError>;
 
-    /// Ends whatever of an earlier gateway's instance is left. True if something was.
-    async fn end_orphan(&self, instance: &InstanceRef) -> bool;
+    /// Finds an earlier gateway's instance again, playing or ended. A driver whose games do not outlive their gateway
+    /// ends what is left of it here and gives `None`.
+    async fn adopt(
+        &self,
+        session: SessionId,
+        instance: &InstanceRef,
+        events: mpsc::Sender<DriverEvent>,
+    ) -> Result<Option<Adopted>, DriverError>;
+
+    /// Removes everything of this node's that belongs to no session of `keep`; gives how many sessions' it was.
+    async fn remove_strays(&self, _keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
+        Ok(0)
+    }
 }
 
 /// A running instance.
@@ -93,6 +178,17 @@ pub trait Instance: Send + Sync {
     /// Usage up to now; after the end, the final figures.
     async fn usage(&self) -> Usage;
 
-    /// SIGTERM to the whole group, `grace`, SIGKILL; returns when every process is gone. Idempotent.
-    async fn stop(&self, grace: Duration) -> Usage;
+    /// SIGTERM, `grace`, SIGKILL; returns when every process is gone. Idempotent, also after it ended by itself.
+    async fn stop(&self, grace: Duration) -> Ended;
+
+    /// After the end: brings the save the instance left to `target`, in place of what is there; on failure `target` stays
+    /// as it was. A driver whose games work in `StartSpec::save_dir` itself does nothing.
+    async fn collect_save(&self, _target: &Path) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    /// After the end: leaves nothing behind. Idempotent.
+    async fn remove(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
 }

@@ -7,6 +7,7 @@
 
 mod audio;
 mod client;
+pub mod desktop;
 pub mod encoder;
 mod error;
 mod host;

@@ -1,7 +1,8 @@
 //! The games this gateway offers: the built-in ones and those of the configuration, checked once at start.
 
 use super::view::GameView;
-use crate::config::{DriverName, GameConfig, IngestStream};
+use crate::config::{Config, ContainerConfig, DriverName, GameConfig, IngestStream};
+use crate::content::{Content, Package, Sha256};
 use crate::games::BuiltIn;
 use crate::relay::{Codec, IngestSpec};
 use playgate_signaling::message::{GameHints, PointerMode};
@@ -28,6 +29,8 @@ pub enum CatalogueError {
     NotBuiltIn(String),
     #[error("game `{0}`: driver = \"external\" needs ingest.video and ingest.allow")]
     NoIngest(String),
+    #[error("game `{0}`: driver = \"docker\" needs an image, or a package with its SHA-256")]
+    NoContent(String),
     #[error("game `{0}`: ingest.allow names no address, so no media could ever come")]
     NobodyAllowed(String),
     #[error("game `{slug}`: ingest.{stream}.codec = \"{codec}\" is not one of {known}")]
@@ -68,21 +71,34 @@ pub enum Source {
         audio: Option<IngestSpec>,
         allow: Vec<IpAddr>,
     },
+    /// In a container, by the docker driver.
+    Container(Box<ContainerGame>),
+}
+
+/// How a game is run in a container.
+#[derive(Debug, Clone)]
+pub struct ContainerGame {
+    pub content: Content,
+    pub config: ContainerConfig,
 }
 
 impl Catalogue {
     /// The games built into this binary, then those of the configuration.
-    pub fn load(configured: &[GameConfig]) -> Result<Self, CatalogueError> {
-        Self::new(crate::games::built_in(), configured)
+    pub fn load(config: &Config) -> Result<Self, CatalogueError> {
+        Self::new(crate::games::built_in(), &config.games, &config.docker.runner_image)
     }
 
-    pub fn new(built_in: Vec<BuiltIn>, configured: &[GameConfig]) -> Result<Self, CatalogueError> {
+    pub fn new(
+        built_in: Vec<BuiltIn>,
+        configured: &[GameConfig],
+        runner_image: &str,
+    ) -> Result<Self, CatalogueError> {
         let mut games: Vec<Arc<Game>> =
             built_in.into_iter().map(|game| Arc::new(from_built_in(game))).collect();
         let mut slugs: HashSet<String> = games.iter().map(|game| game.view.slug.clone()).collect();
         let mut addresses = HashSet::new();
         for config in configured {
-            let game = from_config(config, &mut addresses)?;
+            let game = from_config(config, runner_image, &mut addresses)?;
             if !slugs.insert(config.slug.clone()) {
                 return Err(CatalogueError::Duplicate(config.slug.clone()));
             }
@@ -148,7 +164,11 @@ fn from_built_in(game: BuiltIn) -> Game {
     }
 }
 
-fn from_config(config: &GameConfig, addresses: &mut HashSet<SocketAddr>) -> Result<Game, CatalogueError> {
+fn from_config(
+    config: &GameConfig,
+    runner_image: &str,
+    addresses: &mut HashSet<SocketAddr>,
+) -> Result<Game, CatalogueError> {
     let slug = config.slug.clone();
     if !is_slug(&slug) {
         return Err(CatalogueError::BadSlug(slug));
@@ -156,9 +176,14 @@ fn from_config(config: &GameConfig, addresses: &mut HashSet<SocketAddr>) -> Resu
     if config.title.is_empty() || config.title.chars().count() > MAX_TITLE {
         return Err(CatalogueError::BadTitle(slug));
     }
-    let source = match config.driver {
+    let source = match config.driver() {
         DriverName::Process => return Err(CatalogueError::NotBuiltIn(slug)),
         DriverName::External => external(config, addresses)?,
+        DriverName::Docker => {
+            let content =
+                content(config, runner_image).ok_or_else(|| CatalogueError::NoContent(slug.clone()))?;
+            Source::Container(Box::new(ContainerGame { content, config: config.container.clone() }))
+        }
     };
     let hints = GameHints {
         slug,
@@ -167,7 +192,7 @@ fn from_config(config: &GameConfig, addresses: &mut HashSet<SocketAddr>) -> Resu
         height: in_range(config, "height", config.height, 720, 16..=4320)?,
         pointer: pointer(config)?,
         touch: Vec::new(),
-        pads: 0,
+        pads: config.container.pads,
     };
     Ok(Game {
         fps: in_range(config, "fps", config.fps, 60, 1..=240)?,
@@ -183,6 +208,20 @@ fn from_config(config: &GameConfig, addresses: &mut HashSet<SocketAddr>) -> Resu
             hints,
         },
     })
+}
+
+/// Of a game with an image or with a package whose hash can be read.
+fn content(config: &GameConfig, runner_image: &str) -> Option<Content> {
+    match (&config.image, &config.package) {
+        (Some(image), None) => Some(Content::Image { reference: image.clone() }),
+        (None, Some(package)) => Some(Content::Package(Package {
+            url: package.url.clone(),
+            sha256: Sha256::parse(&package.sha256)?,
+            launcher: package.launcher.clone(),
+            runner_image: runner_image.to_owned(),
+        })),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
 }
 
 fn external(config: &GameConfig, addresses: &mut HashSet<SocketAddr>) -> Result<Source, CatalogueError> {
@@ -258,7 +297,7 @@ mod tests {
 
     fn load(toml: &str) -> Result<Catalogue, CatalogueError> {
         let config: crate::config::Config = toml::from_str(toml).unwrap();
-        Catalogue::new(Vec::new(), &config.games)
+        Catalogue::new(Vec::new(), &config.games, &config.docker.runner_image)
     }
 
     const CAMERA: &str = r#"

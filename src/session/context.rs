@@ -16,13 +16,17 @@ use std::sync::Arc;
 pub struct Drivers {
     pub process: Arc<dyn Driver>,
     pub external: Arc<dyn Driver>,
+    /// Absent when no game of the catalogue asks for it.
+    pub docker: Option<Arc<dyn Driver>>,
 }
 
 impl Drivers {
-    pub fn of(&self, game: &Game) -> &Arc<dyn Driver> {
+    /// `None` when the game is for a driver that is not there.
+    pub fn of(&self, game: &Game) -> Option<&Arc<dyn Driver>> {
         match game.source {
-            Source::BuiltIn => &self.process,
-            Source::External { .. } => &self.external,
+            Source::BuiltIn => Some(&self.process),
+            Source::External { .. } => Some(&self.external),
+            Source::Container(_) => self.docker.as_ref(),
         }
     }
 }

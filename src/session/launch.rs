@@ -56,7 +56,7 @@ pub(super) async fn launch(
     tell(Step::MediaOpen(opened)).await;
 
     let mut variables = variables(&context, &plan, &rtp_video, rtp_audio.as_deref());
-    if let Source::BuiltIn = plan.game.source {
+    if let Source::BuiltIn | Source::Container(_) = plan.game.source {
         let link = context.control.register(plan.session, welcome(&plan.game, rtp_video, rtp_audio));
         let url = format!("{}{}", context.control_url_base, link.path());
         variables.insert(env::CONTROL_URL.to_owned(), url);
@@ -82,9 +82,13 @@ pub(super) async fn launch(
         save_dir,
         seed: None,
         marker: context.marker,
+        container: None,
+    };
+    let Some(driver) = context.drivers.of(&plan.game) else {
+        return Err(LaunchFailed("The game could not be started: there is no engine for it.".to_owned()));
     };
     // Last, so that a started instance is always handed over.
-    context.drivers.of(&plan.game).start(spec, events).await.map_err(|error| failed("game", &error))
+    driver.start(spec, crate::driver::Site::default(), events).await.map_err(|error| failed("game", &error))
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> LaunchFailed {
@@ -94,7 +98,7 @@ fn failed(what: &str, error: &dyn std::error::Error) -> LaunchFailed {
 fn ingest(context: &Context, plan: &Plan) -> OpenSession {
     let (video, audio, allow) = match &plan.game.source {
         Source::External { video, audio, allow } => (video.clone(), audio.clone(), allow.clone()),
-        Source::BuiltIn => {
+        Source::BuiltIn | Source::Container(_) => {
             let spec = |codec, payload_type| IngestSpec { listen: None, codec, payload_type, rtcp: None };
             (
                 spec(Codec::H264, VIDEO_PAYLOAD_TYPE),

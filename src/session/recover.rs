@@ -20,8 +20,9 @@ pub(super) async fn close(context: &Context, mut row: SessionRow, detail: &str) 
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(()) };
     row.generation = generation;
     if let Some(instance) = &row.instance {
-        let ended = context.drivers.process.end_orphan(instance).await;
-        tracing::info!(session = %row.id, pid = instance.pid, ended, "looked for what is left of the game");
+        let (events, _) = tokio::sync::mpsc::channel(1);
+        let found = context.drivers.process.adopt(row.id, instance, events).await;
+        tracing::debug!(session = %row.id, found = found.is_ok());
     }
     let saved = store_save(context, &row).await;
     let reason = row.end_reason.unwrap_or(EndReason::NodeLost);

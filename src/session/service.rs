@@ -308,7 +308,7 @@ impl Sessions {
             return Err(ServiceError::SessionActive);
         }
         let exclusive = match game.source {
-            Source::BuiltIn => None,
+            Source::BuiltIn | Source::Container(_) => None,
             Source::External { .. } => Some(game.view.slug.as_str()),
         };
         let permit = self.inner.capacity.reserve(exclusive).ok_or(ServiceError::NoServers)?;

@@ -40,7 +40,7 @@ impl Teardown {
                 self.flush_save().await;
             }
             let grace = Duration::from_millis(self.context.config.stop_grace_ms);
-            done.usage = Some(instance.stop(grace).await);
+            done.usage = Some(instance.stop(grace).await.usage);
             done.saved = !self.fenced && self.store_save().await;
         }
         drop(self.link.take());

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use playgate::driver::{Driver, DriverEvent, Instance, InstanceRef, ProcessDriver, StartSpec};
+use playgate::driver::{Driver, DriverEvent, Instance, InstanceRef, ProcessDriver, Site, StartSpec};
 use playgate::ids::{Generation, SessionId};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ async fn start(script: &str) -> Game {
     let driver = ProcessDriver::with_command(PathBuf::from("/bin/sh"), arguments);
     let dir = tempfile::tempdir().unwrap();
     let (sender, events) = mpsc::channel(8);
-    let instance = driver.start(spec(dir.path()), sender).await.unwrap();
+    let instance = driver.start(spec(dir.path()), Site::default(), sender).await.unwrap();
     Game { dir, instance, events }
 }
 
@@ -39,6 +39,7 @@ fn spec(dir: &Path) -> StartSpec {
         save_dir: dir.to_owned(),
         seed: Some(5),
         marker: true,
+        container: None,
     }
 }
 
@@ -75,6 +76,13 @@ fn is_alive(pid: u32) -> bool {
         .unwrap_or(false)
 }
 
+fn pid_of(instance: &dyn Instance) -> u32 {
+    match instance.reference() {
+        Some(InstanceRef::Process { pid, .. }) => pid,
+        Some(InstanceRef::Container { .. }) | None => panic!("a child has a process id"),
+    }
+}
+
 #[tokio::test]
 async fn the_command_line_and_environment_are_the_contracts() {
     let dir = tempfile::tempdir().unwrap();
@@ -86,7 +94,8 @@ async fn the_command_line_and_environment_are_the_contracts() {
     .unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let (sender, events) = mpsc::channel(8);
-    let instance = ProcessDriver::new(program).start(spec(dir.path()), sender).await.unwrap();
+    let instance =
+        ProcessDriver::new(program).start(spec(dir.path()), Site::default(), sender).await.unwrap();
     let game = Game { dir, instance, events };
     let environment = game.file("env").await;
     assert_eq!(game.file("args").await, "runner --game the-game --seed 5 --marker\n");
@@ -104,7 +113,7 @@ async fn stop_ends_the_whole_group_grandchildren_too() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     game.instance.stop(Duration::from_secs(5)).await;
     assert!(!pids.iter().any(|pid| is_alive(*pid)));
-    assert!(!is_alive(game.instance.reference().unwrap().pid));
+    assert!(!is_alive(pid_of(&*game.instance)));
 }
 
 #[tokio::test]
@@ -124,7 +133,7 @@ async fn who_ignores_sigterm_is_killed_after_the_grace() {
     let game = start("trap '' TERM; echo up > up; while :; do sleep 0.01; done").await;
     game.file("up").await;
     game.instance.stop(Duration::from_millis(50)).await;
-    assert!(!is_alive(game.instance.reference().unwrap().pid));
+    assert!(!is_alive(pid_of(&*game.instance)));
 }
 
 #[tokio::test]
@@ -154,7 +163,7 @@ async fn usage_counts_the_whole_group_to_its_last_moment() {
     let usage = game.instance.usage().await;
     assert!(usage.cpu_seconds > 0.0 && usage.cpu_seconds < 60.0, "{usage:?}");
     assert!(usage.peak_memory_bytes > 100_000 && usage.peak_memory_bytes < 1 << 30, "{usage:?}");
-    assert_eq!(game.instance.stop(Duration::ZERO).await, usage);
+    assert_eq!(game.instance.stop(Duration::ZERO).await.usage, usage);
 }
 
 #[tokio::test]
@@ -169,14 +178,14 @@ async fn an_orphan_is_ended_only_when_pid_and_start_time_match() {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let start_ticks: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
     let driver = ProcessDriver::default();
-    assert!(!driver.end_orphan(&InstanceRef { pid, start_ticks: start_ticks + 1 }).await);
+    assert!(!driver.end_orphan(&InstanceRef::Process { pid, start_ticks: start_ticks + 1 }).await);
     assert!(is_alive(pid));
-    assert!(driver.end_orphan(&InstanceRef { pid, start_ticks }).await);
+    assert!(driver.end_orphan(&InstanceRef::Process { pid, start_ticks }).await);
     assert!(!is_alive(pid));
     assert!(dir.path().join("save.bin").exists());
     orphan.wait().unwrap();
-    assert!(!driver.end_orphan(&InstanceRef { pid, start_ticks }).await);
-    assert!(!driver.end_orphan(&InstanceRef { pid: u32::MAX, start_ticks: 0 }).await);
+    assert!(!driver.end_orphan(&InstanceRef::Process { pid, start_ticks }).await);
+    assert!(!driver.end_orphan(&InstanceRef::Process { pid: u32::MAX, start_ticks: 0 }).await);
 }
 
 #[tokio::test]
@@ -184,6 +193,6 @@ async fn a_program_that_is_not_there_is_an_error() {
     let driver = ProcessDriver::new(PathBuf::from("/nowhere/at/all"));
     let dir = tempfile::tempdir().unwrap();
     let (sender, _events) = mpsc::channel(8);
-    let error = driver.start(spec(dir.path()), sender).await.map(|_| ()).unwrap_err();
+    let error = driver.start(spec(dir.path()), Site::default(), sender).await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("cannot start the game"), "{error}");
 }

@@ -66,7 +66,7 @@ async fn a_session_comes_back_as_it_was_written(store: Any) {
     row.end_reason = Some(EndReason::OutOfMemory);
     row.end_detail = Some("it's over".to_owned());
     row.figures = Some(Figures { duration_s: 3600, cpu_seconds: 450.25, peak_memory_bytes: 1 << 33 });
-    row.instance = Some(InstanceRef { pid: 7, start_ticks: u64::MAX });
+    row.instance = Some(InstanceRef::Process { pid: 7, start_ticks: u64::MAX });
     assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
     assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
     let found = store.session_by_external_id(&row.owner, &row.external_id).await.unwrap();

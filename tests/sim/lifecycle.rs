@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn a_stop_runs_in_the_contracts_order_and_gives_the_figures() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
-    world.driver.set_usage(Usage { cpu_seconds: 450.25, peak_memory_bytes: 1024 << 20 });
+    world.driver.set_usage(Usage { cpu_seconds: 450.25, peak_memory_bytes: 1024 << 20, ..Usage::default() });
     let id = world.play("ada").await;
     world.game_saves(id, "chapter 3").await;
     world.clock.advance(10 * MINUTE);
@@ -35,7 +35,7 @@ async fn a_stop_runs_in_the_contracts_order_and_gives_the_figures() {
 async fn stops_at_once_join_and_later_ones_give_the_stored_figures_b8() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
-    world.driver.set_usage(Usage { cpu_seconds: 1.5, peak_memory_bytes: 64 << 20 });
+    world.driver.set_usage(Usage { cpu_seconds: 1.5, peak_memory_bytes: 64 << 20, ..Usage::default() });
     let id = world.play("ada").await;
     let (ada, sessions) = (user_of("ada"), world.sessions.clone());
     let another = tokio::spawn(async move { sessions.stop(&ada, id).await });
@@ -169,7 +169,7 @@ async fn the_resource_profile_is_an_average_of_weight_a_fifth() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
     for (cpu_seconds, memory) in [(50.0, 1000), (100.0, 2000)] {
-        world.driver.set_usage(Usage { cpu_seconds, peak_memory_bytes: memory });
+        world.driver.set_usage(Usage { cpu_seconds, peak_memory_bytes: memory, ..Usage::default() });
         let id = world.play("ada").await;
         world.clock.advance(Duration::from_secs(100));
         world.stop("ada", id).await;

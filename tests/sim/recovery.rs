@@ -46,7 +46,11 @@ async fn what_a_killed_gateways_session_used_is_known_up_to_the_last_note() {
     let dir = tempfile::tempdir().unwrap();
     let killed = World::new(dir.path()).await;
     let playing = killed.play("ada").await;
-    killed.driver.set_usage(Usage { cpu_seconds: 12.5, peak_memory_bytes: 64 * 1024 * 1024 });
+    killed.driver.set_usage(Usage {
+        cpu_seconds: 12.5,
+        peak_memory_bytes: 64 * 1024 * 1024,
+        ..Usage::default()
+    });
     killed.clock.advance(Duration::from_secs(31));
     until(async || killed.store.session(playing).await.unwrap().unwrap().figures).await;
     let after = dir.path().join("after");

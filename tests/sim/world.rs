@@ -67,7 +67,11 @@ impl World {
             media: Arc::new(planes.clone()),
             control: Arc::new(planes.clone()),
             control_url_base: "ws://127.0.0.1:4000".to_owned(),
-            drivers: Drivers { process: Arc::new(driver.clone()), external: Arc::new(ExternalDriver) },
+            drivers: Drivers {
+                process: Arc::new(driver.clone()),
+                external: Arc::new(ExternalDriver),
+                docker: None,
+            },
             catalogue: catalogue(),
             config,
             data_dir: data.clone(),
@@ -208,7 +212,7 @@ fn catalogue() -> Catalogue {
     "#,
     )
     .unwrap();
-    Catalogue::new(vec![game("story", 1), game("party", 3)], &config.games).unwrap()
+    Catalogue::new(vec![game("story", 1), game("party", 3)], &config.games, "").unwrap()
 }
 
 /// Relay and control plane.

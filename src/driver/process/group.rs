@@ -1,6 +1,6 @@
 //! One process group: signals to it, the end of its leader, and what it has used.
 
-use super::super::{InstanceRef, Usage};
+use super::super::Usage;
 use super::proc::{self, Stat, TICKS_PER_SECOND};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::collections::HashMap;
@@ -43,11 +43,11 @@ impl Group {
     }
 
     /// The group of an earlier gateway's child, when its leader is still the same process.
-    pub(super) fn of_orphan(instance: &InstanceRef) -> Option<Self> {
+    pub(super) fn of_orphan(pid: u32, start_ticks: u64) -> Option<Self> {
         // The descriptor first: it holds on to the process whose start is then compared.
-        let group = Self::of_leader(instance.pid).ok()?;
-        let stat = proc::stat(instance.pid)?;
-        let same = group.start_ticks == instance.start_ticks && stat.group == instance.pid && !stat.dead;
+        let group = Self::of_leader(pid).ok()?;
+        let stat = proc::stat(pid)?;
+        let same = group.start_ticks == start_ticks && stat.group == pid && !stat.dead;
         same.then_some(group)
     }
 

@@ -8,7 +8,10 @@ mod group;
 mod output;
 mod proc;
 
-use super::{Driver, DriverError, DriverEvent, Instance, InstanceRef, StartSpec, Usage};
+use super::{
+    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
+};
+use crate::ids::SessionId;
 use group::Group;
 use rustix::process::Signal;
 use std::ffi::OsString;
@@ -44,6 +47,18 @@ impl ProcessDriver {
     /// Runs the same command whatever the game.
     pub fn with_command(program: PathBuf, arguments: Vec<OsString>) -> Self {
         Self { program, arguments: Some(arguments) }
+    }
+
+    /// Ends whatever of an earlier gateway's instance is left. True if something was.
+    pub async fn end_orphan(&self, instance: &InstanceRef) -> bool {
+        let InstanceRef::Process { pid, start_ticks } = *instance else { return false };
+        let Some(group) = Group::of_orphan(pid, start_ticks) else { return false };
+        group.signal(Signal::TERM);
+        if !group.leader_gone_within(ORPHAN_GRACE).await {
+            tracing::warn!(pid, "a game of an earlier gateway did not end by itself");
+        }
+        group.kill_orphan().await;
+        true
     }
 
     fn arguments(&self, spec: &StartSpec) -> Vec<OsString> {
@@ -83,6 +98,7 @@ impl Driver for ProcessDriver {
     async fn start(
         &self,
         spec: StartSpec,
+        _site: Site,
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError> {
         let mut child = self.command(&spec).spawn().map_err(DriverError::Start)?;
@@ -92,23 +108,25 @@ impl Driver for ProcessDriver {
         }
         let pid = child.id().ok_or_else(|| DriverError::Other("the child has no process id".to_owned()))?;
         let group = Group::of_leader(pid).map_err(DriverError::Start)?;
-        let reference = InstanceRef { pid, start_ticks: group.start_ticks() };
+        let reference = InstanceRef::Process { pid, start_ticks: group.start_ticks() };
         let (orders, orders_rx) = watch::channel(None);
-        let (usage_tx, usage) = watch::channel(Report { usage: Usage::default(), ended: false });
+        let (usage_tx, usage) = watch::channel(Report { usage: Usage::default(), ended: None });
         let oom_kills = proc::oom_kills();
         let keeper = Keeper { child, stdin, group, events, orders: orders_rx, usage: usage_tx, oom_kills };
         tokio::spawn(keeper.run());
         Ok(Box::new(ProcessInstance { reference, orders, usage }))
     }
 
-    async fn end_orphan(&self, instance: &InstanceRef) -> bool {
-        let Some(group) = Group::of_orphan(instance) else { return false };
-        group.signal(Signal::TERM);
-        if !group.leader_gone_within(ORPHAN_GRACE).await {
-            tracing::warn!(pid = instance.pid, "a game of an earlier gateway did not end by itself");
-        }
-        group.kill_orphan().await;
-        true
+    /// The gateway's death ended the games: what is left of one is ended now.
+    async fn adopt(
+        &self,
+        session: SessionId,
+        instance: &InstanceRef,
+        _events: mpsc::Sender<DriverEvent>,
+    ) -> Result<Option<Adopted>, DriverError> {
+        let ended = self.end_orphan(instance).await;
+        tracing::info!(%session, ?instance, ended, "looked for what is left of the game");
+        Ok(None)
     }
 }
 
@@ -116,7 +134,7 @@ impl Driver for ProcessDriver {
 struct Report {
     usage: Usage,
     /// Every process of the group is gone and the figures are final.
-    ended: bool,
+    ended: Option<Ended>,
 }
 
 struct ProcessInstance {
@@ -136,7 +154,7 @@ impl Instance for ProcessInstance {
         self.usage.borrow().usage
     }
 
-    async fn stop(&self, grace: Duration) -> Usage {
+    async fn stop(&self, grace: Duration) -> Ended {
         self.orders.send_if_modified(|order| {
             let first = order.is_none();
             order.get_or_insert(grace);
@@ -144,8 +162,9 @@ impl Instance for ProcessInstance {
         });
         let mut usage = self.usage.clone();
         // An error means that the keeper is gone, which it only is after its last report.
-        let _ = usage.wait_for(|report| report.ended).await;
-        usage.borrow().usage
+        let _ = usage.wait_for(|report| report.ended.is_some()).await;
+        let report = *usage.borrow();
+        report.ended.unwrap_or(Ended { usage: report.usage, ..Ended::default() })
     }
 }
 
@@ -173,10 +192,13 @@ impl Keeper {
         self.sample();
         let status = self.child.wait().await;
         drop(self.stdin.take());
-        let report = Report { usage: self.group.usage(), ended: true };
-        self.usage.send_replace(report);
+        let exit = exited(status, self.oom_kills, proc::oom_kills());
+        let usage = self.group.usage();
+        let ended = Ended { usage, exit_code: exit.code, out_of_memory: exit.out_of_memory };
+        self.usage.send_replace(Report { usage, ended: Some(ended) });
         if !asked {
-            let _ = self.events.send(exited(status, self.oom_kills, proc::oom_kills())).await;
+            let Exit { code, signal, out_of_memory } = exit;
+            let _ = self.events.send(DriverEvent::Exited { code, signal, out_of_memory }).await;
         }
     }
 
@@ -207,7 +229,7 @@ impl Keeper {
 
     fn sample(&mut self) {
         let usage = self.group.sample();
-        self.usage.send_replace(Report { usage, ended: false });
+        self.usage.send_replace(Report { usage, ended: None });
     }
 }
 
@@ -218,6 +240,13 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
     }
 }
 
+/// How the leader ended.
+struct Exit {
+    code: Option<i32>,
+    signal: Option<i32>,
+    out_of_memory: bool,
+}
+
 /// A SIGKILL that we did not send was the kernel's, for want of memory, when its count of such kills has risen since the
 /// game's start. Best effort: the count is the machine's, so somebody's `kill -9` after another program ran out of memory
 /// is told wrongly, and where the kernel tells no count nothing counts as out of memory.
@@ -225,11 +254,11 @@ fn exited(
     status: std::io::Result<std::process::ExitStatus>,
     before: Option<u64>,
     after: Option<u64>,
-) -> DriverEvent {
+) -> Exit {
     use std::os::unix::process::ExitStatusExt;
     let (code, signal) = status.map_or((None, None), |status| (status.code(), status.signal()));
     let rose = before.zip(after).is_some_and(|(before, after)| after > before);
-    DriverEvent::Exited { code, signal, out_of_memory: rose && signal == Some(Signal::KILL.as_raw()) }
+    Exit { code, signal, out_of_memory: rose && signal == Some(Signal::KILL.as_raw()) }
 }
 
 /// The driver as `serve` uses it.
@@ -247,11 +276,9 @@ mod tests {
 
     #[test]
     fn a_kill_counts_as_out_of_memory_only_when_the_kernel_counted_one() {
-        let told =
-            |raw, before, after| match exited(Ok(std::process::ExitStatus::from_raw(raw)), before, after) {
-                DriverEvent::Exited { out_of_memory, .. } => out_of_memory,
-                DriverEvent::Progress { .. } => panic!("an exit is told as one"),
-            };
+        let told = |raw, before, after| {
+            exited(Ok(std::process::ExitStatus::from_raw(raw)), before, after).out_of_memory
+        };
         assert!(told(9, Some(4), Some(5)));
         assert!(!told(9, Some(4), Some(4)));
         assert!(!told(9, None, Some(5)));

@@ -25,7 +25,11 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
+    (3, "containers", include_str!("../migrations/0003_containers.sql")),
+];
 
 /// Cheap to clone.
 #[derive(Clone)]

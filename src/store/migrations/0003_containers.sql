@@ -1,0 +1,1 @@
+-- What sessions in containers need to be found again and to be told of.
