@@ -137,8 +137,7 @@ impl Plan {
             }),
             log_config: Some(log_config()),
             network_mode: Some(bridge.name.clone()),
-            // The engine would ask this machine's resolvers for a game that has no way out. Nobody answers here: a name
-            // is unknown at once.
+            // Else an engine may ask this machine's own resolvers for a game that has no way out.
             dns: (bridge.kind == Kind::Internal).then(|| vec![bridge.gateway.to_string()]),
             ..HostConfig::default()
         }

@@ -66,13 +66,13 @@ impl From<DockerError> for DriverError {
 }
 
 /// The engine's answer, when there was one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything else is a connection that failed, in many ways"
+)]
 pub(super) fn status_of(error: &EngineError) -> Option<u16> {
     match error {
         EngineError::DockerResponseServerError { status_code, .. } => Some(*status_code),
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "everything else is a connection that failed, in many ways"
-        )]
         _ => None,
     }
 }

@@ -13,17 +13,17 @@ use futures_util::StreamExt;
 use std::time::Duration;
 
 /// The shortest and the longest time between two samples of a container that plays.
-const SHORTEST: Duration = Duration::from_millis(200);
+const SHORTEST: Duration = Duration::from_millis(150);
 const LONGEST: Duration = Duration::from_secs(1);
 /// While it ends, when its counters may vanish any moment.
 pub(super) const WHILE_ENDING: Duration = Duration::from_millis(100);
 /// A sample takes the engine some milliseconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// A container's counters are gone with its last process: what it used since the last sample is not known. A twentieth
-/// of its life, at most.
+/// A container's counters are gone with its last process: what it used since the last sample is not known. That is a
+/// fortieth of its life, but for the first seconds.
 pub(super) fn interval(age: Duration) -> Duration {
-    (age / 20).clamp(SHORTEST, LONGEST)
+    (age / 40).clamp(SHORTEST, LONGEST)
 }
 
 /// One sample, now. `None` when there is none to be had.
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn samples_are_closer_in_a_short_life() {
         assert_eq!(interval(Duration::ZERO), SHORTEST);
-        assert_eq!(interval(Duration::from_secs(10)), Duration::from_millis(500));
+        assert_eq!(interval(Duration::from_secs(20)), Duration::from_millis(500));
         assert_eq!(interval(Duration::from_secs(3600)), LONGEST);
     }
 }

@@ -12,7 +12,7 @@ async fn the_profile_holds_from_inside() {
              session=$PLAYGATE_SESSION_ID; \
              for dir in / /bin /etc /opt /home /sys /proc; do touch $dir/x 2>/dev/null && echo WRITES $dir; done; \
              for dir in /home/player /save /tmp /run /dev/shm; do touch $dir/x && echo may $dir; done; \
-             cp /bin/busybox /tmp/b && /tmp/b true && echo runs; \
+             cp /bin/busybox /tmp/true && /tmp/true && echo runs; \
              mknod /tmp/n c 1 3 2>/dev/null && echo MAKES; mount -t tmpfs t /tmp 2>/dev/null && echo MOUNTS; \
              ulimit -c; hostname; echo end; sleep 1000",
         )

@@ -17,6 +17,7 @@ use playgate::ids::{Generation, SessionId};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -147,8 +148,12 @@ impl Game {
 
     /// Waits until the script has printed a line with this in it; gives all it has printed.
     pub(super) async fn said(&self, what: &str) -> String {
+        self.said_within(what, PATIENT).await
+    }
+
+    pub(super) async fn said_within(&self, what: &str, within: Duration) -> String {
         let id = self.container();
-        eventually(&format!("the game says `{what}`"), PATIENT, async || {
+        eventually(&format!("the game says `{what}`"), within, async || {
             let text = printed(&self.engine, &id).await;
             if text.contains(what) { Ok(text) } else { Err(text) }
         })
