@@ -1,0 +1,3 @@
+//! What needs a Docker engine, one test at a time.
+
+mod content;
