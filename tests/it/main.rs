@@ -3,6 +3,7 @@
 mod app;
 mod auth;
 mod config;
+mod content;
 mod control;
 mod dependencies;
 mod driver;

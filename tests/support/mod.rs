@@ -13,4 +13,5 @@ pub(crate) mod http;
 pub(crate) mod namespace;
 pub(crate) mod page;
 pub(crate) mod processes;
+pub(crate) mod registry;
 pub(crate) mod wait;
