@@ -1,21 +1,24 @@
 //! The composition root: puts a gateway together from its configuration and takes it down in order.
 
+mod engine;
 mod ledger;
+mod node;
+mod private;
 mod signaling;
 
 use crate::auth::{Auth, TokenLedger};
 use crate::config::Config;
 use crate::control::ControlHub;
 use crate::driver::{ExternalDriver, ProcessDriver};
-use crate::http::{
-    Announce, Assets, Front, FrontDeps, HttpMetrics, Private, PrivateServing, Serving, private_routes,
-};
+use crate::http::{Announce, Assets, Front, FrontDeps, HttpMetrics, PrivateServing, Serving, private_routes};
 use crate::relay::{Relay, RelayConfig};
+use crate::schedule::Scheduler;
 use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
 use crate::{games, signal, telemetry};
 use anyhow::{Context, Result};
+use engine::Engine;
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,24 +61,34 @@ impl App {
         telemetry::register_process(&mut registry);
 
         let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;
+        let catalogue = Catalogue::load(&config)?;
+        let node = node::name(&config.node, &data_dir)?;
+        // The engine comes first: the private listener binds the addresses of its bridges.
+        let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref()).await?;
         let front = Front::bind(&config)?;
-        let private = Private::bind(config.private_listen).context("--private-listen")?;
+        let bridges = engine.as_ref().map(Engine::bridges).unwrap_or_default();
+        let private = private::bind(config.private_listen, &bridges, &data_dir)?;
         let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
         let runner = std::env::current_exe().context("cannot find this program")?;
+        // The node's row and its heart (health of the engine, load, cached games) belong here, before the first
+        // reservation; `engine` has what they watch, `node` is the name they go by.
+        let scheduler = Scheduler::new(Arc::clone(&store));
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
             relay: relay.clone(),
             control: control.clone(),
-            control_url_base: format!("ws://{}", private.address),
+            placement: Arc::new(scheduler),
+            content: engine.as_ref().map(Engine::content),
+            private: private.address,
             drivers: Drivers {
                 process: Arc::new(ProcessDriver::new(runner)),
                 external: Arc::new(ExternalDriver),
-                docker: None,
+                docker: engine.as_ref().map(Engine::driver),
             },
-            catalogue: Catalogue::load(&config)?,
+            catalogue,
             config: config.sessions.clone(),
             data_dir,
             marker: config.runner.marker,
@@ -86,7 +99,8 @@ impl App {
         let metrics = HttpMetrics::new(&mut registry);
 
         let registry = Arc::new(registry);
-        let private = private.serve(control.router().merge(private_routes(Arc::clone(&registry))))?;
+        let games = vec![config.docker.subnet, config.docker.open_subnet];
+        let private = private.serve(control.router(), private_routes(Arc::clone(&registry), games))?;
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
             signal,

@@ -3,13 +3,15 @@
 use super::HttpState;
 use super::error::ApiError;
 use crate::auth::{Caller, Principal};
-use axum::extract::State;
-use axum::http::header;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use ipnet::Ipv4Net;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,15 +19,18 @@ pub(super) fn routes() -> Router<HttpState> {
     Router::new().route("/api/health", get(health)).route("/metrics", get(metrics))
 }
 
-/// `/metrics` without a token: only for the private listener.
-pub fn private_routes(registry: Arc<Registry>) -> Router {
-    Router::new().route(
-        "/metrics",
-        get(move || {
-            let registry = Arc::clone(&registry);
-            async move { render(&registry) }
-        }),
-    )
+/// `/metrics` without a token: only for the private listener, and never for the networks of games, which reach a
+/// listener on an unspecified address too.
+pub fn private_routes(registry: Arc<Registry>, games: Vec<Ipv4Net>) -> Router {
+    let metrics = move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
+        let registry = Arc::clone(&registry);
+        let is_game = match peer.ip().to_canonical() {
+            IpAddr::V4(ip) => games.iter().any(|network| network.contains(&ip)),
+            IpAddr::V6(_) => false,
+        };
+        async move { if is_game { StatusCode::NOT_FOUND.into_response() } else { render(&registry) } }
+    };
+    Router::new().route("/metrics", get(metrics))
 }
 
 async fn health(State(state): State<HttpState>) -> Json<Value> {

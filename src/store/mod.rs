@@ -13,7 +13,7 @@ pub use rows::{
     Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
     TokenScope, UserRow, VersionRow,
 };
-pub use saves::SaveStore;
+pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
@@ -43,8 +43,14 @@ pub trait Store: Send + Sync {
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
     /// Moves the end of the lease of an active session.
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
-    /// Notes what an active session has used so far, in case nobody lives to write the final figures.
-    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced>;
+    /// Notes what an active session has used so far and who played it, in case nobody lives to write the final figures.
+    async fn note_usage(
+        &self,
+        id: SessionId,
+        generation: Generation,
+        figures: Figures,
+        players: &[String],
+    ) -> Result<Fenced>;
     /// Raises the generation by one, if it is still `generation`, and returns the new one: the former holder is fenced.
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>>;
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>>;
@@ -52,6 +58,8 @@ pub trait Store: Send + Sync {
     /// Active: `starting`, `running`, `stopping`.
     async fn active_sessions_of(&self, owner: &Owner) -> Result<Vec<SessionRow>>;
     async fn active_sessions(&self) -> Result<Vec<SessionRow>>;
+    /// Ended sessions whose save is not in its slot yet ([`SessionRow::unsaved`]), the longest ended first.
+    async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>>;
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()>;
     async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>>;
@@ -79,6 +87,15 @@ pub trait Store: Send + Sync {
         bytes: u64,
         now: Millis,
     ) -> Result<VersionRow>;
+    /// As [`Store::insert_version`], unless a session is on the slot.
+    async fn insert_version_if_idle(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<Option<VersionRow>>;
     /// Newest first.
     async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>>;
     /// Of every slot.

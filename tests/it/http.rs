@@ -7,3 +7,4 @@ pub(crate) mod fake;
 mod pages;
 mod random;
 mod sign_in;
+mod versions;

@@ -3,8 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod adoption;
+mod containers;
+mod content;
 mod launch;
 mod lifecycle;
 mod recovery;
+mod unsaved;
+mod versions;
 mod viewers;
 mod world;

@@ -105,8 +105,14 @@ impl Store for SqliteStore {
         sessions::extend_lease(&self.writer, id, generation, until).await
     }
 
-    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced> {
-        sessions::note_usage(&self.writer, id, generation, figures).await
+    async fn note_usage(
+        &self,
+        id: SessionId,
+        generation: Generation,
+        figures: Figures,
+        players: &[String],
+    ) -> Result<Fenced> {
+        sessions::note_usage(&self.writer, id, generation, figures, players).await
     }
 
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>> {
@@ -127,6 +133,10 @@ impl Store for SqliteStore {
 
     async fn active_sessions(&self) -> Result<Vec<SessionRow>> {
         sessions::active(&self.readers).await
+    }
+
+    async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>> {
+        sessions::unsaved(&self.readers).await
     }
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()> {
@@ -179,6 +189,17 @@ impl Store for SqliteStore {
         now: Millis,
     ) -> Result<VersionRow> {
         saves::insert_version(self.begin().await?, id, slot, sha256, bytes, now).await
+    }
+
+    async fn insert_version_if_idle(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<Option<VersionRow>> {
+        saves::insert_version_if_idle(self.begin().await?, id, slot, sha256, bytes, now).await
     }
 
     async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>> {
