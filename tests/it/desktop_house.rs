@@ -70,19 +70,13 @@ fn named(program: &str, text: &str) -> Vec<Pid> {
 }
 
 async fn nothing_is_left_of(house: &str, display: &str) {
-    let number = display.trim_start_matches(':');
-    let lock = std::path::PathBuf::from(format!("/tmp/.X{number}-lock"));
     let deadline = Instant::now() + SOON;
     while !processes(house).is_empty() {
         assert!(Instant::now() < deadline, "{:?} are left", processes(house));
         tokio::time::sleep(LOOK).await;
     }
-    // Another house of another test may have taken the number.
-    let owner = std::fs::read_to_string(lock).ok().and_then(|text| Pid::from_raw(text.trim().parse().ok()?));
-    assert!(
-        owner.is_none_or(|owner| rustix::process::test_kill_process(owner).is_ok()),
-        "a dead lock is left"
-    );
+    let socket = format!("/tmp/.X11-unix/X{}", display.trim_start_matches(':'));
+    assert!(!Path::new(&socket).exists(), "{socket} is left");
 }
 
 #[tokio::test]

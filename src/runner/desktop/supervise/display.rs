@@ -1,4 +1,7 @@
 //! The X server: Xvfb with the game's screen, a number that is free, and a cookie.
+//!
+//! The number is a random one. Servers that look for the lowest free number by themselves (`-displayfd` alone) were seen to
+//! take each other's sockets away when one starts while another ends.
 
 use super::group::{Groups, Member};
 use super::helper::{self, READY, Words};
@@ -13,11 +16,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 pub(super) const PART: &str = "X server";
+/// A number that is taken ends the server; another is tried.
+const TRIES: u32 = 4;
+/// Numbers of screens people and other programs start by hand are below.
+const FIRST: u16 = 1_000;
+const NUMBERS: u16 = 30_000;
 /// The server closes its standard input and output early, so that its number needs another descriptor. It runs `sh` itself
 /// to compile its keyboard, so there is one.
 const SCRIPT: &str = r#"exec Xvfb "$@" 3>&1 1>&2"#;
-/// Where X servers say which numbers are taken (Xserver(1)).
-const TAKEN: &str = "/tmp";
+/// Where X servers have their sockets (Xserver(1)).
+const SOCKETS: &str = "/tmp/.X11-unix";
 
 pub(super) struct Display {
     pub(super) name: String,
@@ -31,29 +39,45 @@ impl Display {
     pub(super) async fn start(spec: &HouseSpec, groups: &Arc<Groups>) -> io::Result<Self> {
         let authority = spec.runtime_dir.join("Xauthority");
         x::make_authority(&authority)?;
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match Self::try_start(spec, groups, &authority).await {
+                Ok(display) => return Ok(display),
+                Err(error) if tries == 0 => return Err(error),
+                Err(error) => tracing::debug!(%error, "the X server is tried again, with another number"),
+            }
+        }
+    }
+
+    async fn try_start(spec: &HouseSpec, groups: &Arc<Groups>, authority: &Path) -> io::Result<Self> {
+        let name = format!(":{}", number()?);
         let screen = format!("{}x{}x24", spec.width, spec.height);
         let mut command = helper::command("/bin/sh", &spec.runtime_dir);
         command
-            .args(["-c", SCRIPT, "Xvfb", "-displayfd", "3", "-screen", "0", &screen])
+            .args(["-c", SCRIPT, "Xvfb", &name, "-displayfd", "3", "-screen", "0", &screen])
             .args(["-nolisten", "tcp", "-noreset", "-s", "0", "-auth"])
-            .arg(&authority)
+            .arg(authority)
             .stdout(Stdio::piped());
         let mut member = groups.spawn(&mut command)?;
         let words = Words::listen(PART, &mut member);
         let stdout = member.child.stdout.take().ok_or_else(|| io::Error::other("its pipe is gone"))?;
         let mut line = String::new();
-        // No number is longer.
+        // It says its number when it is ready; no number is longer.
         timeout(READY, BufReader::new(stdout.take(16)).read_line(&mut line))
             .await
-            .map_err(|_| io::Error::other("it did not say its number in time"))??;
-        let Ok(number) = line.trim().parse::<u16>() else {
+            .map_err(|_| io::Error::other("it was not ready in time"))??;
+        if line.trim().is_empty() {
             let status = member.ended().await;
             return Err(io::Error::other(helper::obituary(&status, &words)));
-        };
-        let name = format!(":{number}");
-        answers(name.clone(), authority.clone()).await?;
+        }
+        if let Err(error) = answers(name.clone(), authority.to_owned()).await {
+            drop(member);
+            clean_up(&name);
+            return Err(error);
+        }
         tracing::debug!(display = name, "the X server answers");
-        Ok(Self { name, authority, member, words })
+        Ok(Self { name, authority: authority.to_owned(), member, words })
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -64,16 +88,22 @@ impl Display {
     pub(super) async fn keep(mut self, events: mpsc::Sender<HouseEvent>, mut closing: watch::Receiver<bool>) {
         tokio::select! {
             status = self.member.ended() => {
-                clean_up(&self.name, self.member.pid());
+                clean_up(&self.name);
                 let message = helper::obituary(&status, &self.words);
                 let _ = events.send(HouseEvent::Lost { part: PART, message }).await;
             }
             () = helper::told(&mut closing) => {
                 helper::end(&mut self.member).await;
-                clean_up(&self.name, self.member.pid());
+                clean_up(&self.name);
             }
         }
     }
+}
+
+fn number() -> io::Result<u16> {
+    let mut bytes = [0; 2];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(FIRST + u16::from_be_bytes(bytes) % NUMBERS)
 }
 
 /// Makes a connection as the game will.
@@ -87,14 +117,10 @@ async fn answers(display: String, authority: PathBuf) -> io::Result<()> {
     }
 }
 
-/// Removes what a server that was killed leaves behind, unless another has taken the number meanwhile.
-pub(super) fn clean_up(display: &str, pid: i32) {
-    let Some(number) = display.strip_prefix(':') else { return };
-    let taken = Path::new(TAKEN);
-    let lock = taken.join(format!(".X{number}-lock"));
-    let owner = std::fs::read_to_string(&lock).ok().and_then(|text| text.trim().parse::<i32>().ok());
-    if owner == Some(pid) {
-        let _ = std::fs::remove_file(taken.join(".X11-unix").join(format!("X{number}")));
-        let _ = std::fs::remove_file(lock);
+/// Removes the socket that a server of ours leaves behind when it is killed. Only at its end: later the number may be
+/// another's. (It makes no lock file when it says its number on a descriptor.)
+pub(super) fn clean_up(display: &str) {
+    if let Some(number) = display.strip_prefix(':') {
+        let _ = std::fs::remove_file(Path::new(SOCKETS).join(format!("X{number}")));
     }
 }

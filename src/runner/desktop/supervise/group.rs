@@ -30,6 +30,11 @@ impl Groups {
         Ok(Member { child, leader, groups: Arc::clone(self) })
     }
 
+    /// True until a leader's end was noticed and its group is dead.
+    pub(super) fn is_running(&self, leader: i32) -> bool {
+        self.lock().contains(&leader)
+    }
+
     pub(super) fn kill_all(&self) {
         for leader in std::mem::take(&mut *self.lock()).into_iter().filter_map(Pid::from_raw) {
             signal(leader, Signal::KILL);

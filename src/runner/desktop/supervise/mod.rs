@@ -134,12 +134,13 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
+        let screen_was_there = self.groups.is_running(self.display_pid);
         self.groups.kill_all();
         for helper in &self.helpers {
             helper.abort();
         }
-        if !self.helpers.is_empty() {
-            display::clean_up(&self.display, self.display_pid);
+        if screen_was_there {
+            display::clean_up(&self.display);
         }
         let _ = std::fs::remove_file(&self.authority);
         let _ = std::fs::remove_dir_all(audio::directory(&self.spec.runtime_dir));
