@@ -6,6 +6,8 @@ mod config;
 mod content;
 mod control;
 mod dependencies;
+mod desktop_house;
+mod desktop_input;
 mod driver;
 mod games;
 mod http;

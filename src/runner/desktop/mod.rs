@@ -5,3 +5,4 @@ pub mod inject;
 pub mod pads;
 pub(super) mod sound;
 pub mod supervise;
+pub mod x;
