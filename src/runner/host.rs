@@ -311,12 +311,9 @@ impl Host {
             }
         }
         self.failed = self.failed.take().or(self.save_failed.take());
-        if let Some(code) = self.exit {
+        let crash = self.failed.as_ref().filter(|_| crashed).map(|error| i32::from(error.exit_code()));
+        if let Some(code) = crash.or(self.exit) {
             self.say(RunnerMessage::Exit { code });
-        } else if let Some(error) = &self.failed
-            && crashed
-        {
-            self.say(RunnerMessage::Exit { code: i32::from(error.exit_code()) });
         }
         self.rtcp.abort();
         self.failed.map_or(Ok(()), Err)

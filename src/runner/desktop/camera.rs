@@ -123,6 +123,7 @@ impl Shoot {
         let rect = if self.dark_until.is_some() { screen.whole() } else { rect };
         let rect = self.frame.widened(screen.clip(rect));
         let Some(pixels) = screen.grab(rect, &mut self.pixels)? else { return Ok(()) };
+        let grabbed = now.elapsed();
         if self.dark_until.is_some() {
             if is_plain(pixels) {
                 return Ok(());
@@ -130,6 +131,7 @@ impl Shoot {
             self.dark_until = None;
         }
         self.frame.update_bgrx(pixels, rect);
+        tracing::trace!(?rect, ?grabbed, converted = ?now.elapsed(), "taken");
         let mut handed = self.spare.take().unwrap_or_else(|| self.frame.clone());
         handed.copy_from(&self.frame);
         self.spare = self.camera.video.change(|inbox| inbox.put(handed, now));

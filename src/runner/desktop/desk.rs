@@ -26,9 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// From SIGTERM to SIGKILL: a visual novel saves within a tenth of it and then asks whether to quit.
 const GRACE: Duration = Duration::from_millis(1500);
+/// Between the end of the game and its being told: that of the screen may have come first.
+const SECOND_THOUGHT: Duration = Duration::from_millis(250);
 
 /// A program to run under the contract.
 pub(in crate::runner) struct Desktop {
@@ -156,7 +159,15 @@ async fn keep(
                 tracing::warn!(part, "a helper of the game died and is up again");
                 continue;
             }
-            Some(HouseEvent::GameEnded { code, signal }) => Event::GameEnded { code, signal },
+            Some(HouseEvent::GameEnded { code, signal }) => {
+                // A game ends when its screen does, with whatever code: then the screen is the reason.
+                match timeout(SECOND_THOUGHT, house.events.recv()).await {
+                    Ok(Some(HouseEvent::Lost { part, message })) => Event::Crashed { part, message },
+                    Ok(Some(HouseEvent::GameEnded { .. } | HouseEvent::Restarted(_)) | None) | Err(_) => {
+                        Event::GameEnded { code, signal }
+                    }
+                }
+            }
             Some(HouseEvent::Lost { part, message }) => Event::Crashed { part, message },
             None => {
                 heard = false;

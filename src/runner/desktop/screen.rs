@@ -144,7 +144,15 @@ impl Screen {
     )]
     pub(super) fn news(&mut self) -> Result<News, ScreenError> {
         let mut news = News::default();
-        while let Some((event, sequence)) = self.conn.poll_for_event_with_sequence()? {
+        loop {
+            let Some((event, sequence)) = self.conn.poll_for_event_with_sequence()? else {
+                // Asking for the shape may bring in more events, which nobody would be woken for.
+                if !std::mem::take(&mut self.cursor_changed) {
+                    break;
+                }
+                news.cursor = Some(self.cursor()?);
+                continue;
+            };
             match &event {
                 Event::DamageNotify(event) => news.damaged = join(news.damaged, rect(event.area)),
                 Event::XfixesCursorNotify(_) => self.cursor_changed = true,
@@ -157,9 +165,6 @@ impl Screen {
                 }
                 _ => self.manager.take(&self.conn, &event, sequence)?,
             }
-        }
-        if std::mem::take(&mut self.cursor_changed) {
-            news.cursor = Some(self.cursor()?);
         }
         news.window = self.manager.any_window;
         Ok(news)
