@@ -18,5 +18,6 @@ mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;
 mod runner;
+mod runner_desktop;
 mod signal;
 mod store;
