@@ -1,6 +1,7 @@
 //! The composition root: puts a gateway together from its configuration and takes it down in order.
 
 mod ledger;
+mod node;
 mod signaling;
 
 use crate::auth::{Auth, TokenLedger};
@@ -11,6 +12,7 @@ use crate::http::{
     Announce, Assets, Front, FrontDeps, HttpMetrics, Private, PrivateServing, Serving, private_routes,
 };
 use crate::relay::{Relay, RelayConfig};
+use crate::schedule::heart::HeartTask;
 use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
@@ -28,6 +30,7 @@ pub struct RunningApp {
     /// What to open in a browser, without a trailing slash.
     pub base_url: String,
     sessions: Sessions,
+    heart: HeartTask,
     public: Serving,
     private: PrivateServing,
 }
@@ -64,6 +67,9 @@ impl App {
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
         let runner = std::env::current_exe().context("cannot find this program")?;
+        let catalogue = Catalogue::load(&config)?;
+        let engine = node::Engine::default();
+        let (scheduler, heart) = node::start(&config, &data_dir, &store, &catalogue, engine).await?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
@@ -75,7 +81,7 @@ impl App {
                 external: Arc::new(ExternalDriver),
                 docker: None,
             },
-            catalogue: Catalogue::load(&config)?,
+            catalogue,
             config: config.sessions.clone(),
             data_dir,
             marker: config.runner.marker,
@@ -89,6 +95,7 @@ impl App {
         let private = private.serve(control.router().merge(private_routes(Arc::clone(&registry))))?;
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
+            nodes: Arc::new(scheduler),
             signal,
             auth,
             registry,
@@ -99,7 +106,7 @@ impl App {
         };
         let public = front.serve(&config, deps)?;
         let (http_addr, base_url) = (public.address, public.base_url.clone());
-        Ok(RunningApp { http_addr, private_addr, base_url, sessions, public, private })
+        Ok(RunningApp { http_addr, private_addr, base_url, sessions, heart, public, private })
     }
 }
 
@@ -107,6 +114,7 @@ impl RunningApp {
     /// Ends every session with its save stored, then the listeners. Media ends with the last handle to the relay.
     pub async fn stop(self) {
         self.sessions.shutdown().await;
+        drop(self.heart);
         self.public.stop().await;
         self.private.stop().await;
     }

@@ -5,6 +5,8 @@
 
 mod launch;
 mod lifecycle;
+mod placement;
+mod placement_policy;
 mod recovery;
 mod viewers;
 mod world;

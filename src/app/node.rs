@@ -1,0 +1,65 @@
+//! This gateway's own node: its name, its scheduler and its heart.
+
+use crate::config::Config;
+use crate::content::{Content, ContentSource};
+use crate::schedule::health::HealthRules;
+use crate::schedule::heart::HeartTask;
+use crate::schedule::{
+    AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine, node_name,
+};
+use crate::session::catalogue::Source;
+use crate::session::{Catalogue, Clock};
+use crate::store::{DataDir, Store};
+use crate::telemetry::Machine;
+use anyhow::Result;
+use std::sync::Arc;
+
+/// What the node's heart looks after besides the store.
+#[derive(Default)]
+pub(super) struct Engine {
+    /// Absent: no engine, so nothing that could fail to answer.
+    pub(super) docker: Option<bollard::Docker>,
+    pub(super) content: Option<Arc<dyn ContentSource>>,
+}
+
+/// Announces the node and knows how it is before the first launch; from then on its heart beats.
+pub(super) async fn start(
+    config: &Config,
+    data_dir: &DataDir,
+    store: &Arc<dyn Store>,
+    catalogue: &Catalogue,
+    engine: Engine,
+) -> Result<(Scheduler, HeartTask)> {
+    let name = node_name(&config.node, data_dir.root())?;
+    let probe: Arc<dyn EngineProbe> = match engine.docker {
+        Some(docker) => Arc::new(DockerProbe(docker)),
+        None => Arc::new(AlwaysThere),
+    };
+    let parts = HeartParts {
+        store: Arc::clone(store),
+        node: machine::announcement(config, &name),
+        probe,
+        content: engine.content,
+        games: games(catalogue),
+        machine: Arc::new(Machine::new(data_dir.root().to_owned())),
+        rules: HealthRules::default(),
+    };
+    let clock = Clock::system();
+    let mut heart = NodeHeart::announce(parts, clock.now_ms()).await?;
+    heart.tick(clock.now_ms()).await?;
+    Ok((Scheduler::new(Arc::clone(store)).bound_to(&name), heart.run(clock)))
+}
+
+/// Every game, with what has to be here for it.
+fn games(catalogue: &Catalogue) -> Vec<(String, Option<Content>)> {
+    let views = catalogue.views();
+    let games = views.iter().filter_map(|view| catalogue.get(&view.slug));
+    let content = games.map(|game| {
+        let content = match &game.source {
+            Source::BuiltIn | Source::External { .. } => None,
+            Source::Container(container) => Some(container.content.clone()),
+        };
+        (game.view.slug.clone(), content)
+    });
+    content.collect()
+}
