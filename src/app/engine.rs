@@ -51,6 +51,10 @@ impl Engine {
         self.driver.gateways().to_vec()
     }
 
+    pub(super) fn docker(&self) -> bollard::Docker {
+        self.driver.engine().clone()
+    }
+
     pub(super) fn driver(&self) -> Arc<dyn Driver> {
         Arc::new(self.driver.clone())
     }

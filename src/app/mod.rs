@@ -12,7 +12,8 @@ use crate::control::ControlHub;
 use crate::driver::{ExternalDriver, ProcessDriver};
 use crate::http::{Announce, Assets, Front, FrontDeps, HttpMetrics, PrivateServing, Serving, private_routes};
 use crate::relay::{Relay, RelayConfig};
-use crate::schedule::Scheduler;
+use crate::schedule::heart::HeartTask;
+use crate::schedule::node_name;
 use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
@@ -31,6 +32,7 @@ pub struct RunningApp {
     /// What to open in a browser, without a trailing slash.
     pub base_url: String,
     sessions: Sessions,
+    heart: HeartTask,
     public: Serving,
     private: PrivateServing,
 }
@@ -62,7 +64,7 @@ impl App {
 
         let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;
         let catalogue = Catalogue::load(&config)?;
-        let node = node::name(&config.node, &data_dir)?;
+        let node = node_name(&config.node, data_dir.root())?;
         // The engine comes first: the private listener binds the addresses of its bridges.
         let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref()).await?;
         let front = Front::bind(&config)?;
@@ -72,15 +74,14 @@ impl App {
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
         let runner = std::env::current_exe().context("cannot find this program")?;
-        // The node's row and its heart (health of the engine, load, cached games) belong here, before the first
-        // reservation; `engine` has what they watch, `node` is the name they go by.
-        let scheduler = Scheduler::new(Arc::clone(&store));
+        let (scheduler, heart) =
+            node::start(&node, &config, &data_dir, &store, &catalogue, engine.as_ref()).await?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
             relay: relay.clone(),
             control: control.clone(),
-            placement: Arc::new(scheduler),
+            placement: Arc::new(scheduler.clone()),
             content: engine.as_ref().map(Engine::content),
             private: private.address,
             drivers: Drivers {
@@ -103,6 +104,7 @@ impl App {
         let private = private.serve(control.router(), private_routes(Arc::clone(&registry), games))?;
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
+            nodes: Arc::new(scheduler),
             signal,
             auth,
             registry,
@@ -113,7 +115,7 @@ impl App {
         };
         let public = front.serve(&config, deps)?;
         let (http_addr, base_url) = (public.address, public.base_url.clone());
-        Ok(RunningApp { http_addr, private_addr, base_url, sessions, public, private })
+        Ok(RunningApp { http_addr, private_addr, base_url, sessions, heart, public, private })
     }
 }
 
@@ -121,6 +123,7 @@ impl RunningApp {
     /// Ends every session with its save stored, then the listeners. Media ends with the last handle to the relay.
     pub async fn stop(self) {
         self.sessions.shutdown().await;
+        drop(self.heart);
         self.public.stop().await;
         self.private.stop().await;
     }

@@ -1,45 +1,59 @@
-//! The name this gateway goes by as a node.
+//! This gateway's own node: its name, its scheduler and its heart.
 
-use crate::config::NodeConfig;
-use crate::store::DataDir;
-use anyhow::{Context, Result};
+use crate::config::Config;
+use super::engine::Engine;
+use crate::content::Content;
+use crate::schedule::health::HealthRules;
+use crate::schedule::heart::HeartTask;
+use crate::schedule::{
+    AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine,
+};
+use crate::session::catalogue::Source;
+use crate::session::{Catalogue, Clock};
+use crate::store::{DataDir, Store};
+use crate::telemetry::Machine;
+use anyhow::Result;
+use std::sync::Arc;
 
-/// The configured name, else one that is made up once and kept: labels of what lives on the engine carry it.
-pub(super) fn name(config: &NodeConfig, data_dir: &DataDir) -> Result<String> {
-    if let Some(name) = &config.name {
-        return Ok(name.clone());
-    }
-    let file = data_dir.root().join("node-name");
-    if let Ok(kept) = std::fs::read_to_string(&file)
-        && is_name(kept.trim())
-    {
-        return Ok(kept.trim().to_owned());
-    }
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    let name = format!("node-{}", &unique[..8]);
-    std::fs::write(&file, format!("{name}\n"))
-        .with_context(|| format!("cannot keep the node's name in {}", file.display()))?;
-    Ok(name)
+/// Announces the node and knows how it is before the first launch; from then on its heart beats.
+pub(super) async fn start(
+    name: &str,
+    config: &Config,
+    data_dir: &DataDir,
+    store: &Arc<dyn Store>,
+    catalogue: &Catalogue,
+    engine: Option<&Engine>,
+) -> Result<(Scheduler, HeartTask)> {
+    // Without an engine there is nothing that could fail to answer.
+    let probe: Arc<dyn EngineProbe> = match engine {
+        Some(engine) => Arc::new(DockerProbe(engine.docker())),
+        None => Arc::new(AlwaysThere),
+    };
+    let parts = HeartParts {
+        store: Arc::clone(store),
+        node: machine::announcement(config, name),
+        probe,
+        content: engine.map(Engine::content),
+        games: games(catalogue),
+        machine: Arc::new(Machine::new(data_dir.root().to_owned())),
+        rules: HealthRules::default(),
+    };
+    let clock = Clock::system();
+    let mut heart = NodeHeart::announce(parts, clock.now_ms()).await?;
+    heart.tick(clock.now_ms()).await?;
+    Ok((Scheduler::new(Arc::clone(store)).bound_to(name), heart.run(clock)))
 }
 
-/// As the configuration demands of `node.name`.
-fn is_name(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_made_up_once_and_the_configured_one_comes_first() {
-        let dir = tempfile::tempdir().unwrap();
-        let data_dir = DataDir::lock(dir.path()).unwrap();
-        let made_up = name(&NodeConfig::default(), &data_dir).unwrap();
-        assert!(is_name(&made_up), "{made_up}");
-        assert_eq!(name(&NodeConfig::default(), &data_dir).unwrap(), made_up);
-        let config = NodeConfig { name: Some("oslo-1".to_owned()), ..NodeConfig::default() };
-        assert_eq!(name(&config, &data_dir).unwrap(), "oslo-1");
-    }
+/// Every game, with what has to be here for it.
+fn games(catalogue: &Catalogue) -> Vec<(String, Option<Content>)> {
+    let views = catalogue.views();
+    let games = views.iter().filter_map(|view| catalogue.get(&view.slug));
+    let content = games.map(|game| {
+        let content = match &game.source {
+            Source::BuiltIn | Source::External { .. } => None,
+            Source::Container(container) => Some(container.content.clone()),
+        };
+        (game.view.slug.clone(), content)
+    });
+    content.collect()
 }

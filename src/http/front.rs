@@ -4,7 +4,6 @@
 
 use super::catalogue::{DrawThumbnail, Thumbnails};
 use super::context::Access;
-use super::health::Machine;
 use super::layers::HttpMetrics;
 use super::places::Places;
 use super::proxy::UnknownNetwork;
@@ -14,6 +13,8 @@ use super::{Assets, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
+use crate::schedule::NodeDirectory;
+use crate::telemetry::Machine;
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use prometheus_client::registry::Registry;
@@ -64,6 +65,7 @@ struct Certificate {
 /// What the public side needs of the other parts.
 pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
+    pub nodes: Arc<dyn NodeDirectory>,
     pub auth: Auth,
     /// Signaling's routes.
     pub signal: Router,
@@ -110,6 +112,7 @@ impl Front {
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
         let parts = HttpParts {
             core: deps.core,
+            nodes: deps.nodes,
             auth: deps.auth,
             access,
             codes,

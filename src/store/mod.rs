@@ -4,11 +4,13 @@
 //! two callers could race for: one active session per user and per slot, and that a slot in use is not emptied.
 
 pub mod data_dir;
+pub mod node_rows;
 pub mod rows;
 pub mod saves;
 pub mod sqlite;
 
 pub use data_dir::{DataDir, create_private, database_in};
+pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
     Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
     TokenScope, UserRow, VersionRow,
@@ -17,6 +19,7 @@ pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use std::collections::BTreeSet;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,7 +42,8 @@ pub trait Store: Send + Sync {
 
     /// Checks and inserts in one step. The owner's slot must exist.
     async fn insert_session(&self, row: &SessionRow) -> Result<Inserted>;
-    /// Writes everything but identity and start of the session, if the generation is still the stored one.
+    /// Writes everything but identity and start of the session, if the generation is still the stored one. A row with its
+    /// end set gives the session's reservation back in the same transaction.
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
     /// Moves the end of the lease of an active session.
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
@@ -115,4 +119,31 @@ pub trait Store: Send + Sync {
     async fn revoke_token(&self, id: &str, now: Millis) -> Result<bool>;
     /// False for a token the store never saw: tokens of other issuers carry ids too.
     async fn is_token_revoked(&self, id: &str) -> Result<bool>;
+
+    /// Enters a node, or what it now says of itself; its health, admission and reservations stay as they are. A new one
+    /// counts as unhealthy until its health is set.
+    async fn put_node(&self, said: &Announcement, now: Millis) -> Result<()>;
+    /// By name.
+    async fn nodes(&self) -> Result<Vec<NodeRow>>;
+    /// False when there is no such node, here and below.
+    async fn set_node_health(&self, node: &str, healthy: bool, now: Millis) -> Result<bool>;
+    async fn set_node_admission(&self, node: &str, admission: Admission) -> Result<bool>;
+    /// A sign of life: how busy the machine is, and which games' content is there.
+    async fn note_node_load(
+        &self,
+        node: &str,
+        load: MachineLoad,
+        cached: &BTreeSet<String>,
+        now: Millis,
+    ) -> Result<bool>;
+    /// Reserves for a session that holds nothing yet, if the node is healthy, open and has room for all of it at this
+    /// moment. No interleaving overfills a node, whatever processes take part.
+    async fn reserve(&self, session: SessionId, node: &str, needs: Resources, now: Millis) -> Result<bool>;
+    /// False when the session holds nothing (any more).
+    async fn release(&self, session: SessionId) -> Result<bool>;
+    /// Gives back what no active session holds on this node, and counts its sums anew; gives how many those were. Only for
+    /// a node that nobody reserves on meanwhile: a place is reserved before its session is written.
+    async fn reconcile_reservations(&self, node: &str) -> Result<u64>;
+    /// By node, oldest first.
+    async fn reservations(&self) -> Result<Vec<ReservationRow>>;
 }

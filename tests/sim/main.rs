@@ -8,6 +8,8 @@ mod containers;
 mod content;
 mod launch;
 mod lifecycle;
+mod placement;
+mod placement_policy;
 mod recovery;
 mod unsaved;
 mod versions;

@@ -6,8 +6,8 @@ use super::convert::{
 use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
 use crate::ids::{Generation, Owner, SessionId, UserId};
 use crate::store::Figures;
-use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, Sqlite, Transaction};
 
 pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Inserted> {
     let (owner_kind, owner_name) = owner_columns(&row.owner);
@@ -61,7 +61,11 @@ fn refusal(error: &sqlx::Error) -> Option<Inserted> {
     }
 }
 
-pub(super) async fn update(pool: &SqlitePool, row: &SessionRow) -> Result<Fenced> {
+/// A final row gives the session's place back with it.
+pub(super) async fn update(
+    mut transaction: Transaction<'static, Sqlite>,
+    row: &SessionRow,
+) -> Result<Fenced> {
     let result = sqlx::query(
         "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
              end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
@@ -89,10 +93,15 @@ pub(super) async fn update(pool: &SqlitePool, row: &SessionRow) -> Result<Fenced
     .bind(&row.unsaved)
     .bind(row.id.to_string())
     .bind(signed(row.generation.0))
-    .execute(pool)
+    .execute(&mut *transaction)
     .await
     .map_err(database)?;
-    Ok(fenced(result.rows_affected()))
+    let fenced = fenced(result.rows_affected());
+    if fenced == Fenced::Written && row.ended_at.is_some() {
+        super::nodes::release(&mut transaction, row.id).await?;
+    }
+    transaction.commit().await.map_err(database)?;
+    Ok(fenced)
 }
 
 pub(super) async fn extend_lease(

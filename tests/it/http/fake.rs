@@ -310,6 +310,7 @@ impl Site {
         let metrics = HttpMetrics::new(&mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
+            nodes: Arc::new(super::nodes::OneNode),
             auth: auth.clone(),
             access: Access::new(&config, config.listen).unwrap(),
             codes: None,
