@@ -6,8 +6,11 @@ mod config;
 mod control;
 mod dependencies;
 mod driver;
+#[path = "../support/faulty_runner.rs"]
+mod faulty_runner;
 mod games;
 mod http;
+mod image;
 mod readme;
 mod relay;
 mod relay_chromium;

@@ -1,0 +1,3 @@
+//! What needs a Docker engine. One test at a time.
+
+mod image;
