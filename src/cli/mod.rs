@@ -2,6 +2,7 @@
 
 pub mod bots;
 pub mod config;
+pub mod image;
 pub mod runner;
 pub mod serve;
 pub mod token;
@@ -36,6 +37,8 @@ enum Role {
     Runner(runner::RunnerArgs),
     /// Headless players: launch, watch, decode, count
     Bots(bots::BotsArgs),
+    /// Make images of games, and judge whether an image keeps the runner contract
+    Image(image::ImageArgs),
     /// Show the configuration's defaults
     Config(config::ConfigArgs),
 }
@@ -55,6 +58,7 @@ impl Cli {
                 block_on(with_logs(of, runner::run(args)))
             }
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
+            Role::Image(args) => block_on(with_logs(LogOf::Process, image::run(args))),
             Role::Config(args) => config::run(args),
         }
     }

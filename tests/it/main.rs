@@ -9,8 +9,11 @@ mod dependencies;
 mod desktop_house;
 mod desktop_input;
 mod driver;
+#[path = "../support/faulty_runner.rs"]
+mod faulty_runner;
 mod games;
 mod http;
+mod image;
 mod readme;
 mod relay;
 mod relay_chromium;

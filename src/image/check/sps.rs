@@ -1,0 +1,229 @@
+//! What an H.264 sequence parameter set says of profile, level, size and order (ITU-T H.264 sections 7.3.2.1.1 and 7.4.2.1).
+//!
+//! Pure; bits that are missing end the reading with `None`.
+
+/// A parameter set's values that the contract is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpsFacts {
+    pub profile: u8,
+    /// `constraint_set0_flag` is the highest bit.
+    pub constraints: u8,
+    /// Ten times the level: 31 is level 3.1.
+    pub level: u8,
+    /// 2: pictures come in the order they are shown.
+    pub order_type: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+impl SpsFacts {
+    /// Constrained baseline by the profile, or by flags that promise the stream obeys it (section A.2.1.1).
+    pub fn constrained_baseline(&self) -> bool {
+        let (set0, set1) = (self.constraints & 0x80 != 0, self.constraints & 0x40 != 0);
+        match self.profile {
+            66 => set1,
+            77 => set0 && set1,
+            _ => false,
+        }
+    }
+
+    /// As in `profile-level-id`, with a name.
+    pub fn name(&self) -> String {
+        let name = match self.profile {
+            _ if self.constrained_baseline() => "constrained baseline",
+            66 => "baseline",
+            77 => "main",
+            88 => "extended",
+            100 => "high",
+            _ => "another profile",
+        };
+        let (whole, tenth) = (self.level / 10, self.level % 10);
+        format!("{name} {whole}.{tenth} ({:02x}{:02x}{:02x})", self.profile, self.constraints, self.level)
+    }
+
+    /// `nal` with its header byte.
+    pub(super) fn parse(nal: &[u8]) -> Option<Self> {
+        let raw = unescaped(nal.get(1..)?);
+        let [profile, constraints, level, rest @ ..] = raw.as_slice() else { return None };
+        let mut bits = Bits::new(rest);
+        bits.ue()?;
+        let mut chroma = 1;
+        if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+            chroma = bits.ue()?;
+            if chroma == 3 {
+                bits.bit()?;
+            }
+            bits.ue()?;
+            bits.ue()?;
+            bits.bit()?;
+            if bits.bit()? {
+                for list in 0..if chroma == 3 { 12 } else { 8 } {
+                    if bits.bit()? {
+                        scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    }
+                }
+            }
+        }
+        bits.ue()?;
+        let order_type = bits.ue()?;
+        match order_type {
+            0 => {
+                bits.ue()?;
+            }
+            1 => {
+                bits.bit()?;
+                bits.ue()?;
+                bits.ue()?;
+                for _ in 0..bits.ue()?.min(255) {
+                    bits.ue()?;
+                }
+            }
+            _ => {}
+        }
+        bits.ue()?;
+        bits.bit()?;
+        let columns = bits.ue()?.checked_add(1)?;
+        let rows = bits.ue()?.checked_add(1)?;
+        let frames_only = bits.bit()?;
+        if !frames_only {
+            bits.bit()?;
+        }
+        bits.bit()?;
+        let (mut crop_x, mut crop_y) = (0, 0);
+        if bits.bit()? {
+            crop_x = bits.ue()?.checked_add(bits.ue()?)?;
+            crop_y = bits.ue()?.checked_add(bits.ue()?)?;
+        }
+        let field = if frames_only { 1 } else { 2 };
+        let unit_x = if matches!(chroma, 1 | 2) { 2 } else { 1 };
+        let unit_y = field * if chroma == 1 { 2 } else { 1 };
+        let width = columns.checked_mul(16)?.checked_sub(crop_x.checked_mul(unit_x)?)?;
+        let height = rows.checked_mul(16 * field)?.checked_sub(crop_y.checked_mul(unit_y)?)?;
+        Some(Self { profile: *profile, constraints: *constraints, level: *level, order_type, width, height })
+    }
+}
+
+/// True when a slice is bidirectional (section 7.3.3). `nal` with its header byte.
+pub(super) fn is_b_slice(nal: &[u8]) -> bool {
+    let raw = unescaped(nal.get(1..nal.len().min(24)).unwrap_or_default());
+    let mut bits = Bits::new(&raw);
+    bits.ue().and_then(|_| bits.ue()).is_some_and(|kind| kind % 5 == 1)
+}
+
+fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
+    let (mut last, mut next) = (8_i64, 8_i64);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.se()? + 256) % 256;
+        }
+        if next != 0 {
+            last = next;
+        }
+    }
+    Some(())
+}
+
+/// Without emulation prevention bytes (section 7.4.1).
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut zeros = 0;
+    for &byte in bytes {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bits<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    fn bit(&mut self) -> Option<bool> {
+        let byte = self.bytes.get(self.at / 8)?;
+        let bit = byte >> (7 - self.at % 8) & 1 == 1;
+        self.at += 1;
+        Some(bit)
+    }
+
+    /// Exp-Golomb (section 9.1).
+    fn ue(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while !self.bit()? {
+            zeros += 1;
+            if zeros > 31 {
+                return None;
+            }
+        }
+        let mut value = 0_u32;
+        for _ in 0..zeros {
+            value = value << 1 | u32::from(self.bit()?);
+        }
+        Some(((1_u64 << zeros) - 1) as u32 + value)
+    }
+
+    fn se(&mut self) -> Option<i64> {
+        let value = i64::from(self.ue()?);
+        Some(if value % 2 == 1 { value / 2 + 1 } else { -(value / 2) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::encoder::VideoEncoder;
+    use crate::runner::i420::I420;
+    use crate::runner::rtp::nal_units;
+    use proptest::prelude::*;
+    use std::time::Instant;
+
+    #[test]
+    fn our_own_encoder_is_constrained_baseline_of_its_size() {
+        let mut encoder = VideoEncoder::new(30, 1000).unwrap();
+        let stream = encoder.encode(&I420::new(636, 358), Instant::now()).unwrap().bytes.to_vec();
+        let sps = nal_units(&stream).find(|nal| nal[0] & 0x1f == 7).unwrap();
+        let sps = SpsFacts::parse(sps).unwrap();
+        assert!(sps.constrained_baseline(), "{sps:?}");
+        assert_eq!((sps.width, sps.height), (636, 358));
+        assert!(sps.name().starts_with("constrained baseline "), "{}", sps.name());
+        let slice = nal_units(&stream).find(|nal| nal[0] & 0x1f == 5).unwrap();
+        assert!(!is_b_slice(slice));
+    }
+
+    #[test]
+    fn a_high_profile_set_is_read_to_its_size() {
+        // x264, 320x180, high, level 1.3: with cropping and reordering.
+        let nal = [
+            0x67, 0x64, 0x00, 0x0d, 0xac, 0xd9, 0x41, 0x41, 0x9f, 0x9f, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00,
+            0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x42, 0x99, 0x60,
+        ];
+        let sps = SpsFacts::parse(&nal).unwrap();
+        assert_eq!((sps.width, sps.height, sps.profile), (320, 180, 100));
+        assert!(!sps.constrained_baseline() && sps.name().starts_with("high 1.3"));
+    }
+
+    #[test]
+    fn slice_types_are_read() {
+        // first_mb_in_slice 0 (1), slice_type 1 (010) or 6 (00111) or 0 (1) or 5 (00110).
+        assert!(is_b_slice(&[0x01, 0b1010_0000]) && is_b_slice(&[0x01, 0b1001_1100]));
+        assert!(!is_b_slice(&[0x41, 0b1100_0000]) && !is_b_slice(&[0x41, 0b1001_1000]));
+        assert!(!is_b_slice(&[]) && !is_b_slice(&[0x41]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = SpsFacts::parse(&bytes);
+            let _ = is_b_slice(&bytes);
+        }
+    }
+}
