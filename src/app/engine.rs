@@ -5,6 +5,7 @@ use crate::content::{ContentCache, ContentSource};
 use crate::driver::{DockerDriver, Driver, InstanceRef};
 use crate::store::{DataDir, Store};
 use anyhow::{Context, Result};
+use prometheus_client::registry::Registry;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,14 +23,15 @@ impl Engine {
         node: &str,
         data_dir: &DataDir,
         store: &dyn Store,
+        registry: &mut Registry,
     ) -> Result<Option<Self>> {
         if config.games.iter().any(|game| game.driver() == DriverName::Docker) {
-            return Self::start(config, node, data_dir).await.map(Some);
+            return Self::start(config, node, data_dir, registry).await.map(Some);
         }
         if !leaves_containers(store).await? {
             return Ok(None);
         }
-        let started = Self::start(config, node, data_dir).await;
+        let started = Self::start(config, node, data_dir, registry).await;
         Ok(started
             .inspect_err(|error| {
                 tracing::warn!(%error, "games in containers of the gateway before this one stay as they are");
@@ -37,10 +39,10 @@ impl Engine {
             .ok())
     }
 
-    async fn start(config: &Config, node: &str, data_dir: &DataDir) -> Result<Self> {
+    async fn start(config: &Config, node: &str, data_dir: &DataDir, registry: &mut Registry) -> Result<Self> {
         let driver = DockerDriver::connect(&config.docker, node).await.context("container engine")?;
         let root = data_dir.root().join("content");
-        let content = ContentCache::open(driver.engine().clone(), &config.docker, &root)
+        let content = ContentCache::open(driver.engine().clone(), &config.docker, &root, registry)
             .await
             .context("cache of games")?;
         Ok(Self { driver, content })

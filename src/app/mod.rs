@@ -66,7 +66,7 @@ impl App {
         let catalogue = Catalogue::load(&config)?;
         let node = node_name(&config.node, data_dir.root())?;
         // The engine comes first: the private listener binds the addresses of its bridges.
-        let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref()).await?;
+        let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref(), &mut registry).await?;
         let front = Front::bind(&config)?;
         let bridges = engine.as_ref().map(Engine::bridges).unwrap_or_default();
         let private = private::bind(config.private_listen, &bridges, &data_dir)?;

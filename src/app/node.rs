@@ -1,13 +1,11 @@
 //! This gateway's own node: its name, its scheduler and its heart.
 
-use crate::config::Config;
 use super::engine::Engine;
+use crate::config::Config;
 use crate::content::Content;
 use crate::schedule::health::HealthRules;
 use crate::schedule::heart::HeartTask;
-use crate::schedule::{
-    AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine,
-};
+use crate::schedule::{AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine};
 use crate::session::catalogue::Source;
 use crate::session::{Catalogue, Clock};
 use crate::store::{DataDir, Store};
