@@ -127,12 +127,11 @@ mod tests {
 
     /// Shift, `a`, `1`, Return, and four keys that mean nothing (of which one stays free).
     fn keyboard() -> Keyboard {
-        let mut keysyms = vec![0; 2 * 12];
+        let mut keysyms = [0; 2 * 8];
         for (key, meanings) in [(0, [SHIFT_L, 0]), (1, [0x61, 0x41]), (2, [0x31, 0x21]), (3, [0xFF0D, 0])] {
             keysyms[key * 2..key * 2 + 2].copy_from_slice(&meanings);
         }
-        let keysyms = &keysyms[..16];
-        Keyboard::new(230, 2, keysyms)
+        Keyboard::new(230, 2, &keysyms)
     }
 
     fn spare(key: u8, keysym: Option<u32>, wait_ms: u64) -> Stroke {
