@@ -97,8 +97,8 @@ impl Unsaved {
     /// True when it is done.
     pub(super) async fn try_again(&self, context: &Context) -> bool {
         let stored = match &self.instance {
-            Some(instance) => self.from_instance(context, instance.as_ref()).await,
-            None => self.from_aside(context).await,
+            Some(instance) => self.collect_again(context, instance.as_ref()).await,
+            None => self.commit_aside(context).await,
         };
         if let Err(error) = stored {
             tracing::warn!(session = %self.row.id, %error, "a save can still not be stored");
@@ -108,7 +108,7 @@ impl Unsaved {
         self.settle(context, "").await
     }
 
-    async fn from_instance(&self, context: &Context, instance: &dyn Instance) -> Result<(), KeepError> {
+    async fn collect_again(&self, context: &Context, instance: &dyn Instance) -> Result<(), KeepError> {
         let dir = context.session_dir(self.row.id);
         std::fs::create_dir_all(&dir)?;
         let stored = match instance.collect_save(&dir.join("save")).await {
@@ -119,7 +119,7 @@ impl Unsaved {
         stored
     }
 
-    async fn from_aside(&self, context: &Context) -> Result<(), KeepError> {
+    async fn commit_aside(&self, context: &Context) -> Result<(), KeepError> {
         let dir = context.aside(self.row.id).join("save");
         if dir.is_dir() { self.commit(context, dir).await } else { Ok(()) }
     }

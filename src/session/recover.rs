@@ -83,15 +83,17 @@ async fn take_up(
 ) -> anyhow::Result<Option<Found>> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(None) };
     row.generation = generation;
-    let left = match look(context, &row).await {
-        Left::Instance(adopted, events) if adopted.running && row.end_reason.is_none() => {
+    let mut left = look(context, &row).await;
+    if let Left::Instance(adopted, events) = left {
+        left = if adopted.running && row.end_reason.is_none() {
             match reopen(context, catalogue, &mut row, *adopted, events).await? {
                 Ok(found) => return Ok(Some(found)),
                 Err(left) => left,
             }
-        }
-        left => left,
-    };
+        } else {
+            Left::Instance(adopted, events)
+        };
+    }
     close_with(context, row, left, RESTARTED).await?;
     Ok(None)
 }

@@ -13,27 +13,27 @@ pub(crate) enum Download {
 }
 
 /// Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct FakeContent {
-    download: Arc<watch::Sender<Download>>,
-    hold: Arc<()>,
+    shared: Arc<Shared>,
 }
 
-impl Default for FakeContent {
-    fn default() -> Self {
-        Self { download: Arc::new(watch::Sender::default()), hold: Arc::default() }
-    }
+#[derive(Default)]
+struct Shared {
+    download: watch::Sender<Download>,
+    /// Held once more for each lease.
+    hold: Arc<()>,
 }
 
 impl FakeContent {
     /// From now on.
     pub(crate) fn is(&self, download: Download) {
-        self.download.send_replace(download);
+        self.shared.download.send_replace(download);
     }
 
     /// Packages in use.
     pub(crate) fn leases(&self) -> usize {
-        Arc::strong_count(&self.hold) - 1
+        Arc::strong_count(&self.shared.hold) - 1
     }
 }
 
@@ -44,7 +44,7 @@ impl ContentSource for FakeContent {
         content: &Content,
         progress: &watch::Sender<Progress>,
     ) -> Result<Ready, ContentError> {
-        let mut download = self.download.subscribe();
+        let mut download = self.shared.download.subscribe();
         loop {
             match download.borrow_and_update().clone() {
                 Download::Here => break,
@@ -54,18 +54,12 @@ impl ContentSource for FakeContent {
             // The sender is in `self`.
             let _ = download.changed().await;
         }
-        let lease = || PackageLease { dir: "/cache/game".into(), hold: self.lease() };
+        let lease = || PackageLease { dir: "/cache/game".into(), hold: Arc::clone(&self.shared.hold) };
         let package = matches!(content, Content::Package(_)).then(lease);
         Ok(Ready { image: "sha256:0123".to_owned(), package })
     }
 
     async fn is_cached(&self, _content: &Content) -> bool {
-        matches!(*self.download.borrow(), Download::Here)
-    }
-}
-
-impl FakeContent {
-    fn lease(&self) -> Arc<()> {
-        Arc::clone(&self.hold)
+        matches!(*self.shared.download.borrow(), Download::Here)
     }
 }
