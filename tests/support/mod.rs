@@ -5,6 +5,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod chrome;
+pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod firefox;
 pub(crate) mod gateway;
@@ -14,4 +15,5 @@ pub(crate) mod namespace;
 pub(crate) mod page;
 pub(crate) mod processes;
 pub(crate) mod registry;
+pub(crate) mod valve;
 pub(crate) mod wait;
