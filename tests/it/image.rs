@@ -12,7 +12,6 @@ use playgate::image::check::stand::{Subject, observe};
 use playgate::image::glibc::{Base, GlibcError, Needs, Version};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

@@ -445,5 +445,10 @@ async fn session(store: &Arc<SqliteStore>, user: &str) -> SessionRow {
         end_detail: None,
         figures: None,
         instance: None,
+        node: None,
+        placement: Vec::new(),
+        runner_token_sha256: None,
+        players: Vec::new(),
+        unsaved: None,
     }
 }

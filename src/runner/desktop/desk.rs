@@ -86,7 +86,7 @@ impl Side for Desktop {
         })
         .await?;
         let (display, authority) = (house.display.clone(), house.authority.clone());
-        let map = std::mem::take(&mut self.pad_map);
+        let (map, pointer) = (std::mem::take(&mut self.pad_map), self.pointer);
         let Picture { width, height, .. } = picture;
         let connect = move || {
             let failed = |part, error: &dyn std::error::Error| RunnerError::Crashed {
@@ -96,8 +96,9 @@ impl Side for Desktop {
             let authority = Some(authority.as_path());
             let screen = Screen::connect(&display, authority, width, height)
                 .map_err(|error| failed("screen", &error))?;
-            let injector = Injector::connect(&display, authority, width, height, map)
+            let mut injector = Injector::connect(&display, authority, width, height, map)
                 .map_err(|error| failed("input", &error))?;
+            injector.set_pointer(pointer);
             Ok::<_, RunnerError>((screen, injector))
         };
         let connected = tokio::task::spawn_blocking(connect).await.map_err(io::Error::other)?;
@@ -114,6 +115,7 @@ impl Side for Desktop {
         };
         let wheel = Arc::new(Wheel::new(1)?);
         let sound_end = Arc::new(AtomicBool::new(false));
+        let sound_paused = Arc::new(AtomicBool::new(false));
         let (end_game, game_ends) = oneshot::channel();
         // From here on, whatever fails brings the curtain down on the rest.
         let curtain =
@@ -122,6 +124,7 @@ impl Side for Desktop {
             socket: house.sound_socket.clone(),
             audio: Arc::clone(&shared.audio),
             stream: Arc::clone(&shared.audio_stream),
+            paused: Arc::clone(&sound_paused),
             end: sound_end,
         };
         threads.task(Part::House, keep(house, runtime_dir, game_ends, events.clone()), events);
@@ -138,7 +141,7 @@ impl Side for Desktop {
         threads
             .spawn(Part::Screen, "screen", events, move || camera.run().map_err(|error| error.to_string()))?;
         let (inbox, save) = (Arc::clone(&shared.stage), Arc::clone(&shared.save));
-        let hands = Hands { inbox, injector, save, curtain };
+        let hands = Hands { inbox, injector, save, sound_paused, curtain };
         threads.spawn(Part::Input, "input", events, move || hands.run().map_err(|error| error.to_string()))
     }
 }

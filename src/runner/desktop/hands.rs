@@ -8,16 +8,16 @@ use super::super::signal::Signal;
 use super::super::stage::{Inbox, Wake};
 use super::inject::{InjectError, Injector};
 use super::wheel::Wheel;
-use playgate_signaling::input::InputFrame;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 pub(super) struct Hands {
     pub(super) inbox: Arc<Signal<Inbox>>,
     pub(super) injector: Injector,
     pub(super) save: Arc<Signal<save::Inbox>>,
+    pub(super) sound_paused: Arc<AtomicBool>,
     pub(super) curtain: Curtain,
 }
 
@@ -31,31 +31,31 @@ pub(super) struct Curtain {
 impl Hands {
     /// The thread's body; ends when told to.
     pub(super) fn run(mut self) -> Result<(), InjectError> {
-        let mut slots = BTreeSet::new();
         let (mut fps, mut paused) = (0, false);
+        // A stick that moves the pointer does so while nothing new comes in.
+        let mut again = None;
         loop {
             let wake = self.inbox.wait(
-                None,
+                again,
                 |inbox| inbox.has_work() || inbox.fps != fps || inbox.paused != paused,
                 Wake::take,
             );
             for (slot, frame) in wake.inputs {
-                slots.insert(slot);
                 self.injector.apply(slot, &frame)?;
             }
             if wake.overflow || wake.end {
-                for &slot in &slots {
-                    self.injector.apply(slot, &InputFrame::ReleaseAll)?;
-                }
+                self.injector.release_all()?;
             }
             if wake.end {
                 return Ok(());
             }
+            again = self.injector.tick(Instant::now())?;
             if wake.flush {
                 self.save.change(|inbox| inbox.flush = true);
             }
             if (wake.fps, wake.paused) != (fps, paused) {
                 (fps, paused) = (wake.fps, wake.paused);
+                self.sound_paused.store(paused, Ordering::Relaxed);
                 self.curtain.wheel.steer(|orders| {
                     orders.fps = fps;
                     orders.paused = paused;

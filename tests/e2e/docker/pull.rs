@@ -232,7 +232,7 @@ async fn served(package: Vec<u8>) -> Valve {
 fn package_game(slug: &str, url: &str, sha256: &str, more: &str) -> String {
     let launcher = games().package.launcher;
     format!(
-        "[[games]]\nslug = \"{slug}\"\ntitle = \"{slug}\"\nwidth = 320\nheight = 320\n{more}\n\
+        "[[games]]\nslug = \"{slug}\"\ntitle = \"{slug}\"\nwidth = 640\nheight = 480\n{more}\n\
          package = {{ url = \"{url}\", sha256 = \"{sha256}\", launcher = \"{launcher}\" }}\n"
     )
 }

@@ -32,6 +32,8 @@ pub(crate) struct SoundCapture {
     pub(crate) audio: Arc<Signal<audio::Inbox>>,
     /// For the position of sound: its clock is the audio stream's.
     pub(crate) stream: Arc<MediaStream>,
+    /// Nobody listens: what is heard is thrown away.
+    pub(crate) paused: Arc<AtomicBool>,
     /// Set to end it; looked at once a block.
     pub(crate) end: Arc<AtomicBool>,
 }
@@ -77,6 +79,11 @@ impl SoundCapture {
                 continue;
             }
             heard = now;
+            if self.paused.load(Ordering::Relaxed) {
+                filled = 0;
+                self.put(ear.fall_silent());
+                continue;
+            }
             let real = self.stream.clock.elapsed_units(now);
             for sample in samples {
                 block[filled] = sample;

@@ -29,6 +29,7 @@ impl Heard {
             socket: socket.to_owned(),
             audio: Arc::clone(&audio),
             stream,
+            paused: Arc::default(),
             end: Arc::clone(&end),
         };
         Self { audio, end, thread: Some(std::thread::spawn(move || capture.run())) }
