@@ -111,12 +111,15 @@ impl Downloader {
             pieced |= broken.advanced;
             in_vain = if broken.advanced { 0 } else { in_vain + 1 };
             let last = attempt >= self.retry.total || in_vain >= self.retry.in_vain;
+            if broken.too_large {
+                part.remove().map_err(|error| Broken::of_disk(error).of(url))?;
+            }
             if last || !broken.again {
                 return Err(broken.of(url));
             }
             let url = shown(url);
             tracing::debug!(%url, detail = broken.detail, attempt, "a download broke off and is tried again");
-            tokio::time::sleep(self.retry.pause * 2_u32.saturating_pow(in_vain)).await;
+            tokio::time::sleep(self.retry.pause.saturating_mul(2_u32.saturating_pow(in_vain))).await;
         }
         Err(ContentError::Other("no attempt was left".to_owned()))
     }
