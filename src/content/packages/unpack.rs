@@ -146,18 +146,18 @@ impl Unpacker<'_> {
         self.enter(&path, is_dir)?;
         let destination = self.target.join(&path);
         self.parents(&path)?;
-        match kind {
-            EntryType::Directory => self.directory(&destination),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let executable = entry.header().mode().map_err(broken)? & 0o111 != 0;
-                self.file(&mut entry, &destination, &path, executable)
-            }
-            EntryType::Symlink => {
-                self.links.push((path, link_target(&entry)?));
-                Ok(())
-            }
-            EntryType::Link => self.hard_link(&entry, &destination, &path),
-            other => Err(refuse(format!("`{}` is a {}", path.display(), name_of(other)))),
+        if is_dir {
+            self.directory(&destination)
+        } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            let executable = entry.header().mode().map_err(broken)? & 0o111 != 0;
+            self.file(&mut entry, &destination, &path, executable)
+        } else if kind.is_symlink() {
+            self.links.push((path, link_target(&entry)?));
+            Ok(())
+        } else if kind.is_hard_link() {
+            self.hard_link(&entry, &destination, &path)
+        } else {
+            Err(refuse(format!("`{}` is a {}", path.display(), name_of(kind))))
         }
     }
 
@@ -355,22 +355,18 @@ fn broken(error: io::Error) -> UnpackError {
 }
 
 fn twice(error: io::Error, path: &Path) -> UnpackError {
-    match error.kind() {
-        io::ErrorKind::AlreadyExists => refuse(format!("`{}` is in it twice", path.display())),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "foreign and non-exhaustive")]
-        _ => ours(error),
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return refuse(format!("`{}` is in it twice", path.display()));
     }
+    ours(error)
 }
 
 /// Names our file system does not take are the archive's fault, everything else is ours.
 fn ours(error: io::Error) -> UnpackError {
-    match error.kind() {
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
-            refuse(format!("it has a name that cannot be used: {error}"))
-        }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "foreign and non-exhaustive")]
-        _ => UnpackError::Io(error),
+    if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename) {
+        return refuse(format!("it has a name that cannot be used: {error}"));
     }
+    UnpackError::Io(error)
 }
 
 fn name_of(kind: EntryType) -> &'static str {
