@@ -9,6 +9,7 @@
 mod support;
 
 mod browser;
+mod docker;
 mod perf;
 mod wire;
 

@@ -15,5 +15,6 @@ mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;
 mod runner;
+mod schedule;
 mod signal;
 mod store;
