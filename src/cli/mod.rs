@@ -3,6 +3,7 @@
 pub mod bots;
 pub mod config;
 pub mod image;
+pub mod node;
 pub mod runner;
 pub mod serve;
 pub mod token;
@@ -31,6 +32,8 @@ enum Role {
     Serve(serve::ServeArgs),
     /// Mint, list and revoke tokens
     Token(token::TokenArgs),
+    /// Show nodes, close them for sessions, check what games can reach
+    Node(node::NodeArgs),
     /// Print the version
     Version,
     /// Play a game under the runner contract (started by the gateway)
@@ -49,6 +52,7 @@ impl Cli {
         match self.role.unwrap_or(Role::Serve(self.serve)) {
             Role::Serve(args) => block_on(serve::run(args)),
             Role::Token(args) => block_on(token::run(args)),
+            Role::Node(args) => block_on(node::run(args)),
             Role::Version => {
                 say(&format!("playgate {}", env!("CARGO_PKG_VERSION")))?;
                 Ok(ExitCode::SUCCESS)

@@ -22,5 +22,6 @@ mod relay_viewer;
 mod rtp_source;
 mod runner;
 mod runner_desktop;
+mod schedule;
 mod signal;
 mod store;

@@ -88,7 +88,10 @@ fn address(text: &str) -> Option<SocketAddr> {
     let words: Vec<u32> = ip
         .as_bytes()
         .chunks(8)
-        .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok())
+        .map(|word| {
+            let digits = std::str::from_utf8(word).ok().filter(|_| word.len() == 8)?;
+            u32::from_str_radix(digits, 16).ok()
+        })
         .collect::<Option<_>>()?;
     let ip = match *words.as_slice() {
         [word] => IpAddr::V4(Ipv4Addr::from(word.to_ne_bytes())),

@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod image;
 mod isolation;
+mod node_check;
 mod perf;
 mod play;
 mod private_engine;
