@@ -110,7 +110,7 @@ impl Video {
 
     /// Coarse noise that is another one after each press.
     fn draw(&mut self) {
-        let (width, height) = (320, 180);
+        let (width, height) = (320_u32, 180_u32);
         let seed = self.presses.wrapping_mul(0x9e37_79b9) | 1;
         let rgba: Vec<u8> = (0..width * height)
             .flat_map(|at| {
