@@ -1,21 +1,25 @@
 //! The composition root: puts a gateway together from its configuration and takes it down in order.
 
+mod engine;
 mod ledger;
+mod node;
+mod private;
 mod signaling;
 
 use crate::auth::{Auth, TokenLedger};
 use crate::config::Config;
 use crate::control::ControlHub;
 use crate::driver::{ExternalDriver, ProcessDriver};
-use crate::http::{
-    Announce, Assets, Front, FrontDeps, HttpMetrics, Private, PrivateServing, Serving, private_routes,
-};
+use crate::http::{Announce, Assets, Front, FrontDeps, HttpMetrics, PrivateServing, Serving, private_routes};
 use crate::relay::{Relay, RelayConfig};
+use crate::schedule::heart::HeartTask;
+use crate::schedule::node_name;
 use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
 use crate::{games, signal, telemetry};
 use anyhow::{Context, Result};
+use engine::Engine;
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,6 +32,7 @@ pub struct RunningApp {
     /// What to open in a browser, without a trailing slash.
     pub base_url: String,
     sessions: Sessions,
+    heart: HeartTask,
     public: Serving,
     private: PrivateServing,
 }
@@ -58,24 +63,33 @@ impl App {
         telemetry::register_process(&mut registry);
 
         let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;
+        let catalogue = Catalogue::load(&config)?;
+        let node = node_name(&config.node, data_dir.root())?;
+        // The engine comes first: the private listener binds the addresses of its bridges.
+        let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref(), &mut registry).await?;
         let front = Front::bind(&config)?;
-        let private = Private::bind(config.private_listen).context("--private-listen")?;
+        let bridges = engine.as_ref().map(Engine::bridges).unwrap_or_default();
+        let private = private::bind(config.private_listen, &bridges, &data_dir)?;
         let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
         let runner = std::env::current_exe().context("cannot find this program")?;
+        let (scheduler, heart) =
+            node::start(&node, &config, &data_dir, &store, &catalogue, engine.as_ref()).await?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
             relay: relay.clone(),
             control: control.clone(),
-            control_url_base: format!("ws://{}", private.address),
+            placement: Arc::new(scheduler.clone()),
+            content: engine.as_ref().map(Engine::content),
+            private: private.address,
             drivers: Drivers {
                 process: Arc::new(ProcessDriver::new(runner)),
                 external: Arc::new(ExternalDriver),
-                docker: None,
+                docker: engine.as_ref().map(Engine::driver),
             },
-            catalogue: Catalogue::load(&config)?,
+            catalogue,
             config: config.sessions.clone(),
             data_dir,
             marker: config.runner.marker,
@@ -86,9 +100,11 @@ impl App {
         let metrics = HttpMetrics::new(&mut registry);
 
         let registry = Arc::new(registry);
-        let private = private.serve(control.router().merge(private_routes(Arc::clone(&registry))))?;
+        let games = vec![config.docker.subnet, config.docker.open_subnet];
+        let private = private.serve(control.router(), private_routes(Arc::clone(&registry), games))?;
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
+            nodes: Arc::new(scheduler),
             signal,
             auth,
             registry,
@@ -99,7 +115,7 @@ impl App {
         };
         let public = front.serve(&config, deps)?;
         let (http_addr, base_url) = (public.address, public.base_url.clone());
-        Ok(RunningApp { http_addr, private_addr, base_url, sessions, public, private })
+        Ok(RunningApp { http_addr, private_addr, base_url, sessions, heart, public, private })
     }
 }
 
@@ -107,6 +123,7 @@ impl RunningApp {
     /// Ends every session with its save stored, then the listeners. Media ends with the last handle to the relay.
     pub async fn stop(self) {
         self.sessions.shutdown().await;
+        drop(self.heart);
         self.public.stop().await;
         self.private.stop().await;
     }

@@ -2,24 +2,30 @@
 
 use crate::runner::{self, HostedGame, RunnerError, Settings};
 use playgate_signaling::runner::env;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-/// Runs a built-in game under the runner contract. Started by the gateway; the environment says where the gateway is.
+/// Runs a built-in game, or any program that opens a window, under the runner contract. Started by the gateway; the
+/// environment says where the gateway is.
 ///
 /// Exit codes: 0 ended as asked, 2 wrong arguments or environment, 3 the save cannot be used, 4 the save could not be
-/// written, 5 the game or an encoder failed, 6 the gateway is gone, 7 no media can be sent.
+/// written, 5 the game or an encoder failed, 6 the gateway is gone, 7 no media can be sent. A program that ends by itself
+/// gives its own code, 128 and the number when a signal ended it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunnerArgs {
     /// The built-in game to run.
-    #[arg(long, value_name = "SLUG")]
-    pub game: String,
+    #[arg(long, value_name = "SLUG", required_unless_present = "command")]
+    pub game: Option<String>,
     /// Start of the game's randomness; by default a random one.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Draw the measuring marker into the picture.
     #[arg(long)]
     pub marker: bool,
+    /// The program to run on a screen of its own, and its arguments.
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["game", "seed", "marker"])]
+    pub command: Vec<OsString>,
 }
 
 /// A gateway reads what this process writes: it has given it a session, and standard error is its pipe.
@@ -42,15 +48,6 @@ pub async fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
 
 async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
     let settings = Settings::from_env()?;
-    let mut random = [0; 8];
-    let seed = match args.seed {
-        Some(seed) => seed,
-        None => {
-            aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no random numbers"))?;
-            u64::from_be_bytes(random)
-        }
-    };
-    let game = HostedGame::built_in(&args.game, seed)?;
     let loss = settings.on_gateway_loss;
     let stop = async move {
         match runner::stop_cause(loss).await {
@@ -62,5 +59,15 @@ async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
             }
         }
     };
+    let Some(slug) = &args.game else { return runner::run_program(settings, args.command, stop).await };
+    let mut random = [0; 8];
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => {
+            aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no random numbers"))?;
+            u64::from_be_bytes(random)
+        }
+    };
+    let game = HostedGame::built_in(slug, seed)?;
     runner::run(settings, game, args.marker, stop).await
 }

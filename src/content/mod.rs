@@ -1,6 +1,23 @@
 //! What games are made of: images of the engine's and packages of our cache. Brings them here, once for everybody who waits.
+//!
+//! [`ContentCache`] puts together [`images`] and [`packages`], which share how downloads are shared ([`flight`]). A time
+//! limit is the caller's: it drops its future, and the download goes on for the next one.
+
+mod errors;
+mod flight;
+mod images;
+mod metrics;
+pub mod packages;
+pub mod references;
 
 use crate::config::DockerConfig;
+pub use errors::ContentError;
+pub use flight::Gate;
+use images::Images;
+pub use metrics::ContentMetrics;
+use packages::{PackageCache, PackageLimits};
+use prometheus_client::registry::Registry;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -25,7 +42,7 @@ pub struct Package {
     pub runner_image: String,
 }
 
-/// A SHA-256 digest.
+/// A SHA-256 digest. Displayed as 64 lower case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256(pub [u8; 32]);
 
@@ -44,10 +61,16 @@ impl Sha256 {
     }
 }
 
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Progress {
-    /// 0 to 100, once the size is known.
+    /// 0 to 100, once the size is known. Never falls.
     pub percent: Option<f32>,
 }
 
@@ -67,25 +90,6 @@ pub struct PackageLease {
     pub hold: Arc<()>,
 }
 
-/// Each text is a sentence for players and operators, without its full stop.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ContentError {
-    #[error("the image {reference} cannot be found: {detail}")]
-    NoSuchImage { reference: String, detail: String },
-    #[error("the registry of {reference} cannot be reached: {detail}")]
-    RegistryUnreachable { reference: String, detail: String },
-    #[error("the registry of {reference} refused our credentials: {detail}")]
-    RegistryRefused { reference: String, detail: String },
-    #[error("the package at {url} cannot be downloaded: {detail}")]
-    Download { url: String, detail: String },
-    #[error("the package at {url} has another SHA-256 than configured")]
-    WrongHash { url: String },
-    #[error("the package at {url} is not safe to unpack: {detail}")]
-    Unsafe { url: String, detail: String },
-    #[error("{0}")]
-    Other(String),
-}
-
 /// Where launches get their content.
 #[async_trait::async_trait]
 pub trait ContentSource: Send + Sync {
@@ -101,30 +105,117 @@ pub trait ContentSource: Send + Sync {
 
 /// Images of one engine and packages below one directory. Cheap to clone.
 #[derive(Clone)]
-pub struct ContentCache {}
+pub struct ContentCache {
+    images: Images,
+    packages: PackageCache,
+}
 
 impl ContentCache {
-    /// `root` is this cache's own directory; leftovers of an earlier process in it are kept when whole, else removed.
+    /// `root` is this cache's own directory; leftovers of an earlier process in it are kept when whole (or part of an archive
+    /// that can be resumed), else removed.
     pub async fn open(
-        _engine: bollard::Docker,
-        _config: &DockerConfig,
-        _root: &Path,
+        engine: bollard::Docker,
+        config: &DockerConfig,
+        root: &Path,
+        registry: &mut Registry,
     ) -> Result<Self, ContentError> {
-        unimplemented!()
+        let (gate, metrics) = (Gate::default(), ContentMetrics::register(registry));
+        let images = Images::new(engine, &config.registries, gate.clone(), metrics.clone());
+        let limits = PackageLimits::new(config.package_cache_mb);
+        let packages = PackageCache::open(root, limits, gate, metrics).await?;
+        Ok(Self { images, packages })
     }
+
+    /// A package and the image it runs in come side by side; one that fails leaves the other to go on by itself.
+    async fn package(
+        &self,
+        package: &Package,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Ready, ContentError> {
+        let (image_progress, package_progress) = (watch::Sender::default(), watch::Sender::default());
+        let image_here = self.images.has(&package.runner_image).await;
+        if self.packages.has(&package.sha256) {
+            package_progress.send_replace(Progress { percent: Some(100.0) });
+        }
+        let both = async {
+            tokio::try_join!(
+                self.images.fetch(&package.runner_image, &image_progress),
+                self.packages.fetch(package, &package_progress),
+            )
+        };
+        tokio::pin!(both);
+        let (mut image_seen, mut package_seen) = (image_progress.subscribe(), package_progress.subscribe());
+        loop {
+            let told = tokio::select! {
+                biased;
+                done = &mut both => {
+                    let (image, lease) = done?;
+                    return Ok(Ready { image, package: Some(lease) });
+                }
+                told = package_seen.changed() => told,
+                told = image_seen.changed() => told,
+            };
+            // Both senders live as long as this function.
+            let (image, package) = (*image_seen.borrow(), *package_seen.borrow());
+            if told.is_ok() {
+                flight::advance(progress, if image_here { package } else { mean(image, package) });
+            }
+        }
+    }
+}
+
+/// Of two downloads, of which the size may not be known yet.
+fn mean(a: Progress, b: Progress) -> Progress {
+    let percent = match (a.percent, b.percent) {
+        (None, None) => None,
+        (a, b) => Some(f32::midpoint(a.unwrap_or_default(), b.unwrap_or_default())),
+    };
+    Progress { percent }
 }
 
 #[async_trait::async_trait]
 impl ContentSource for ContentCache {
     async fn fetch(
         &self,
-        _content: &Content,
-        _progress: &watch::Sender<Progress>,
+        content: &Content,
+        progress: &watch::Sender<Progress>,
     ) -> Result<Ready, ContentError> {
-        unimplemented!()
+        match content {
+            Content::Image { reference } => {
+                let image = self.images.fetch(reference, progress).await?;
+                Ok(Ready { image, package: None })
+            }
+            Content::Package(package) => self.package(package, progress).await,
+        }
     }
 
-    async fn is_cached(&self, _content: &Content) -> bool {
-        unimplemented!()
+    async fn is_cached(&self, content: &Content) -> bool {
+        match content {
+            Content::Image { reference } => self.images.has(reference).await,
+            Content::Package(package) => {
+                self.packages.has(&package.sha256) && self.images.has(&package.runner_image).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_shown_as_it_is_read() {
+        let hex = "00ff7f".repeat(10) + "a1b2";
+        assert_eq!(Sha256::parse(&hex).unwrap().to_string(), hex);
+        assert_eq!(Sha256::parse(&hex.to_uppercase()).unwrap().to_string(), hex);
+        assert_eq!(Sha256::parse("+f"), None);
+    }
+
+    #[test]
+    fn two_downloads_make_one_progress() {
+        let at = |percent| Progress { percent };
+        assert_eq!(mean(at(None), at(None)), at(None));
+        assert_eq!(mean(at(Some(50.0)), at(None)), at(Some(25.0)));
+        assert_eq!(mean(at(Some(100.0)), at(Some(50.0))), at(Some(75.0)));
     }
 }

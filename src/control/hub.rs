@@ -76,18 +76,12 @@ impl Hub {
     pub(super) fn register(
         &self,
         session: SessionId,
+        token_hash: [u8; SHA256_OUTPUT_LEN],
         welcome: WelcomeSpec,
-    ) -> (String, Arc<Entry>, mpsc::Receiver<ControlEvent>) {
-        let mut secret = [0_u8; 32];
-        // The system's generator does not fail once it has been seeded; an all-zero secret would be a hole, so an
-        // unguessable UUID stands in should it ever.
-        let token = match rand::fill(&mut secret) {
-            Ok(()) => URL_SAFE_NO_PAD.encode(secret),
-            Err(_) => format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
-        };
+    ) -> (Arc<Entry>, mpsc::Receiver<ControlEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let entry = Arc::new(Entry {
-            token_hash: hash(&token),
+            token_hash,
             welcome,
             events,
             live: Mutex::new(Live::None),
@@ -97,7 +91,7 @@ impl Hub {
         if let Some(older) = self.sessions.insert(session, Arc::clone(&entry)) {
             older.forget();
         }
-        (token, entry, receiver)
+        (entry, receiver)
     }
 
     /// The session's entry when the token is its own.
@@ -162,7 +156,17 @@ impl Entry {
     }
 }
 
-fn hash(token: &str) -> [u8; SHA256_OUTPUT_LEN] {
+pub(super) fn new_token() -> String {
+    let mut secret = [0_u8; 32];
+    // The system's generator does not fail once it has been seeded; an all-zero secret would be a hole, so an
+    // unguessable UUID stands in should it ever.
+    match rand::fill(&mut secret) {
+        Ok(()) => URL_SAFE_NO_PAD.encode(secret),
+        Err(_) => format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
+    }
+}
+
+pub(super) fn hash(token: &str) -> [u8; SHA256_OUTPUT_LEN] {
     let mut out = [0; SHA256_OUTPUT_LEN];
     out.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     out

@@ -34,8 +34,9 @@ pub struct WelcomeSpec {
 /// One session's control channel. Dropping it (or its last part) forgets the session and closes the connection.
 #[derive(Debug)]
 pub struct ControlLink {
-    /// The secret for `PLAYGATE_TOKEN`; only its hash stays in the hub.
+    /// The secret for `PLAYGATE_TOKEN`; only its hash stays in the hub. Empty when it was adopted.
     pub token: String,
+    pub token_sha256: [u8; 32],
     /// `/runner/{session}` on the private listener.
     pub path: String,
     /// Holds 256 events. When it is full, `cursor`, `rumble` and `health` are dropped and counted, anything else makes
@@ -85,9 +86,18 @@ impl ControlHub {
 
     /// Expects a runner for the session. An earlier registration of the same session is replaced and closed.
     pub fn register(&self, session: SessionId, welcome: WelcomeSpec) -> ControlLink {
-        let (token, entry, events) = self.hub.register(session, welcome);
+        let token = hub::new_token();
+        let token_sha256 = hub::hash(&token);
+        ControlLink { token, ..self.adopt(session, token_sha256, welcome) }
+    }
+
+    /// Expects a runner that an earlier gateway gave a token with this SHA-256. An earlier registration of the same
+    /// session is replaced and closed.
+    pub fn adopt(&self, session: SessionId, token_sha256: [u8; 32], welcome: WelcomeSpec) -> ControlLink {
+        let (entry, events) = self.hub.register(session, token_sha256, welcome);
         ControlLink {
-            token,
+            token: String::new(),
+            token_sha256,
             path: format!("/runner/{session}"),
             events,
             sender: ControlSender { hub: Arc::clone(&self.hub), entry: Arc::clone(&entry) },

@@ -1,10 +1,15 @@
 //! A driver for simulation: nothing runs, and every step is taken by the test.
+//!
+//! As `process` its games work in the session's directory and do not outlive their gateway; as `containers` they have a
+//! site, keep their save inside until it is collected, and can be adopted.
 
 use super::{
     Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
 };
 use crate::ids::SessionId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,20 +40,49 @@ pub enum OnStart {
     Panic,
 }
 
+/// What is found of a session's game when it is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnAdopt {
+    #[default]
+    Gone,
+    Running,
+    Ended,
+    /// The engine does not answer.
+    Fail,
+}
+
+/// What collecting a save does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OnCollect {
+    /// Nothing new: the directory stays as it is.
+    #[default]
+    Nothing,
+    /// `save.bin` with this text.
+    Leaves(String),
+    Fail,
+}
+
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct FakeDriver {
     journal: Journal,
+    containers: bool,
     shared: Arc<Mutex<Shared>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     on_start: OnStart,
-    usage: Usage,
+    on_adopt: HashMap<SessionId, OnAdopt>,
+    on_collect: OnCollect,
+    ended: Ended,
     started: HashMap<SessionId, Started>,
+    adopted: HashMap<SessionId, mpsc::Sender<DriverEvent>>,
     orphans: Vec<InstanceRef>,
-    next_pid: u32,
+    kept: Option<HashSet<SessionId>>,
+    removed: Vec<SessionId>,
+    leases: Arc<()>,
+    next_number: u32,
 }
 
 /// A started fake instance.
@@ -60,34 +94,92 @@ pub struct Started {
 
 impl FakeDriver {
     pub fn new(journal: Journal) -> Self {
-        Self { journal, shared: Arc::default() }
+        Self { journal, ..Self::default() }
+    }
+
+    pub fn containers(journal: Journal) -> Self {
+        Self { journal, containers: true, ..Self::default() }
     }
 
     pub fn on_start(&self, what: OnStart) {
         lock(&self.shared).on_start = what;
     }
 
+    pub fn on_adopt(&self, session: SessionId, what: OnAdopt) {
+        lock(&self.shared).on_adopt.insert(session, what);
+    }
+
+    pub fn on_collect(&self, what: OnCollect) {
+        lock(&self.shared).on_collect = what;
+    }
+
     /// What every instance reports from now on.
     pub fn set_usage(&self, usage: Usage) {
-        lock(&self.shared).usage = usage;
+        lock(&self.shared).ended.usage = usage;
+    }
+
+    /// How every instance ends from now on; what it used stays.
+    pub fn set_exit(&self, exit_code: Option<i32>, out_of_memory: bool) {
+        let mut shared = lock(&self.shared);
+        shared.ended = Ended { exit_code, out_of_memory, ..shared.ended };
     }
 
     pub fn started(&self, session: SessionId) -> Option<Started> {
         lock(&self.shared).started.get(&session).cloned()
     }
 
+    /// Where the events of an adopted game go.
+    pub fn adopted(&self, session: SessionId) -> Option<mpsc::Sender<DriverEvent>> {
+        lock(&self.shared).adopted.get(&session).cloned()
+    }
+
     /// Instances that were ended as orphans.
     pub fn orphans(&self) -> Vec<InstanceRef> {
         lock(&self.shared).orphans.clone()
+    }
+
+    /// What was to be kept when strays were last removed.
+    pub fn kept(&self) -> Option<HashSet<SessionId>> {
+        lock(&self.shared).kept.clone()
+    }
+
+    /// Containers that were removed.
+    pub fn removed(&self) -> Vec<SessionId> {
+        lock(&self.shared).removed.clone()
+    }
+
+    /// Sites that are taken.
+    pub fn sites(&self) -> usize {
+        Arc::strong_count(&lock(&self.shared).leases) - 1
+    }
+
+    fn make_site(&self) -> Site {
+        if !self.containers {
+            return Site::default();
+        }
+        let lease = Arc::clone(&lock(&self.shared).leases);
+        Site {
+            address: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 7))),
+            gateway: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1))),
+            lease: Some(Box::new(lease)),
+        }
+    }
+
+    fn instance(&self, session: SessionId, reference: InstanceRef, site: Option<Site>) -> Box<dyn Instance> {
+        Box::new(FakeInstance { session, reference, driver: self.clone(), _site: site })
     }
 }
 
 #[async_trait::async_trait]
 impl Driver for FakeDriver {
+    async fn site(&self, _session: SessionId, _egress: bool) -> Result<Site, DriverError> {
+        Ok(self.make_site())
+    }
+
     async fn start(
         &self,
         spec: StartSpec,
-        _site: Site,
+        site: Site,
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError> {
         self.journal.note("driver start");
@@ -98,28 +190,53 @@ impl Driver for FakeDriver {
             OnStart::Hang => std::future::pending::<()>().await,
             OnStart::Panic => panic!("the fake driver was told to panic"),
         }
+        let session = spec.session;
         let mut shared = lock(&self.shared);
-        shared.next_pid += 1;
-        let reference = InstanceRef::Process { pid: shared.next_pid, start_ticks: 1 };
-        shared.started.insert(spec.session, Started { spec, events });
+        shared.next_number += 1;
+        let number = shared.next_number;
+        let reference = if self.containers {
+            InstanceRef::Container { container: format!("c{number}") }
+        } else {
+            InstanceRef::Process { pid: number, start_ticks: 1 }
+        };
+        shared.started.insert(session, Started { spec, events });
         drop(shared);
-        Ok(Box::new(FakeInstance { reference, driver: self.clone() }))
+        Ok(self.instance(session, reference, Some(site)))
     }
 
     async fn adopt(
         &self,
-        _session: SessionId,
+        session: SessionId,
         instance: &InstanceRef,
-        _events: mpsc::Sender<DriverEvent>,
+        events: mpsc::Sender<DriverEvent>,
     ) -> Result<Option<Adopted>, DriverError> {
-        lock(&self.shared).orphans.push(instance.clone());
-        Ok(None)
+        let mut shared = lock(&self.shared);
+        let running = match shared.on_adopt.get(&session).copied().unwrap_or_default() {
+            OnAdopt::Gone => {
+                shared.orphans.push(instance.clone());
+                return Ok(None);
+            }
+            OnAdopt::Fail => return Err(DriverError::Other("the fake engine does not answer".to_owned())),
+            OnAdopt::Running => true,
+            OnAdopt::Ended => false,
+        };
+        shared.adopted.insert(session, events);
+        drop(shared);
+        let instance = self.instance(session, instance.clone(), None);
+        Ok(Some(Adopted { instance, site: self.make_site(), running }))
+    }
+
+    async fn remove_strays(&self, keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
+        lock(&self.shared).kept = Some(keep.clone());
+        Ok(0)
     }
 }
 
 struct FakeInstance {
+    session: SessionId,
     reference: InstanceRef,
     driver: FakeDriver,
+    _site: Option<Site>,
 }
 
 #[async_trait::async_trait]
@@ -129,12 +246,39 @@ impl Instance for FakeInstance {
     }
 
     async fn usage(&self) -> Usage {
-        lock(&self.driver.shared).usage
+        lock(&self.driver.shared).ended.usage
     }
 
-    async fn stop(&self, _grace: Duration) -> Ended {
-        self.driver.journal.note("driver stop");
-        Ended { usage: self.usage().await, ..Ended::default() }
+    async fn stop(&self, grace: Duration) -> Ended {
+        if self.driver.containers {
+            self.driver.journal.note(format!("driver stop within {} ms", grace.as_millis()));
+        } else {
+            self.driver.journal.note("driver stop");
+        }
+        lock(&self.driver.shared).ended
+    }
+
+    async fn collect_save(&self, target: &Path) -> Result<(), DriverError> {
+        if !self.driver.containers {
+            return Ok(());
+        }
+        self.driver.journal.note("driver collect");
+        let what = lock(&self.driver.shared).on_collect.clone();
+        match what {
+            OnCollect::Nothing => Ok(()),
+            OnCollect::Leaves(text) => std::fs::create_dir_all(target)
+                .and_then(|()| std::fs::write(target.join("save.bin"), text))
+                .map_err(DriverError::Start),
+            OnCollect::Fail => Err(DriverError::Other("no space left on device".to_owned())),
+        }
+    }
+
+    async fn remove(&self) -> Result<(), DriverError> {
+        if self.driver.containers {
+            self.driver.journal.note("driver remove");
+            lock(&self.driver.shared).removed.push(self.session);
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,17 @@
 //! What the HTTP surface needs of the session core, as a trait: the real one is [`Sessions`], tests put a fake here.
 
 use crate::auth::Principal;
-use crate::ids::{GrantId, SessionId, SlotId, UserId};
+use crate::ids::{GrantId, SessionId, SlotId, UserId, VersionId};
 use crate::session::ServiceError;
 use crate::session::Sessions;
 use crate::session::service::LaunchRequest;
-use crate::session::view::{GameView, GrantView, SessionView, SlotView, StopReport};
+use crate::session::view::{
+    GameView, GrantView, SaveDownload, SessionView, SlotView, StopReport, VersionView,
+};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use playgate_signaling::message::Role;
+use std::io;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -22,6 +27,25 @@ pub trait SessionCore: Send + Sync + 'static {
     fn games(&self) -> Vec<GameView>;
     async fn save_slots(&self, user: &UserId, slug: &str) -> Result<Vec<SlotView>, ServiceError>;
     async fn delete_slot(&self, user: &UserId, slot: SlotId) -> Result<(), ServiceError>;
+    async fn save_versions(&self, user: &UserId, slot: SlotId) -> Result<Vec<VersionView>, ServiceError>;
+    async fn restore_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        version: VersionId,
+    ) -> Result<VersionView, ServiceError>;
+    async fn download_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        version: VersionId,
+    ) -> Result<SaveDownload, ServiceError>;
+    async fn upload_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        body: BoxStream<'static, io::Result<Bytes>>,
+    ) -> Result<VersionView, ServiceError>;
     async fn share(
         &self,
         who: &Principal,
@@ -70,6 +94,37 @@ impl SessionCore for Sessions {
 
     async fn delete_slot(&self, user: &UserId, slot: SlotId) -> Result<(), ServiceError> {
         Self::delete_slot(self, user, slot).await
+    }
+
+    async fn save_versions(&self, user: &UserId, slot: SlotId) -> Result<Vec<VersionView>, ServiceError> {
+        Self::save_versions(self, user, slot).await
+    }
+
+    async fn restore_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        version: VersionId,
+    ) -> Result<VersionView, ServiceError> {
+        Self::restore_version(self, user, slot, version).await
+    }
+
+    async fn download_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        version: VersionId,
+    ) -> Result<SaveDownload, ServiceError> {
+        Self::download_version(self, user, slot, version).await
+    }
+
+    async fn upload_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        body: BoxStream<'static, io::Result<Bytes>>,
+    ) -> Result<VersionView, ServiceError> {
+        Self::upload_version(self, user, slot, body).await
     }
 
     async fn share(

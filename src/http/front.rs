@@ -4,7 +4,6 @@
 
 use super::catalogue::{DrawThumbnail, Thumbnails};
 use super::context::Access;
-use super::health::Machine;
 use super::layers::HttpMetrics;
 use super::places::Places;
 use super::proxy::UnknownNetwork;
@@ -14,11 +13,13 @@ use super::{Assets, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
+use crate::schedule::NodeDirectory;
+use crate::telemetry::Machine;
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use prometheus_client::registry::Registry;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,6 +65,7 @@ struct Certificate {
 /// What the public side needs of the other parts.
 pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
+    pub nodes: Arc<dyn NodeDirectory>,
     pub auth: Auth,
     /// Signaling's routes.
     pub signal: Router,
@@ -110,6 +112,7 @@ impl Front {
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
         let parts = HttpParts {
             core: deps.core,
+            nodes: deps.nodes,
             auth: deps.auth,
             access,
             codes,
@@ -143,33 +146,68 @@ impl Serving {
     }
 }
 
-/// The private listener: the runners' control channel and metrics without a token.
+/// The private listener: the runners' control channel on every network of games, and metrics without a token on the
+/// operator's address alone. One port for all of them.
 #[derive(Debug)]
 pub struct Private {
     pub address: SocketAddr,
     listener: TcpListener,
+    bridges: Vec<TcpListener>,
 }
 
 impl Private {
-    pub fn bind(address: SocketAddr) -> Result<Self, FrontError> {
-        let listener = bind(address)?;
-        let address = listener.local_addr().map_err(|source| ListenError::Io { address, source })?;
-        Ok(Self { address, listener })
+    /// Binds `address`, and its port on the bridges too. With port 0: `remembered` where it is free everywhere, else any.
+    pub fn bind(
+        address: SocketAddr,
+        bridges: &[IpAddr],
+        remembered: Option<u16>,
+    ) -> Result<Self, FrontError> {
+        if address.port() != 0 {
+            return Ok(Self::bind_all(address, bridges)?);
+        }
+        let again = remembered.map(|port| Self::bind_all(SocketAddr::new(address.ip(), port), bridges));
+        if let Some(Ok(again)) = again {
+            return Ok(again);
+        }
+        let mut bound = Self::bind_all(address, bridges);
+        for _ in 0..PORT_TRIES {
+            if !matches!(bound, Err(ListenError::Taken { .. })) {
+                break;
+            }
+            bound = Self::bind_all(address, bridges);
+        }
+        Ok(bound?)
     }
 
-    /// Serves these routes until stopped.
-    pub fn serve(self, routes: Router) -> Result<PrivateServing, FrontError> {
-        serve(self.listener, routes, None, None).map(PrivateServing).map_err(FrontError::Serve)
+    fn bind_all(address: SocketAddr, bridges: &[IpAddr]) -> Result<Self, ListenError> {
+        let listener = bind(address)?;
+        let address = listener.local_addr().map_err(|source| ListenError::Io { address, source })?;
+        // An unspecified address takes the bridges' too.
+        let apart =
+            bridges.iter().filter(|bridge| !address.ip().is_unspecified() && **bridge != address.ip());
+        let bridges =
+            apart.map(|bridge| bind(SocketAddr::new(*bridge, address.port()))).collect::<Result<_, _>>()?;
+        Ok(Self { address, listener, bridges })
+    }
+
+    /// Serves until stopped: `control` everywhere, `metrics` on the private address only.
+    pub fn serve(self, control: Router, metrics: Router) -> Result<PrivateServing, FrontError> {
+        let mut serving = Vec::new();
+        for bridge in self.bridges {
+            serving.push(serve(bridge, control.clone(), None, None).map_err(FrontError::Serve)?);
+        }
+        serving.push(serve(self.listener, control.merge(metrics), None, None).map_err(FrontError::Serve)?);
+        Ok(PrivateServing(serving))
     }
 }
 
 /// The private listener at work.
 #[derive(Debug)]
-pub struct PrivateServing(Listening);
+pub struct PrivateServing(Vec<Listening>);
 
 impl PrivateServing {
     pub async fn stop(self) {
-        self.0.stop().await;
+        futures_util::future::join_all(self.0.into_iter().map(Listening::stop)).await;
     }
 }
 

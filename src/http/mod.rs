@@ -11,6 +11,7 @@ pub mod front;
 mod health;
 pub mod input;
 mod layers;
+mod nodes;
 pub mod pages;
 mod places;
 mod play;
@@ -23,16 +24,19 @@ mod slots;
 pub mod tls;
 
 pub use self::core::SessionCore;
+pub use crate::telemetry::Machine;
 pub use catalogue::{DrawThumbnail, Thumbnails};
 pub use context::{Access, Context};
 pub use error::ApiError;
 pub use front::{Announce, Front, FrontDeps, FrontError, Private, PrivateServing, Serving};
-pub use health::{Machine, private_routes};
+pub use health::private_routes;
 pub use layers::HttpMetrics;
+pub use nodes::body as nodes_body;
 pub use pages::Assets;
 
 use crate::auth::Auth;
 use crate::auth::code::Codes;
+use crate::schedule::NodeDirectory;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -48,6 +52,7 @@ pub struct HttpState(Arc<HttpParts>);
 /// Everything the HTTP surface is made of.
 pub struct HttpParts {
     pub core: Arc<dyn SessionCore>,
+    pub nodes: Arc<dyn NodeDirectory>,
     pub auth: Auth,
     pub access: Access,
     /// One-time codes, where there are any.
@@ -81,6 +86,7 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(catalogue::routes())
         .merge(sign_in::routes())
         .merge(health::routes())
+        .merge(nodes::routes())
         .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
         .merge(pages)
         .merge(signal.with_state(()))

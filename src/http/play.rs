@@ -117,6 +117,11 @@ async fn stop(
         "duration": report.duration,
         "cpuSeconds": report.cpu_seconds,
         "peakMemoryMb": report.peak_memory_mb,
+        "networkRxBytes": report.network_rx_bytes,
+        "networkTxBytes": report.network_tx_bytes,
+        "exitCode": report.exit_code,
+        "outOfMemory": report.out_of_memory,
+        "playersSeen": report.players_seen,
     })))
 }
 

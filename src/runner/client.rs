@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The gateway pings every 10 s; silence for this long is a dead connection.
 const SILENCE: Duration = Duration::from_secs(35);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Players are to be back within seconds of a gateway's restart: at first it is looked for often.
+const SOON: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE_SOON: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Close code of a gateway that took a newer connection of the same session.
 const REPLACED: u16 = 4001;
@@ -81,14 +84,16 @@ enum Over {
 impl Client {
     pub(super) async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
+        let mut alone_since = Instant::now();
         loop {
             let over = match self.connect().await {
                 Ok((mut socket, welcome)) => {
-                    pause = FIRST_PAUSE;
                     if self.incoming.send(FromGateway::Welcome(welcome)).await.is_err() {
                         return;
                     }
                     let Err(over) = self.talk(&mut socket).await;
+                    pause = FIRST_PAUSE;
+                    alone_since = Instant::now();
                     over
                 }
                 Err(over) => over,
@@ -110,7 +115,8 @@ impl Client {
             if !self.pause(pause).await {
                 return;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            let longest = if alone_since.elapsed() < SOON { LONGEST_PAUSE_SOON } else { LONGEST_PAUSE };
+            pause = (pause * 2).min(longest);
         }
     }
 

@@ -7,7 +7,7 @@ use super::client::{FromGateway, Welcome};
 use super::life::StopCause;
 use super::settings::{OnGatewayLoss, Settings};
 use super::threads::{Part, Shared, Threads};
-use super::{Event, RunnerError};
+use super::{Event, RunnerError, stage};
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,6 +34,10 @@ pub(super) struct Host {
     lost: Option<tokio::time::Instant>,
     ready: bool,
     dirty: bool,
+    /// The pointer's shape, as it was told last.
+    cursor: Option<RunnerMessage>,
+    /// What a program ended with.
+    exit: Option<i32>,
     cname: String,
     rtcp: AbortHandle,
     failed: Option<RunnerError>,
@@ -60,6 +64,8 @@ impl Host {
             lost: None,
             ready: false,
             dirty: false,
+            cursor: None,
+            exit: None,
             cname,
             rtcp,
             failed: None,
@@ -115,6 +121,8 @@ impl Host {
             Some(FromGateway::Lost) => {
                 if self.lost.is_none() {
                     tracing::warn!("the gateway is gone");
+                    // It cannot say any more that a player has let go of a key.
+                    self.shared.stage.change(stage::Inbox::let_go);
                     self.lost = Some(tokio::time::Instant::now());
                 }
             }
@@ -184,6 +192,9 @@ impl Host {
         if self.dirty {
             self.say(RunnerMessage::SaveDirty);
         }
+        if let Some(cursor) = self.cursor.clone() {
+            self.say(cursor);
+        }
     }
 
     /// False when the game is to end.
@@ -207,6 +218,22 @@ impl Host {
                 tracing::error!(error = %source, "cannot write the save");
                 let directory = self.settings.save_dir.clone();
                 self.save_failed = Some(RunnerError::SaveNotWritten { directory, source });
+            }
+            Some(Event::Cursor(message)) => {
+                if self.cursor.as_ref() != Some(&message) {
+                    self.say(message.clone());
+                    self.cursor = Some(message);
+                }
+            }
+            Some(Event::GameEnded { code, signal }) => {
+                let code = code.unwrap_or_else(|| 128 + signal.unwrap_or(0));
+                tracing::info!(code, "the game has ended");
+                self.exit = Some(code);
+                if code != 0 {
+                    let code = u8::try_from(code).unwrap_or(u8::MAX);
+                    self.failed.get_or_insert(RunnerError::GameEnded(code));
+                }
+                return false;
             }
             Some(Event::Crashed { part, message }) => {
                 // The first failure is the reason.
@@ -268,10 +295,14 @@ impl Host {
                         self.shared.save.change(|inbox| inbox.end = true);
                     }
                 }
+                // That a program ends now is what was asked for.
+                Ok(Some(Event::GameEnded { .. })) => {}
                 Ok(Some(event)) => {
                     self.event(Some(event));
                 }
                 Ok(None) => break,
+                // The game is over and saved; helpers that linger are killed with us.
+                Err(_) if self.threads.only(Part::House) => break,
                 Err(_) => {
                     let message = "it did not end in time".to_owned();
                     self.failed.get_or_insert(RunnerError::Crashed { part: "game", message });
@@ -280,10 +311,9 @@ impl Host {
             }
         }
         self.failed = self.failed.take().or(self.save_failed.take());
-        if let Some(error) = &self.failed
-            && crashed
-        {
-            self.say(RunnerMessage::Exit { code: i32::from(error.exit_code()) });
+        let crash = self.failed.as_ref().filter(|_| crashed).map(|error| i32::from(error.exit_code()));
+        if let Some(code) = crash.or(self.exit) {
+            self.say(RunnerMessage::Exit { code });
         }
         self.rtcp.abort();
         self.failed.map_or(Ok(()), Err)

@@ -36,41 +36,99 @@ impl I420 {
 
     /// Converts one rectangle (widened to even edges, clipped) of an RGBA picture of `stride` bytes a row.
     pub fn update(&mut self, rgba: &[u8], stride: usize, rect: Rect) {
-        let edge = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-        let left = edge(rect.x).min(self.width) & !1;
-        let top = edge(rect.y).min(self.height) & !1;
-        let right = (edge(rect.x.saturating_add(rect.width)).min(self.width) + 1) & !1;
-        let bottom = (edge(rect.y.saturating_add(rect.height)).min(self.height) + 1) & !1;
-        if left >= right || top >= bottom || rgba.len() < stride * bottom || stride < right * 4 {
+        let area = self.area(rect);
+        if area.is_empty() || rgba.len() < stride * area.bottom || stride < area.right * 4 {
             return;
         }
+        self.convert::<0, 2>(&rgba[area.top * stride + area.left * 4..], stride, area);
+    }
+
+    /// Converts a rectangle whose pixels, and no others, are in `bgrx`, row after row. The rectangle has even edges
+    /// (see [`Self::widened`]); with any other nothing happens.
+    pub fn update_bgrx(&mut self, bgrx: &[u8], rect: Rect) {
+        let area = self.area(rect);
+        if area.is_empty() || self.widened(rect) != rect {
+            return;
+        }
+        let stride = (area.right - area.left) * 4;
+        if bgrx.len() >= stride * (area.bottom - area.top) {
+            self.convert::<2, 0>(bgrx, stride, area);
+        }
+    }
+
+    /// The rectangle with even edges that holds `rect`, as far as it is in the picture; zero-sized when nothing is.
+    pub fn widened(&self, rect: Rect) -> Rect {
+        let area = self.area(rect);
+        let pixels = |value: usize| u32::try_from(value).unwrap_or(0);
+        if area.is_empty() {
+            return Rect { x: 0, y: 0, width: 0, height: 0 };
+        }
+        Rect {
+            x: pixels(area.left),
+            y: pixels(area.top),
+            width: pixels(area.right - area.left),
+            height: pixels(area.bottom - area.top),
+        }
+    }
+
+    fn area(&self, rect: Rect) -> Area {
+        let edge = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+        Area {
+            left: edge(rect.x).min(self.width) & !1,
+            top: edge(rect.y).min(self.height) & !1,
+            right: (edge(rect.x.saturating_add(rect.width)).min(self.width) + 1) & !1,
+            bottom: (edge(rect.y.saturating_add(rect.height)).min(self.height) + 1) & !1,
+        }
+    }
+
+    /// `pixels` begins with the area's first one; `RED` and `BLUE` are the bytes of a pixel that hold these.
+    fn convert<const RED: usize, const BLUE: usize>(&mut self, pixels: &[u8], stride: usize, area: Area) {
+        let Area { left, top, right, bottom } = area;
+        let length = (right - left) * 4;
         for row in (top..bottom).step_by(2) {
-            let upper = &rgba[row * stride + left * 4..row * stride + right * 4];
-            let lower = &rgba[(row + 1) * stride + left * 4..(row + 1) * stride + right * 4];
-            luma_row(upper, &mut self.y[row * self.width + left..row * self.width + right]);
-            luma_row(lower, &mut self.y[(row + 1) * self.width + left..(row + 1) * self.width + right]);
+            let start = (row - top) * stride;
+            let upper = &pixels[start..start + length];
+            let lower = &pixels[start + stride..start + stride + length];
+            luma_row::<RED, BLUE>(upper, &mut self.y[row * self.width + left..row * self.width + right]);
+            let below = (row + 1) * self.width;
+            luma_row::<RED, BLUE>(lower, &mut self.y[below + left..below + right]);
             let chroma = row / 2 * (self.width / 2);
             let range = chroma + left / 2..chroma + right / 2;
-            chroma_row(upper, lower, &mut self.u[range.clone()], &mut self.v[range]);
+            chroma_row::<RED, BLUE>(upper, lower, &mut self.u[range.clone()], &mut self.v[range]);
         }
     }
 }
 
-fn luma_row(rgba: &[u8], out: &mut [u8]) {
-    for (pixel, out) in rgba.chunks_exact(4).zip(out) {
-        let sum = 66 * u16::from(pixel[0]) + 129 * u16::from(pixel[1]) + 25 * u16::from(pixel[2]);
+/// A rectangle inside the picture, with even edges.
+#[derive(Clone, Copy)]
+struct Area {
+    left: usize,
+    top: usize,
+    right: usize,
+    bottom: usize,
+}
+
+impl Area {
+    fn is_empty(self) -> bool {
+        self.left >= self.right || self.top >= self.bottom
+    }
+}
+
+fn luma_row<const RED: usize, const BLUE: usize>(pixels: &[u8], out: &mut [u8]) {
+    for (pixel, out) in pixels.chunks_exact(4).zip(out) {
+        let sum = 66 * u16::from(pixel[RED]) + 129 * u16::from(pixel[1]) + 25 * u16::from(pixel[BLUE]);
         // At most 220 * 255 + 128, so it fits; after the shift and offset at most 235.
         *out = narrow(((sum + 128) >> 8) + 16);
     }
 }
 
 /// The mean of two by two pixels.
-fn chroma_row(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
+fn chroma_row<const RED: usize, const BLUE: usize>(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
     for (((a, b), u), v) in upper.chunks_exact(8).zip(lower.chunks_exact(8)).zip(u).zip(v) {
         let mean = |c: usize| {
             (i32::from(a[c]) + i32::from(a[c + 4]) + i32::from(b[c]) + i32::from(b[c + 4]) + 2) >> 2
         };
-        let (red, green, blue) = (mean(0), mean(1), mean(2));
+        let (red, green, blue) = (mean(RED), mean(1), mean(BLUE));
         *u = clamp(((-38 * red - 74 * green + 112 * blue + 128) >> 8) + 128);
         *v = clamp(((112 * red - 94 * green - 18 * blue + 128) >> 8) + 128);
     }
@@ -195,6 +253,28 @@ mod tests {
                 assert_eq!(part.y[y * 16 + x], if inside { all.y[y * 16 + x] } else { 16 }, "{x},{y}");
             }
         }
+    }
+
+    #[test]
+    fn a_part_in_the_screens_order_of_bytes_gives_the_same_picture() {
+        let rgba = picture(16, 16, 9);
+        let mut whole_picture = I420::new(16, 16);
+        whole_picture.update(&rgba, 64, Rect { x: 4, y: 2, width: 6, height: 8 });
+        let mut part = I420::new(16, 16);
+        let rect = part.widened(Rect { x: 5, y: 3, width: 4, height: 7 });
+        assert_eq!(rect, Rect { x: 4, y: 2, width: 6, height: 8 });
+        let mut bgrx = Vec::new();
+        for y in 2..10 {
+            for pixel in rgba[y * 64 + 16..y * 64 + 40].chunks_exact(4) {
+                bgrx.extend_from_slice(&[pixel[2], pixel[1], pixel[0], 0]);
+            }
+        }
+        part.update_bgrx(&bgrx, rect);
+        assert_eq!((&part.y, &part.u, &part.v), (&whole_picture.y, &whole_picture.u, &whole_picture.v));
+        // Too few bytes, and a rectangle that is not even, change nothing.
+        part.update_bgrx(&bgrx[..20], whole(16, 16));
+        part.update_bgrx(&bgrx, Rect { x: 5, y: 2, width: 6, height: 8 });
+        assert_eq!(part.y, whole_picture.y);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! `playgate runner`: the half of the contract that lives with the game. Owns picture, sound, input, encoder,
 //! packetizer and the save directory; knows nothing of the gateway but the contract.
 //!
-//! Four threads, each the one owner of what it works on: the game ([`stage`]), the video encoder, the audio encoder, the
-//! save file. Between them only the latest state or a bounded queue. The control channel, RTCP and the timers live on the
-//! runtime. A still page costs a repeated frame and two reports a second, nothing else.
+//! Threads, each the one owner of what it works on: the video encoder, the audio encoder, and the game's side, which is
+//! either a built-in game ([`stage`], with its save file) or any program with a window ([`desktop`]). Between them only the
+//! latest state or a bounded queue. The control channel, RTCP and the timers live on the runtime. A still page costs a
+//! repeated frame and two reports a second, nothing else.
 
 mod audio;
+mod built_in;
 mod client;
 pub mod desktop;
 pub mod encoder;
@@ -26,11 +28,12 @@ mod video;
 
 pub use error::RunnerError;
 pub use life::{StopCause, stop_cause};
-pub use run::run;
+pub use run::{run, run_program};
 pub use settings::{OnGatewayLoss, Settings, SettingsError, Token};
 
 use crate::games::{self, Game, GameError};
 use playgate_signaling::message::PointerMode;
+use playgate_signaling::runner::RunnerMessage;
 
 /// Payload type of H.264 (runner contract).
 pub const VIDEO_PAYLOAD_TYPE: u8 = 96;
@@ -91,4 +94,11 @@ enum Event {
         message: String,
     },
     Ended(threads::Part),
+    /// A program ended by itself.
+    GameEnded {
+        code: Option<i32>,
+        signal: Option<i32>,
+    },
+    /// The pointer has another shape: what the gateway is told.
+    Cursor(RunnerMessage),
 }

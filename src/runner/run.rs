@@ -1,23 +1,25 @@
-//! Puts a runner together: the save, the control channel, the media sockets, the threads; then lets it play.
+//! Puts a runner together: the game's side, the control channel, the media sockets, the threads; then lets it play.
 //!
-//! The game exists before the first hello, so that a save it cannot read is told at once.
+//! A built-in game exists before the first hello, so that a save it cannot read is told at once; a program's screen after
+//! the first welcome, which says its size.
 
+use super::built_in::BuiltIn;
 use super::client::{Client, FromGateway, Welcome};
+use super::desktop::desk::Desktop;
 use super::host::Host;
+use super::i420::I420;
 use super::life::StopCause;
 use super::media::MediaStream;
 use super::rtcp::Feedback;
 use super::rtp::{AUDIO_CLOCK_HZ, Clock, VIDEO_CLOCK_HZ};
 use super::settings::Settings;
 use super::signal::Signal;
-use super::stage::{self, Stage};
-use super::threads::{Shared, Threads};
+use super::threads::{Part, Shared, Threads};
 use super::video::{self, Video};
-use super::{AUDIO_PAYLOAD_TYPE, HostedGame, RunnerError, VIDEO_PAYLOAD_TYPE, audio, save};
-use crate::games::GameError;
-use crate::runner::i420::I420;
+use super::{AUDIO_PAYLOAD_TYPE, Event, HostedGame, RunnerError, VIDEO_PAYLOAD_TYPE, audio, stage};
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::{RunnerMessage, Stream, VERSION};
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -30,29 +32,67 @@ const GOODBYE: Duration = Duration::from_millis(700);
 /// Messages of either direction that wait; the gateway's make its socket wait, ours are dropped and logged.
 const QUEUE: usize = 256;
 
-/// Runs a game under the contract until the gateway, `stop` or the game ends it. The save is on disk when this returns,
-/// whatever the result. Needs a tokio runtime.
+/// What a stream shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Picture {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Most pictures a second.
+    pub(super) fps: u32,
+}
+
+/// The game's side of a runner: where pictures, sound and saves come from, and where input goes.
+pub(super) trait Side: Sized {
+    fn pads(&self) -> u8;
+    fn pointer(&self) -> PointerMode;
+    /// Everything that takes time, after the first welcome. May be dropped at any point.
+    fn open(&mut self, welcome: &Welcome) -> impl Future<Output = Result<Picture, RunnerError>> + Send;
+    /// Its threads, [`Part::Game`](super::threads::Part::Game) and [`Part::Save`](super::threads::Part::Save) among them;
+    /// they read the stage's inbox and end when that says so, the save when the game has ended.
+    fn start(
+        self,
+        shared: &Shared,
+        threads: &mut Threads,
+        events: &mpsc::Sender<Event>,
+    ) -> std::io::Result<()>;
+}
+
+/// Runs a built-in game under the contract until the gateway, `stop` or the game ends it. The save is on disk when this
+/// returns, whatever the result. Needs a tokio runtime.
 pub async fn run(
     settings: Settings,
     game: HostedGame,
     marker: bool,
     stop: impl Future<Output = StopCause>,
 ) -> Result<(), RunnerError> {
+    let side = BuiltIn::new(&settings, game, marker)?;
+    play(settings, side, stop).await
+}
+
+/// Runs any program with a window under the contract until the gateway, `stop` or the program ends it. The program is
+/// asked to end (SIGTERM) and gets its second to save. Needs a tokio runtime, an X server and an audio server to start.
+pub async fn run_program(
+    settings: Settings,
+    command: Vec<OsString>,
+    stop: impl Future<Output = StopCause>,
+) -> Result<(), RunnerError> {
+    let side = Desktop::new(&settings, command)?;
+    play(settings, side, stop).await
+}
+
+async fn play<S: Side>(
+    settings: Settings,
+    mut side: S,
+    stop: impl Future<Output = StopCause>,
+) -> Result<(), RunnerError> {
     tokio::pin!(stop);
-    let directory = settings.save_dir.clone();
-    let unreadable = |source| RunnerError::SaveUnreadable { directory: directory.clone(), source };
-    let saved = save::load(&directory).map_err(unreadable)?;
-    let hosted = (game.create)(saved.as_deref()).map_err(|error| match error {
-        GameError::Unknown(slug) => RunnerError::UnknownGame(slug),
-        GameError::BadSave(why) => RunnerError::BadSave(why),
-    })?;
     let [video_ssrc, audio_ssrc, video_offset, audio_offset, sequences, cname] = random()?;
     let hello = RunnerMessage::Hello {
         v: VERSION,
         video: Some(Stream { codec: "H264".to_owned(), pt: VIDEO_PAYLOAD_TYPE, ssrc: video_ssrc }),
         audio: Some(Stream { codec: "opus".to_owned(), pt: AUDIO_PAYLOAD_TYPE, ssrc: audio_ssrc }),
-        pads: game.pads,
-        pointer: Some(pointer_name(game.pointer).to_owned()),
+        pads: side.pads(),
+        pointer: Some(pointer_name(side.pointer()).to_owned()),
     };
     let (incoming, mut from_gateway) = mpsc::channel(QUEUE);
     let (to_gateway, outgoing) = mpsc::channel(QUEUE);
@@ -66,8 +106,13 @@ pub async fn run(
         },
         _ = &mut stop => return Ok(()),
     };
-    if (welcome.width, welcome.height) != (game.width, game.height) {
-        tracing::warn!(width = game.width, height = game.height, "this game has a picture size of its own");
+    let picture = tokio::select! {
+        picture = side.open(&welcome) => picture?,
+        _ = &mut stop => return Ok(()),
+    };
+    if (welcome.width, welcome.height) != (picture.width, picture.height) {
+        let Picture { width, height, .. } = picture;
+        tracing::warn!(width, height, "this game has a picture size of its own");
     }
     let start = Instant::now();
     let connect = |target: &str, ssrc, clock| {
@@ -78,9 +123,10 @@ pub async fn run(
         connect(&welcome.rtp_video, video_ssrc, Clock::new(start, video_offset, VIDEO_CLOCK_HZ))?;
     let audio_stream =
         connect(&welcome.rtp_audio, audio_ssrc, Clock::new(start, audio_offset, AUDIO_CLOCK_HZ))?;
+    let blank = I420::new(picture.width, picture.height);
     let shared = Shared {
         stage: Arc::new(Signal::new(stage::Inbox::new(welcome.fps.max(1)))),
-        video: Arc::new(Signal::new(video::Inbox::new(&I420::new(game.width, game.height), welcome.kbps))),
+        video: Arc::new(Signal::new(video::Inbox::new(&blank, welcome.kbps))),
         audio: Arc::default(),
         save: Arc::default(),
         stats: Arc::default(),
@@ -88,36 +134,29 @@ pub async fn run(
         audio_stream,
     };
     let [sequence_a, sequence_b, sequence_c, sequence_d] = sequences.to_be_bytes();
-    let threads = Threads::start(
-        |events| Stage {
-            game: hosted,
-            width: game.width,
-            height: game.height,
-            tick_hz: game.tick_hz,
-            marker,
-            inbox: Arc::clone(&shared.stage),
-            video: Arc::clone(&shared.video),
-            audio: Arc::clone(&shared.audio),
-            save: Arc::clone(&shared.save),
-            audio_stream: Arc::clone(&shared.audio_stream),
-            events,
-        },
-        |events| Video {
-            inbox: Arc::clone(&shared.video),
-            stream: Arc::clone(&shared.video_stream),
-            stats: Arc::clone(&shared.stats),
-            events,
-            fps: welcome.fps.min(game.tick_hz),
-            first_sequence: u16::from_be_bytes([sequence_a, sequence_b]),
-        },
-        audio::Audio {
-            inbox: Arc::clone(&shared.audio),
-            stream: Arc::clone(&shared.audio_stream),
-            offset: audio_offset,
-            first_sequence: u16::from_be_bytes([sequence_c, sequence_d]),
-        },
-        (directory, Arc::clone(&shared.save)),
-    )?;
+    let (mut threads, events) = Threads::new();
+    let video = Video {
+        inbox: Arc::clone(&shared.video),
+        stream: Arc::clone(&shared.video_stream),
+        stats: Arc::clone(&shared.stats),
+        events: events.clone(),
+        fps: picture.fps,
+        first_sequence: u16::from_be_bytes([sequence_a, sequence_b]),
+    };
+    let audio = audio::Audio {
+        inbox: Arc::clone(&shared.audio),
+        stream: Arc::clone(&shared.audio_stream),
+        offset: audio_offset,
+        first_sequence: u16::from_be_bytes([sequence_c, sequence_d]),
+    };
+    threads.spawn(Part::Audio, "audio encoder", &events, move || {
+        audio.run().map_err(|error| error.to_string())
+    })?;
+    threads.spawn(Part::Video, "video encoder", &events, move || {
+        video.run().map_err(|error| error.to_string())
+    })?;
+    side.start(&shared, &mut threads, &events)?;
+    drop(events);
     let rtcp = tokio::spawn(feedback(shared.video_stream.receiver()?, Arc::clone(&shared.video), video_ssrc));
     let cname = format!("playgate-{cname:08x}");
     tracing::info!(session = settings.session, "playing");

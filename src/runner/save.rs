@@ -21,6 +21,8 @@ const MAX_BYTES: u64 = 64 << 20;
 pub(super) struct Inbox {
     /// Newest wins.
     pub(super) bytes: Option<Vec<u8>>,
+    /// Of a program, which writes its save itself: say when the directory has come to rest.
+    pub(super) flush: bool,
     /// Write what is there, then end.
     pub(super) end: bool,
 }

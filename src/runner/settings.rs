@@ -1,7 +1,8 @@
 //! The contract's environment, read once and checked. Says in plain words what is wrong, and refuses variables with the
 //! contract's prefix that it does not know: a misspelt name would otherwise be a silent default.
 
-use playgate_signaling::runner::env;
+use playgate_signaling::message::PointerMode;
+use playgate_signaling::runner::{MAX_PADS, env};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -21,6 +22,12 @@ pub struct Settings {
     pub kbps: u32,
     pub save_dir: PathBuf,
     pub on_gateway_loss: OnGatewayLoss,
+    /// Gamepads that a program is played with. A built-in game knows its own.
+    pub pads: u8,
+    /// What a gamepad's controls are to a program that reads keys and mouse: names to names, not yet looked up.
+    pub pad_map: BTreeMap<String, String>,
+    /// How a program takes the mouse. A built-in game knows its own.
+    pub pointer: PointerMode,
 }
 
 /// The session's secret; its debug form does not show it.
@@ -52,7 +59,7 @@ pub enum SettingsError {
 }
 
 const PREFIX: &str = "PLAYGATE_";
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 14] = [
     env::SESSION_ID,
     env::CONTROL_URL,
     env::TOKEN,
@@ -64,6 +71,9 @@ const KNOWN: [&str; 11] = [
     env::VIDEO_KBPS,
     env::SAVE_DIR,
     env::ON_GATEWAY_LOSS,
+    env::PADS,
+    env::PAD_MAP,
+    env::POINTER,
 ];
 
 impl Settings {
@@ -97,6 +107,27 @@ impl Settings {
                 Ok(_) | Err(_) => Err(SettingsError::Bad { name, value, expected }),
             }
         };
+        let optional = |name: &'static str| match variables.get(name).map(String::as_str) {
+            Some("") | None => None,
+            Some(value) => Some(value.to_owned()),
+        };
+        let bad = |name, value, expected| Err(SettingsError::Bad { name, value, expected });
+        let pads = match optional(env::PADS).map(|value| (value.parse::<u8>(), value)) {
+            None => 0,
+            Some((Ok(pads), _)) if pads <= MAX_PADS => pads,
+            Some((Ok(_) | Err(_), value)) => return bad(env::PADS, value, "0-4 gamepads"),
+        };
+        let pad_map = match optional(env::PAD_MAP).map(|value| (serde_json::from_str(&value), value)) {
+            None => BTreeMap::new(),
+            Some((Ok(map), _)) => map,
+            Some((Err(_), value)) => return bad(env::PAD_MAP, value, "a JSON object of names to names"),
+        };
+        let pointer = match optional(env::POINTER).as_deref() {
+            None | Some("absolute") => PointerMode::Absolute,
+            Some("relative") => PointerMode::Relative,
+            Some("none") => PointerMode::None,
+            Some(value) => return bad(env::POINTER, value.to_owned(), "absolute, relative or none"),
+        };
         let address = "host:port";
         let on_gateway_loss = match variables.get(env::ON_GATEWAY_LOSS).map(String::as_str) {
             Some("exit") | None => OnGatewayLoss::Exit,
@@ -122,6 +153,9 @@ impl Settings {
             kbps: number(env::VIDEO_KBPS, "100-100000 kbit/s", 100..=100_000)?,
             save_dir: text(env::SAVE_DIR)?.into(),
             on_gateway_loss,
+            pads,
+            pad_map,
+            pointer,
         })
     }
 }
@@ -164,8 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn how_a_program_is_played_is_read_and_has_defaults() {
+        let settings = Settings::from_map(&good()).expect("good");
+        assert_eq!((settings.pads, settings.pointer), (0, PointerMode::Absolute));
+        assert!(settings.pad_map.is_empty());
+        let mut variables = good();
+        for (name, value) in
+            [(env::PADS, "2"), (env::PAD_MAP, r#"{"a":"Space"}"#), (env::POINTER, "relative")]
+        {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        let settings = Settings::from_map(&variables).expect("good");
+        assert_eq!((settings.pads, settings.pointer), (2, PointerMode::Relative));
+        assert_eq!(settings.pad_map, BTreeMap::from([("a".to_owned(), "Space".to_owned())]));
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
-        for name in KNOWN.into_iter().filter(|&name| name != env::ON_GATEWAY_LOSS) {
+        let optional = [env::ON_GATEWAY_LOSS, env::PADS, env::PAD_MAP, env::POINTER];
+        for name in KNOWN.into_iter().filter(|name| !optional.contains(name)) {
             let mut variables = good();
             variables.remove(name);
             assert_eq!(Settings::from_map(&variables), Err(SettingsError::Missing(name)));
@@ -185,6 +236,11 @@ mod tests {
             (env::FPS, "sixty"),
             (env::VIDEO_KBPS, "-1"),
             (env::ON_GATEWAY_LOSS, "panic"),
+            (env::PADS, "5"),
+            (env::PADS, "two"),
+            (env::PAD_MAP, "a=Space"),
+            (env::PAD_MAP, r#"{"a":1}"#),
+            (env::POINTER, "sideways"),
             ("PLAYGATE_SAVEDIR", "/tmp"),
         ] {
             let mut variables = good();

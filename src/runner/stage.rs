@@ -68,6 +68,16 @@ impl Inbox {
             self.overflow = true;
         }
     }
+
+    /// Something waits that is worth waking up for; a new `fps` or `paused` the reader knows by comparing.
+    pub(super) fn has_work(&self) -> bool {
+        !self.inputs.is_empty() || self.overflow || self.flush || self.end
+    }
+
+    /// Whoever held keys is gone without saying so.
+    pub(super) fn let_go(&mut self) {
+        self.overflow = true;
+    }
 }
 
 pub(super) struct Stage {
@@ -87,13 +97,14 @@ pub(super) struct Stage {
 }
 
 /// What one wait brought.
-struct Wake {
-    inputs: VecDeque<(u8, InputFrame)>,
-    overflow: bool,
-    fps: u32,
-    paused: bool,
-    flush: bool,
-    end: bool,
+pub(super) struct Wake {
+    pub(super) inputs: VecDeque<(u8, InputFrame)>,
+    /// Everything held is to be let go of.
+    pub(super) overflow: bool,
+    pub(super) fps: u32,
+    pub(super) paused: bool,
+    pub(super) flush: bool,
+    pub(super) end: bool,
 }
 
 impl Stage {
@@ -178,7 +189,7 @@ impl Show {
             let woken_paused = paused;
             let wake = self.stage.inbox.wait(
                 Some(deadline),
-                |i| !i.inputs.is_empty() || i.overflow || i.flush || i.end || i.paused != woken_paused,
+                |inbox| inbox.has_work() || inbox.paused != woken_paused,
                 Wake::take,
             );
             if wake.end {
@@ -319,7 +330,7 @@ impl Show {
 }
 
 impl Wake {
-    fn take(inbox: &mut Inbox) -> Self {
+    pub(super) fn take(inbox: &mut Inbox) -> Self {
         Self {
             inputs: std::mem::take(&mut inbox.inputs),
             overflow: std::mem::take(&mut inbox.overflow),

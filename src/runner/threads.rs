@@ -1,24 +1,26 @@
-//! The runner's four threads: started together, each says when it has ended and why, also by a panic.
+//! The runner's threads: each says when it has ended and why, also by a panic.
 
-use super::audio::{self, Audio};
 use super::media::MediaStream;
 use super::signal::Signal;
-use super::stage::{self, Stage};
-use super::video::{self, Video};
-use super::{Event, save};
+use super::{Event, audio, save, stage, video};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
+    /// The game itself: nothing of it draws, sounds or saves any more.
     Game,
     Video,
     Audio,
     Save,
+    /// Of a program's desktop: what looks at the screen, what types and points, what listens, the processes.
+    Screen,
+    Input,
+    Sound,
+    House,
 }
 
 /// What the runtime shares with the threads.
@@ -33,44 +35,37 @@ pub(super) struct Shared {
     pub(super) audio_stream: Arc<MediaStream>,
 }
 
-/// Handles of all four, and what they still have to say.
+/// Handles of all, and what they still have to say.
 pub(super) struct Threads {
     pub(super) events: mpsc::Receiver<Event>,
-    handles: Vec<(Part, JoinHandle<()>)>,
+    /// `None`: a task of the runtime, which has no last instructions to wait for.
+    handles: Vec<(Part, Option<JoinHandle<()>>)>,
 }
 
 impl Threads {
-    pub(super) fn start(
-        stage: impl FnOnce(mpsc::Sender<Event>) -> Stage,
-        video: impl FnOnce(mpsc::Sender<Event>) -> Video,
-        audio: Audio,
-        save: (PathBuf, Arc<Signal<save::Inbox>>),
-    ) -> io::Result<Self> {
+    /// None yet, and the sender for those to come: the end of the last is seen when everybody has dropped theirs.
+    pub(super) fn new() -> (Self, mpsc::Sender<Event>) {
         // 64 events are minutes of them; a thread that finds no room waits.
         let (sender, events) = mpsc::channel(64);
-        let mut threads = Self { events, handles: Vec::new() };
-        let (directory, inbox) = save;
-        let saved = sender.clone();
-        threads.spawn(Part::Save, "save", &sender, move || {
-            save::run(&directory, &inbox, &saved);
-            Ok(())
-        })?;
-        threads.spawn(Part::Audio, "audio encoder", &sender, move || {
-            audio.run().map_err(|error| error.to_string())
-        })?;
-        let video = video(sender.clone());
-        threads.spawn(Part::Video, "video encoder", &sender, move || {
-            video.run().map_err(|error| error.to_string())
-        })?;
-        let stage = stage(sender.clone());
-        threads.spawn(Part::Game, "game", &sender, move || {
-            stage.run();
-            Ok(())
-        })?;
-        Ok(threads)
+        (Self { events, handles: Vec::new() }, sender)
     }
 
-    fn spawn(
+    /// Something on the runtime that ends like a thread does; it says `Ended` of other parts itself.
+    pub(super) fn task(
+        &mut self,
+        part: Part,
+        body: impl Future<Output = ()> + Send + 'static,
+        events: &mpsc::Sender<Event>,
+    ) {
+        let events = events.clone();
+        self.handles.push((part, None));
+        tokio::spawn(async move {
+            body.await;
+            let _ = events.send(Event::Ended(part)).await;
+        });
+    }
+
+    pub(super) fn spawn(
         &mut self,
         part: Part,
         name: &'static str,
@@ -88,7 +83,7 @@ impl Threads {
             }
             let _ = events.blocking_send(Event::Ended(part));
         })?;
-        self.handles.push((part, handle));
+        self.handles.push((part, Some(handle)));
         Ok(())
     }
 
@@ -96,8 +91,15 @@ impl Threads {
     pub(super) fn join(&mut self, ended: Part) {
         if let Some(index) = self.handles.iter().position(|(part, _)| *part == ended) {
             let (_, handle) = self.handles.swap_remove(index);
-            let _ = handle.join();
+            if let Some(handle) = handle {
+                let _ = handle.join();
+            }
         }
+    }
+
+    /// True when nothing but this part runs any more.
+    pub(super) fn only(&self, left: Part) -> bool {
+        self.handles.iter().all(|(part, _)| *part == left)
     }
 
     /// True when none runs any more.

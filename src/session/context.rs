@@ -3,11 +3,13 @@
 use super::catalogue::{Game, Source};
 use super::clock::Clock;
 use super::metrics::SessionMetrics;
-use super::ports::{ControlPlane, MediaPlane};
+use super::ports::{ControlPlane, MediaPlane, Placement};
 use crate::config::SessionsConfig;
-use crate::driver::Driver;
+use crate::content::ContentSource;
+use crate::driver::{Driver, InstanceRef};
 use crate::ids::SessionId;
 use crate::store::{DataDir, SaveStore, Store};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +31,14 @@ impl Drivers {
             Source::Container(_) => self.docker.as_ref(),
         }
     }
+
+    /// The driver that started an instance; `None` when it is not there any more.
+    pub fn by_instance(&self, instance: &InstanceRef) -> Option<&Arc<dyn Driver>> {
+        match instance {
+            InstanceRef::Process { .. } => Some(&self.process),
+            InstanceRef::Container { .. } => self.docker.as_ref(),
+        }
+    }
 }
 
 pub(super) struct Context {
@@ -36,8 +46,11 @@ pub(super) struct Context {
     pub(super) saves: SaveStore,
     pub(super) media: Arc<dyn MediaPlane>,
     pub(super) control: Arc<dyn ControlPlane>,
-    /// `ws://HOST:PORT` of the private listener.
-    pub(super) control_url_base: String,
+    pub(super) placement: Arc<dyn Placement>,
+    /// Absent when no game needs any.
+    pub(super) content: Option<Arc<dyn ContentSource>>,
+    /// The private listener, whose port is the same on every network of games.
+    pub(super) private: SocketAddr,
     pub(super) drivers: Drivers,
     pub(super) config: SessionsConfig,
     pub(super) data_dir: Arc<DataDir>,
@@ -57,17 +70,23 @@ impl Context {
         self.session_dir(id).join("save")
     }
 
-    /// Removes a session's working directory, or, when its save could not be stored, puts it aside: nothing is lost.
-    pub(super) fn leave_session_dir(&self, id: SessionId, saved: bool) {
+    /// Where the files of a session are put whose save could not be stored.
+    pub(super) fn aside(&self, id: SessionId) -> PathBuf {
+        self.data_dir.root().join("unsaved").join(id.to_string())
+    }
+
+    /// Removes a session's working directory, or puts it aside when the only copy of its save is in it.
+    pub(super) fn leave_session_dir(&self, id: SessionId, holds_the_save: bool) {
         let dir = self.session_dir(id);
         if !dir.exists() {
             return;
         }
-        let result = if saved {
-            std::fs::remove_dir_all(&dir)
+        let result = if holds_the_save {
+            let aside = self.aside(id);
+            let parent = aside.parent().map_or(Ok(()), std::fs::create_dir_all);
+            parent.and_then(|()| std::fs::rename(&dir, aside))
         } else {
-            let aside = self.data_dir.root().join("unsaved");
-            std::fs::create_dir_all(&aside).and_then(|()| std::fs::rename(&dir, aside.join(id.to_string())))
+            std::fs::remove_dir_all(&dir)
         };
         if let Err(error) = result {
             tracing::warn!(session = %id, %error, "a session's directory stays behind");

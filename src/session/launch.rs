@@ -1,25 +1,26 @@
-//! From the written row to a started instance: media opened, runner expected, save restored, game started.
+//! From the written row to a started instance: content fetched, a site chosen, media opened, runner expected, save
+//! restored, game started.
 //!
 //! One future; dropping it at any point leaves nothing running, as the driver promises for its part and teardown closes
-//! the rest.
+//! the rest. A download goes on without it.
 
-use super::catalogue::{Game, Source};
+use super::catalogue::{ContainerGame, Game, Source};
 use super::context::Context;
+use super::contract;
 use super::ports::RunnerLink;
-use super::view::Milestone;
-use crate::control::WelcomeSpec;
-use crate::driver::{DriverEvent, Instance, StartSpec};
+use super::view::{EndReason, Milestone};
+use crate::content::{Progress, Ready};
+use crate::driver::{Driver, DriverEvent, Instance, Site, StartSpec};
 use crate::ids::{Generation, SessionId, SlotId};
-use crate::relay::{Codec, IngestSpec, OpenSession, OpenedSession};
+use crate::relay::OpenedSession;
 use playgate_signaling::runner::env;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 
-/// Payload types when the runner says nothing else (runner contract).
-const VIDEO_PAYLOAD_TYPE: u8 = 96;
-const AUDIO_PAYLOAD_TYPE: u8 = 111;
+/// How often a download's progress is told at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) struct Plan {
     pub(super) session: SessionId,
@@ -30,142 +31,169 @@ pub(super) struct Plan {
 
 /// Told on the way.
 pub(super) enum Step {
-    Progress(&'static str),
+    Progress(&'static str, Option<f32>),
     Reached(Milestone),
     MediaOpen(OpenedSession),
     RunnerExpected(Box<dyn RunnerLink>),
 }
 
-/// A sentence for people.
+/// A game that was started.
+pub(super) struct Launched {
+    pub(super) instance: Box<dyn Instance>,
+    pub(super) holds: Holds,
+}
+
+/// Held as long as the game lives, and never looked at.
+#[derive(Default)]
+#[expect(dead_code, reason = "what it holds is given back when it is dropped")]
+pub(super) struct Holds {
+    pub(super) content: Option<Ready>,
+    /// Of an adopted game; a started one has it itself.
+    pub(super) site: Option<Site>,
+}
+
 #[derive(Debug)]
-pub(super) struct LaunchFailed(pub(super) String);
+pub(super) struct LaunchFailed {
+    pub(super) reason: EndReason,
+    /// A sentence for people.
+    pub(super) detail: String,
+}
 
 pub(super) async fn launch(
     context: Arc<Context>,
     plan: Plan,
     steps: mpsc::Sender<Step>,
     events: mpsc::Sender<DriverEvent>,
-) -> Result<Box<dyn Instance>, LaunchFailed> {
-    // The receiver lives as long as this future.
-    let tell = async |step| {
-        let _ = steps.send(step).await;
+) -> Result<Launched, LaunchFailed> {
+    let driver = context.drivers.of(&plan.game).ok_or_else(no_engine)?;
+    let content = match &plan.game.source {
+        Source::BuiltIn | Source::External { .. } => None,
+        Source::Container(game) => {
+            let ready = fetch(&context, &plan.game, game, &steps).await?;
+            tell(&steps, Step::Reached(Milestone::ImageReady)).await;
+            Some(ready)
+        }
     };
-    let opened =
-        context.media.open(ingest(&context, &plan)).await.map_err(|error| failed("media", &error))?;
-    let (rtp_video, rtp_audio) = (opened.rtp_video.to_string(), opened.rtp_audio.map(|at| at.to_string()));
-    tell(Step::MediaOpen(opened)).await;
-
-    let mut variables = variables(&context, &plan, &rtp_video, rtp_audio.as_deref());
-    if let Source::BuiltIn | Source::Container(_) = plan.game.source {
-        let link = context.control.register(plan.session, welcome(&plan.game, rtp_video, rtp_audio));
-        let url = format!("{}{}", context.control_url_base, link.path());
-        variables.insert(env::CONTROL_URL.to_owned(), url);
-        variables.insert(env::TOKEN.to_owned(), link.token().to_owned());
-        tell(Step::RunnerExpected(link)).await;
+    let site = site(driver.as_ref(), &plan).await?;
+    let variables = expect_runner(&context, &plan, &site, &steps).await?;
+    restore_save(&context, &plan, &steps).await?;
+    if content.is_none() {
+        // Nothing to download for what is in this binary or comes from elsewhere.
+        tell(&steps, Step::Reached(Milestone::ImageReady)).await;
     }
-
-    tell(Step::Progress("restoring_save")).await;
-    let save_dir = context.save_dir(plan.session);
-    let parent = context.session_dir(plan.session);
-    std::fs::create_dir_all(parent).map_err(|error| failed("session directory", &error))?;
-    context.saves.restore(plan.slot, save_dir.clone()).await.map_err(|error| failed("save", &error))?;
-    tell(Step::Reached(Milestone::SaveRestored)).await;
-
-    // Nothing to download for what is in this binary or comes from elsewhere.
-    tell(Step::Reached(Milestone::ImageReady)).await;
-    tell(Step::Progress("starting")).await;
+    tell(&steps, Step::Progress("starting", None)).await;
     let spec = StartSpec {
         session: plan.session,
         generation: plan.generation,
         game: plan.game.view.slug.clone(),
         env: variables,
-        save_dir,
+        save_dir: context.save_dir(plan.session),
         seed: None,
         marker: context.marker,
-        container: None,
-    };
-    let Some(driver) = context.drivers.of(&plan.game) else {
-        return Err(LaunchFailed("The game could not be started: there is no engine for it.".to_owned()));
+        container: match (&plan.game.source, &content) {
+            (Source::Container(game), Some(ready)) => Some(contract::container(game, ready)),
+            (Source::Container(_) | Source::BuiltIn | Source::External { .. }, _) => None,
+        },
     };
     // Last, so that a started instance is always handed over.
-    driver.start(spec, crate::driver::Site::default(), events).await.map_err(|error| failed("game", &error))
+    let instance = driver.start(spec, site, events).await.map_err(|error| failed("game", &error))?;
+    Ok(Launched { instance, holds: Holds { content, site: None } })
+}
+
+/// Waits for the game's content, and tells how far it is. The limit is the waiting's: the download goes on.
+async fn fetch(
+    context: &Context,
+    game: &Game,
+    container: &ContainerGame,
+    steps: &mpsc::Sender<Step>,
+) -> Result<Ready, LaunchFailed> {
+    let source = context.content.as_ref().ok_or_else(no_engine)?;
+    let limit = Duration::from_secs(context.config.download_timeout_s);
+    let deadline = context.clock.now() + limit;
+    let (progress, told) = watch::channel(Progress::default());
+    if !source.is_cached(&container.content).await {
+        tell(steps, Step::Progress("downloading", None)).await;
+    }
+    tokio::select! {
+        fetched = source.fetch(&container.content, &progress) => {
+            fetched.map_err(|error| failed("download", &error))
+        }
+        () = tell_progress(told, steps) => Err(no_engine()),
+        () = context.clock.sleep_until(deadline) => Err(LaunchFailed {
+            reason: EndReason::LaunchTimeout,
+            detail: format!("{} is still being downloaded; try again in a moment.", game.view.title),
+        }),
+    }
+}
+
+/// Never ends: the download does.
+async fn tell_progress(mut progress: watch::Receiver<Progress>, steps: &mpsc::Sender<Step>) {
+    while progress.changed().await.is_ok() {
+        let percent = progress.borrow_and_update().percent.map(|percent| percent.clamp(0.0, 100.0));
+        tell(steps, Step::Progress("downloading", percent)).await;
+        tokio::time::sleep(PROGRESS_EVERY).await;
+    }
+    std::future::pending().await
+}
+
+async fn site(driver: &dyn Driver, plan: &Plan) -> Result<Site, LaunchFailed> {
+    let egress = match &plan.game.source {
+        Source::Container(game) => game.config.egress,
+        Source::BuiltIn | Source::External { .. } => false,
+    };
+    driver.site(plan.session, egress).await.map_err(|error| failed("network", &error))
+}
+
+/// Opens media and the control channel; gives the game's variables.
+async fn expect_runner(
+    context: &Context,
+    plan: &Plan,
+    site: &Site,
+    steps: &mpsc::Sender<Step>,
+) -> Result<BTreeMap<String, String>, LaunchFailed> {
+    let ingest = contract::ingest(context, plan.session, &plan.game, site);
+    let opened = context.media.open(ingest).await.map_err(|error| failed("media", &error))?;
+    let (rtp_video, rtp_audio) = (opened.rtp_video.to_string(), opened.rtp_audio.map(|at| at.to_string()));
+    tell(steps, Step::MediaOpen(opened)).await;
+
+    let mut variables =
+        contract::variables(context, plan.session, &plan.game, &rtp_video, rtp_audio.as_deref());
+    if let Source::BuiltIn | Source::Container(_) = plan.game.source {
+        let welcome = contract::welcome(&plan.game, rtp_video, rtp_audio);
+        let link = context.control.register(plan.session, welcome);
+        let url = contract::control_url(context.private, site, link.path());
+        variables.insert(env::CONTROL_URL.to_owned(), url);
+        variables.insert(env::TOKEN.to_owned(), link.token().to_owned());
+        tell(steps, Step::RunnerExpected(link)).await;
+    }
+    Ok(variables)
+}
+
+async fn restore_save(
+    context: &Context,
+    plan: &Plan,
+    steps: &mpsc::Sender<Step>,
+) -> Result<(), LaunchFailed> {
+    tell(steps, Step::Progress("restoring_save", None)).await;
+    std::fs::create_dir_all(context.session_dir(plan.session))
+        .map_err(|error| failed("session directory", &error))?;
+    let save_dir = context.save_dir(plan.session);
+    context.saves.restore(plan.slot, save_dir).await.map_err(|error| failed("save", &error))?;
+    tell(steps, Step::Reached(Milestone::SaveRestored)).await;
+    Ok(())
+}
+
+/// The receiver lives as long as the launch.
+async fn tell(steps: &mpsc::Sender<Step>, step: Step) {
+    let _ = steps.send(step).await;
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> LaunchFailed {
-    LaunchFailed(format!("The game could not be started ({what}): {error}."))
+    let detail = format!("The game could not be started ({what}): {error}.");
+    LaunchFailed { reason: EndReason::LaunchFailed, detail }
 }
 
-fn ingest(context: &Context, plan: &Plan) -> OpenSession {
-    let (video, audio, allow) = match &plan.game.source {
-        Source::External { video, audio, allow } => (video.clone(), audio.clone(), allow.clone()),
-        Source::BuiltIn | Source::Container(_) => {
-            let spec = |codec, payload_type| IngestSpec { listen: None, codec, payload_type, rtcp: None };
-            (
-                spec(Codec::H264, VIDEO_PAYLOAD_TYPE),
-                Some(spec(Codec::Opus, AUDIO_PAYLOAD_TYPE)),
-                own_addresses(&context.control_url_base),
-            )
-        }
-    };
-    OpenSession { session: plan.session, video, audio, allow }
-}
-
-/// Where a child of ours sends from: loopback, or the private listener's own address.
-fn own_addresses(control_url_base: &str) -> Vec<IpAddr> {
-    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let authority = control_url_base.split_once("://").map_or(control_url_base, |(_, rest)| rest);
-    if let Ok(listener) = authority.trim_end_matches('/').parse::<std::net::SocketAddr>()
-        && !addresses.contains(&listener.ip())
-    {
-        addresses.push(listener.ip());
-    }
-    addresses
-}
-
-fn welcome(game: &Game, rtp_video: String, rtp_audio: Option<String>) -> WelcomeSpec {
-    WelcomeSpec {
-        rtp_video,
-        rtp_audio: rtp_audio.unwrap_or_default(),
-        width: game.view.hints.width,
-        height: game.view.hints.height,
-        fps: game.fps,
-        kbps: game.kbps,
-    }
-}
-
-fn variables(
-    context: &Context,
-    plan: &Plan,
-    rtp_video: &str,
-    rtp_audio: Option<&str>,
-) -> BTreeMap<String, String> {
-    let hints = &plan.game.view.hints;
-    let mut variables: BTreeMap<String, String> = [
-        (env::SESSION_ID, plan.session.to_string()),
-        (env::RTP_VIDEO, rtp_video.to_owned()),
-        (env::WIDTH, hints.width.to_string()),
-        (env::HEIGHT, hints.height.to_string()),
-        (env::FPS, plan.game.fps.to_string()),
-        (env::VIDEO_KBPS, plan.game.kbps.to_string()),
-        (env::SAVE_DIR, context.save_dir(plan.session).display().to_string()),
-        (env::ON_GATEWAY_LOSS, "exit".to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    if let Some(rtp_audio) = rtp_audio {
-        variables.insert(env::RTP_AUDIO.to_owned(), rtp_audio.to_owned());
-    }
-    variables
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn media_is_taken_from_loopback_and_the_private_listener() {
-        assert_eq!(own_addresses("ws://127.0.0.1:4000").len(), 2);
-        assert_eq!(own_addresses("ws://10.1.2.3:4000")[2], IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)));
-    }
+fn no_engine() -> LaunchFailed {
+    let detail = "The game could not be started: there is no engine for it.".to_owned();
+    LaunchFailed { reason: EndReason::LaunchFailed, detail }
 }

@@ -1,4 +1,5 @@
-//! What holds launches back: how often one user may ask, and how many sessions this node runs.
+//! What holds launches back here, whatever room the nodes have: how often one user may ask, which games are taken, and
+//! a gateway that shuts down.
 
 use crate::ids::UserId;
 use dashmap::DashMap;
@@ -40,49 +41,36 @@ impl LaunchLimiter {
     }
 }
 
-/// How many sessions run here, and which games of one instance are taken.
-#[derive(Debug, Clone)]
-pub struct Capacity {
-    most: usize,
+/// Which games of one instance are taken, and whether anybody is let in at all.
+#[derive(Debug, Clone, Default)]
+pub struct Doors {
     used: Arc<Mutex<Used>>,
 }
 
 #[derive(Debug, Default)]
 struct Used {
-    sessions: usize,
     exclusive: HashSet<String>,
     closed: bool,
 }
 
-/// Room for one session, given back when dropped.
+/// Let in; gives an exclusive game back when dropped.
 #[derive(Debug)]
 pub struct Permit {
     exclusive: Option<String>,
     used: Arc<Mutex<Used>>,
 }
 
-impl Capacity {
-    /// 0: one per core.
-    pub fn new(most: u32) -> Self {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let most = if most == 0 { cores() } else { usize::try_from(most).unwrap_or(usize::MAX) };
-        Self { most, used: Arc::default() }
-    }
-
+impl Doors {
     /// `exclusive` names a game of which there can be one session only.
-    pub fn reserve(&self, exclusive: Option<&str>) -> Option<Permit> {
+    pub fn enter(&self, exclusive: Option<&str>) -> Option<Permit> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.closed || used.sessions >= self.most {
+        if used.closed || exclusive.is_some_and(|game| !used.exclusive.insert(game.to_owned())) {
             return None;
         }
-        if exclusive.is_some_and(|game| !used.exclusive.insert(game.to_owned())) {
-            return None;
-        }
-        used.sessions += 1;
         Some(Permit { exclusive: exclusive.map(str::to_owned), used: Arc::clone(&self.used) })
     }
 
-    /// No more room for anybody.
+    /// Nobody is let in any more.
     pub fn close(&self) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
     }
@@ -90,10 +78,8 @@ impl Capacity {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.sessions -= 1;
         if let Some(game) = &self.exclusive {
-            used.exclusive.remove(game);
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).exclusive.remove(game);
         }
     }
 }
@@ -116,15 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn room_comes_back_with_the_permit() {
-        let capacity = Capacity::new(2);
-        let first = capacity.reserve(Some("camera"));
-        assert!(first.is_some() && capacity.reserve(Some("camera")).is_none());
-        let second = capacity.reserve(None);
-        assert!(second.is_some() && capacity.reserve(None).is_none());
+    fn an_exclusive_game_comes_back_with_the_permit_and_closed_doors_stay_closed() {
+        let doors = Doors::default();
+        let first = doors.enter(Some("camera"));
+        assert!(first.is_some() && doors.enter(Some("camera")).is_none());
+        assert!(doors.enter(None).is_some() && doors.enter(Some("screen")).is_some());
         drop(first);
-        assert!(capacity.reserve(Some("camera")).is_some());
-        capacity.close();
-        assert!(capacity.reserve(None).is_none());
+        assert!(doors.enter(Some("camera")).is_some());
+        doors.close();
+        assert!(doors.enter(None).is_none());
     }
 }

@@ -74,6 +74,12 @@ impl State {
     /// Requested; nothing started.
     pub const NEW: Self = Self::Active { container: Container::Created, stream: Stream::Waiting };
 
+    /// Found again by a new gateway: the container runs. `ran`: it was `running` already, and stays so.
+    pub fn adopted(ran: bool) -> Self {
+        let stream = if ran { Stream::Live } else { Stream::Waiting };
+        Self::Active { container: Container::Running, stream }
+    }
+
     /// The Sessions API's view (contract 1.2). A launch that failed stays `starting` until it is cleaned up.
     pub fn status(self) -> Status {
         match self {

@@ -1,9 +1,10 @@
-//! What the session core needs of the relay and of the control channel, as narrow interfaces: a simulation puts its own
-//! behind them.
+//! What the session core needs of the relay, the control channel and the scheduler, as narrow interfaces: a simulation
+//! puts its own behind them.
 
 use crate::control::{ControlEvent, ControlHub, ControlLink, ControlSender, WelcomeSpec};
 use crate::ids::{SessionId, ViewerId};
 use crate::relay::{AddViewer, Codec, OpenSession, OpenedSession, Relay, RelayError};
+use crate::schedule::{PlaceError, Placed, Request, Scheduler};
 use bytes::Bytes;
 use playgate_signaling::runner::GatewayMessage;
 use std::sync::Arc;
@@ -40,11 +41,23 @@ pub trait MediaPlane: Send + Sync {
 /// See [`ControlHub`].
 pub trait ControlPlane: Send + Sync {
     fn register(&self, session: SessionId, welcome: WelcomeSpec) -> Box<dyn RunnerLink>;
+    /// Expects a runner that was given its token by an earlier gateway.
+    fn adopt(&self, session: SessionId, token_sha256: [u8; 32], welcome: WelcomeSpec) -> Box<dyn RunnerLink>;
+}
+
+/// See [`Scheduler`].
+#[async_trait::async_trait]
+pub trait Placement: Send + Sync {
+    /// The reservation ends with [`Placement::release`], or when the session's row becomes final.
+    async fn reserve(&self, session: SessionId, request: &Request) -> Result<Placed, PlaceError>;
+    async fn release(&self, session: SessionId) -> Result<(), PlaceError>;
 }
 
 /// One session's control channel; dropping it closes it.
 pub trait RunnerLink: Send {
+    /// Empty for a link that was adopted: only the hash is known then.
     fn token(&self) -> &str;
+    fn token_sha256(&self) -> [u8; 32];
     fn path(&self) -> &str;
     fn sender(&self) -> Arc<dyn RunnerSender>;
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ControlEvent>>;
@@ -106,11 +119,30 @@ impl ControlPlane for ControlHub {
     fn register(&self, session: SessionId, welcome: WelcomeSpec) -> Box<dyn RunnerLink> {
         Box::new(Self::register(self, session, welcome))
     }
+
+    fn adopt(&self, session: SessionId, token_sha256: [u8; 32], welcome: WelcomeSpec) -> Box<dyn RunnerLink> {
+        Box::new(Self::adopt(self, session, token_sha256, welcome))
+    }
+}
+
+#[async_trait::async_trait]
+impl Placement for Scheduler {
+    async fn reserve(&self, session: SessionId, request: &Request) -> Result<Placed, PlaceError> {
+        Self::reserve(self, session, request).await
+    }
+
+    async fn release(&self, session: SessionId) -> Result<(), PlaceError> {
+        Self::release(self, session).await
+    }
 }
 
 impl RunnerLink for ControlLink {
     fn token(&self) -> &str {
         &self.token
+    }
+
+    fn token_sha256(&self) -> [u8; 32] {
+        self.token_sha256
     }
 
     fn path(&self) -> &str {

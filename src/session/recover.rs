@@ -1,79 +1,240 @@
-//! After a gateway was killed, or a session's task has failed: ends what it left running, keeps what it left saved, closes its sessions.
+//! After a gateway was killed, or a session's task has failed: takes up the games that still play, ends what else is
+//! left, keeps what it saved, closes its sessions.
 
+use super::catalogue::{Catalogue, Game, Source};
 use super::context::Context;
-use super::machine::State;
+use super::contract;
+use super::ending;
+use super::keep::{self, KeepError, Waiting};
+use super::launch::Holds;
+use super::machine::{State, Timeline};
+use super::ports::RunnerLink;
 use super::view::{EndReason, Milestone};
-use crate::store::{Fenced, Figures, SessionRow};
+use crate::content::{Content, Progress};
+use crate::driver::{Adopted, DriverEvent, Ended, Instance, InstanceRef};
+use crate::ids::SessionId;
+use crate::relay::OpenedSession;
+use crate::store::{Fenced, SessionRow};
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+const RESTARTED: &str = "The game server was restarted.";
+/// Events of an adopted instance until its actor takes them; the driver waits.
+const EVENTS: usize = 16;
+/// However short the lease was: players need a moment to find that the gateway is back.
+const LEAST_LEASE_MS: i64 = 60_000;
+
+/// A game that plays on.
+pub(super) struct Found {
+    pub(super) row: SessionRow,
+    pub(super) game: Arc<Game>,
+    pub(super) instance: Box<dyn Instance>,
+    pub(super) events: mpsc::Receiver<DriverEvent>,
+    pub(super) link: Box<dyn RunnerLink>,
+    pub(super) opened: OpenedSession,
+    pub(super) holds: Holds,
+}
+
+/// What is left of a session's game.
+enum Left {
+    Nothing,
+    Instance(Box<Adopted>, mpsc::Receiver<DriverEvent>),
+    /// There may be something, which cannot be reached now.
+    Unreachable(KeepError),
+}
 
 /// Runs before the first launch, on a data directory that is ours alone.
-pub(super) async fn recover(context: &Context) -> anyhow::Result<()> {
+pub(super) async fn recover(
+    context: &Arc<Context>,
+    catalogue: &Catalogue,
+) -> anyhow::Result<(Vec<Found>, Waiting)> {
     std::fs::create_dir_all(context.data_dir.sessions())?;
+    // First, so that what was stored late comes before what is stored now.
+    let waiting = keep::waiting(context).await?;
+    let mut found = Vec::new();
     for row in context.store.active_sessions().await? {
-        close(context, row, "The game server was restarted.").await?;
+        if let Some(taken_up) = take_up(context, catalogue, row).await? {
+            found.push(taken_up);
+        }
     }
-    remove_strays(context)
+    let playing: HashSet<SessionId> = found.iter().map(|found| found.row.id).collect();
+    remove_stray_dirs(context, &playing)?;
+    let mut keep = playing;
+    keep.extend(&waiting.keep);
+    keep.extend(context.store.unsaved_sessions().await?.iter().map(|row| row.id));
+    remove_strays(context, &keep).await;
+    Ok((found, waiting))
 }
 
 /// Ends what plays the session, stores what it left and closes the row, for the given reason in words.
-pub(super) async fn close(context: &Context, mut row: SessionRow, detail: &str) -> anyhow::Result<()> {
+pub(super) async fn close(context: &Arc<Context>, mut row: SessionRow, detail: &str) -> anyhow::Result<()> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(()) };
     row.generation = generation;
-    if let Some(instance) = &row.instance {
-        let (events, _) = tokio::sync::mpsc::channel(1);
-        let found = context.drivers.process.adopt(row.id, instance, events).await;
-        tracing::debug!(session = %row.id, found = found.is_ok());
+    let left = look(context, &row).await;
+    close_with(context, row, left, detail).await
+}
+
+async fn take_up(
+    context: &Arc<Context>,
+    catalogue: &Catalogue,
+    mut row: SessionRow,
+) -> anyhow::Result<Option<Found>> {
+    let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(None) };
+    row.generation = generation;
+    let mut left = look(context, &row).await;
+    if let Left::Instance(adopted, events) = left {
+        left = if adopted.running && row.end_reason.is_none() {
+            match reopen(context, catalogue, &mut row, *adopted, events).await? {
+                Ok(found) => return Ok(Some(found)),
+                Err(left) => left,
+            }
+        } else {
+            Left::Instance(adopted, events)
+        };
     }
-    let saved = store_save(context, &row).await;
-    let reason = row.end_reason.unwrap_or(EndReason::NodeLost);
+    close_with(context, row, left, RESTARTED).await?;
+    Ok(None)
+}
+
+async fn look(context: &Context, row: &SessionRow) -> Left {
+    let Some(reference) = &row.instance else { return Left::Nothing };
+    let (sender, events) = mpsc::channel(EVENTS);
+    let found = match context.drivers.by_instance(reference) {
+        Some(driver) => driver.adopt(row.id, reference, sender).await.map_err(KeepError::from),
+        None => Err(KeepError::Unreachable("no engine is configured any more".to_owned())),
+    };
+    match (found, reference) {
+        (Ok(Some(adopted)), _) => Left::Instance(Box::new(adopted), events),
+        (Ok(None), _) => Left::Nothing,
+        (Err(error), InstanceRef::Container { .. }) => Left::Unreachable(error),
+        // Its save lies in the session's directory.
+        (Err(error), InstanceRef::Process { .. }) => {
+            tracing::warn!(session = %row.id, %error, "what is left of a game cannot be found");
+            Left::Nothing
+        }
+    }
+}
+
+/// Opens media and control again for a game that plays on. Gives it back when that cannot be.
+async fn reopen(
+    context: &Context,
+    catalogue: &Catalogue,
+    row: &mut SessionRow,
+    adopted: Adopted,
+    events: mpsc::Receiver<DriverEvent>,
+) -> anyhow::Result<Result<Found, Left>> {
+    let game = catalogue.get(&row.game).filter(|game| matches!(game.source, Source::Container(_)));
+    let (Some(game), Some(token)) = (game.cloned(), row.runner_token_sha256) else {
+        tracing::warn!(session = %row.id, game = row.game, "a game that plays is not offered any more; it ends");
+        return Ok(Err(Left::Instance(Box::new(adopted), events)));
+    };
+    let opened = match context.media.open(contract::ingest(context, row.id, &game, &adopted.site)).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(session = %row.id, %error, "no media for a game that plays; it ends");
+            return Ok(Err(Left::Instance(Box::new(adopted), events)));
+        }
+    };
+    let (rtp_video, rtp_audio) = (opened.rtp_video.to_string(), opened.rtp_audio.map(|at| at.to_string()));
+    let link = context.control.adopt(row.id, token, contract::welcome(&game, rtp_video, rtp_audio));
+    std::fs::create_dir_all(context.session_dir(row.id))?;
+    let least = context.clock.now_ms().saturating_add(LEAST_LEASE_MS);
+    row.lease_until = Some(row.lease_until.map_or(least, |until| until.max(least)));
+    context.store.update_session(row).await?;
+    let content = package_in_use(context, &game).await;
+    let Adopted { instance, site, running: _ } = adopted;
+    tracing::info!(session = %row.id, game = row.game, "a game of the gateway before this one plays on");
+    let holds = Holds { content, site: Some(site) };
+    Ok(Ok(Found { row: row.clone(), game, instance, events, link, opened, holds }))
+}
+
+/// The lease on a package that is mounted into the game, so that it is not evicted.
+async fn package_in_use(context: &Context, game: &Game) -> Option<crate::content::Ready> {
+    let Source::Container(container) = &game.source else { return None };
+    let Content::Package(_) = container.content else { return None };
+    let source = context.content.as_ref()?;
+    if !source.is_cached(&container.content).await {
+        return None;
+    }
+    source.fetch(&container.content, &watch::Sender::new(Progress::default())).await.ok()
+}
+
+async fn close_with(
+    context: &Arc<Context>,
+    mut row: SessionRow,
+    left: Left,
+    detail: &str,
+) -> anyhow::Result<()> {
+    let (mut ended, mut verdict) = (None, (EndReason::NodeLost, Some(detail.to_owned())));
+    let mut kept_in = None;
+    let kept = match left {
+        Left::Nothing => keep::keep(context, &row, None).await,
+        Left::Unreachable(error) => Err(error),
+        Left::Instance(adopted, _events) => {
+            let grace = Duration::from_millis(context.config.stop_grace_ms);
+            let end = adopted.instance.stop(grace).await;
+            if !adopted.running {
+                verdict = ending::verdict(end.exit_code, None, end.out_of_memory);
+            }
+            ended = Some(end);
+            let kept = keep::keep(context, &row, Some(adopted.instance.as_ref())).await;
+            if kept.is_ok() {
+                keep::remove(adopted.instance.as_ref(), row.id).await;
+            }
+            kept_in = Some(adopted.instance);
+            kept
+        }
+    };
+    finish(context, &mut row, verdict, ended.unwrap_or_default(), &kept);
+    if context.store.update_session(&row).await? == Fenced::Written {
+        let in_container = matches!(row.instance, Some(InstanceRef::Container { .. }));
+        context.leave_session_dir(row.id, kept.is_err() && !in_container);
+        row.end_reason.inspect(|reason| context.metrics.ended(*reason));
+        if let (Err(_), false) = (&kept, in_container && kept_in.is_none()) {
+            keep::Unsaved { row, instance: kept_in }.retry(Arc::clone(context));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the row final.
+fn finish(
+    context: &Context,
+    row: &mut SessionRow,
+    (reason, detail): (EndReason, Option<String>),
+    ended: Ended,
+    kept: &Result<(), KeepError>,
+) {
+    let reason = row.end_reason.unwrap_or(reason);
     let now = context.clock.now_ms();
-    let mut timeline = super::machine::Timeline::from(std::mem::take(&mut row.timeline));
-    if saved {
+    let mut timeline = Timeline::from(std::mem::take(&mut row.timeline));
+    if kept.is_ok() {
         timeline.mark(Milestone::SaveStored, now);
     }
     timeline.mark(Milestone::Ended, now);
     row.timeline = timeline.entries().to_vec();
     row.status = State::Ended { reason, ran: row.ran }.status();
     row.end_reason = Some(reason);
-    row.end_detail = row.end_detail.or_else(|| Some(detail.to_owned()));
+    row.end_detail = row.end_detail.take().or(detail);
     row.ended_at = Some(now);
     row.lease_until = None;
-    row.instance = None;
-    let duration_ms = now.saturating_sub(row.started_at).max(0);
-    row.figures = Some(Figures {
-        duration_s: u64::try_from(duration_ms / 1000).unwrap_or_default(),
-        // As last noted; final figures there are none.
-        cpu_seconds: row.figures.map_or(0.0, |figures| figures.cpu_seconds),
-        peak_memory_bytes: row.figures.map_or(0, |figures| figures.peak_memory_bytes),
-    });
-    if context.store.update_session(&row).await? == Fenced::Written {
-        context.leave_session_dir(row.id, saved);
-        context.metrics.ended(reason);
+    row.figures = Some(ending::final_figures(row, now, ended));
+    match kept {
+        Ok(()) => row.instance = None,
+        Err(error) => keep::note(row, error),
     }
-    Ok(())
 }
 
-/// Games write new and rename, so what bears its final name is whole. True when nothing is left to lose.
-async fn store_save(context: &Context, row: &SessionRow) -> bool {
-    let dir = context.save_dir(row.id);
-    if !dir.is_dir() {
-        return true;
-    }
-    match context.saves.commit(row.slot, dir, context.clock.now_ms()).await {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::error!(session = %row.id, %error, "a save could not be stored; its files are put aside under `unsaved`");
-            false
+/// Working directories that belong to no session that plays.
+fn remove_stray_dirs(context: &Context, playing: &HashSet<SessionId>) -> anyhow::Result<()> {
+    let mine: HashSet<_> = playing.iter().map(|id| context.session_dir(*id)).collect();
+    for entry in std::fs::read_dir(context.data_dir.sessions())? {
+        let stray = entry?.path();
+        if mine.contains(&stray) {
+            continue;
         }
-    }
-}
-
-/// Every active session was just closed, so whatever is left belongs to none.
-fn remove_strays(context: &Context) -> anyhow::Result<()> {
-    let strays: HashSet<_> = std::fs::read_dir(context.data_dir.sessions())?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    for stray in strays {
         tracing::info!(path = %stray.display(), "removing what an ended session left");
         let removed =
             if stray.is_dir() { std::fs::remove_dir_all(&stray) } else { std::fs::remove_file(&stray) };
@@ -82,4 +243,14 @@ fn remove_strays(context: &Context) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Containers and the like that belong to no session that plays or has a save in them.
+async fn remove_strays(context: &Context, keep: &HashSet<SessionId>) {
+    let Some(driver) = &context.drivers.docker else { return };
+    match driver.remove_strays(keep).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed what ended sessions left on the engine"),
+        Err(error) => tracing::warn!(%error, "strays stay behind on the engine"),
+    }
 }

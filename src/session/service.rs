@@ -8,21 +8,24 @@ use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
 use super::context::{Context, Drivers};
 use super::error::ServiceError;
-use super::limits::{Capacity, LaunchLimiter};
+use super::limits::{Doors, LaunchLimiter};
 use super::machine::{State, Timeline};
 use super::metrics::SessionMetrics;
-use super::ports::{ControlPlane, MediaPlane};
+use super::ports::{ControlPlane, MediaPlane, Placement};
 use super::roster::Person;
 use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
 use crate::config::SessionsConfig;
+use crate::content::ContentSource;
 use crate::control::ControlHub;
 use crate::ids::{Generation, Owner, SessionId, SlotId, UserId, ViewerId};
 use crate::relay::{AddViewer, Relay, RelayError};
+use crate::schedule::PlaceError;
 use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
 use playgate_signaling::message::Role;
 use prometheus_client::registry::Registry;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, broadcast, oneshot};
@@ -37,7 +40,7 @@ struct Inner {
     context: Arc<Context>,
     catalogue: Catalogue,
     limiter: LaunchLimiter,
-    capacity: Capacity,
+    doors: Doors,
     live: Arc<DashMap<SessionId, Handle>>,
     /// One launch of a user at a time.
     gates: DashMap<UserId, Arc<Mutex<()>>>,
@@ -57,8 +60,11 @@ pub struct SessionDeps {
     pub saves: SaveStore,
     pub relay: Relay,
     pub control: ControlHub,
-    /// `ws://HOST:PORT` of the private listener, as a runner reaches it.
-    pub control_url_base: String,
+    pub placement: Arc<dyn Placement>,
+    /// Absent when no game needs any.
+    pub content: Option<Arc<dyn ContentSource>>,
+    /// Where child processes reach the private listener; containers reach the same port at their network's gateway.
+    pub private: SocketAddr,
     pub drivers: Drivers,
     pub catalogue: Catalogue,
     pub config: SessionsConfig,
@@ -73,7 +79,10 @@ pub struct SimulatedDeps {
     pub saves: SaveStore,
     pub media: Arc<dyn MediaPlane>,
     pub control: Arc<dyn ControlPlane>,
-    pub control_url_base: String,
+    pub placement: Arc<dyn Placement>,
+    /// Absent when no game needs any.
+    pub content: Option<Arc<dyn ContentSource>>,
+    pub private: SocketAddr,
     pub drivers: Drivers,
     pub catalogue: Catalogue,
     pub config: SessionsConfig,
@@ -83,14 +92,16 @@ pub struct SimulatedDeps {
 }
 
 impl Sessions {
-    /// Closes what an earlier gateway left behind, then takes launches.
+    /// Takes up what an earlier gateway left playing and closes the rest, then takes launches.
     pub async fn start(deps: SessionDeps, registry: &mut Registry) -> anyhow::Result<Self> {
         let deps = SimulatedDeps {
             store: deps.store,
             saves: deps.saves,
             media: Arc::new(deps.relay),
             control: Arc::new(deps.control),
-            control_url_base: deps.control_url_base,
+            placement: deps.placement,
+            content: deps.content,
+            private: deps.private,
             drivers: deps.drivers,
             catalogue: deps.catalogue,
             config: deps.config,
@@ -107,7 +118,9 @@ impl Sessions {
             saves: deps.saves,
             media: deps.media,
             control: deps.control,
-            control_url_base: deps.control_url_base,
+            placement: deps.placement,
+            content: deps.content,
+            private: deps.private,
             drivers: deps.drivers,
             config: deps.config,
             data_dir: deps.data_dir,
@@ -115,16 +128,25 @@ impl Sessions {
             clock: deps.clock,
             metrics: SessionMetrics::register(registry),
         };
-        super::recover::recover(&context).await?;
+        let context = Arc::new(context);
+        let (found, waiting) = super::recover::recover(&context, &deps.catalogue).await?;
         let inner = Inner {
             limiter: LaunchLimiter::new(context.config.launches_per_minute),
-            capacity: Capacity::new(context.config.capacity),
+            doors: Doors::default(),
             catalogue: deps.catalogue,
             live: Arc::default(),
             gates: DashMap::new(),
-            context: Arc::new(context),
+            context,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let this = Self { inner: Arc::new(inner) };
+        for found in found {
+            let id = found.row.id;
+            Actor::adopt(Arc::clone(this.context()), found, this.inner.doors.enter(None), this.enter(id));
+        }
+        for unsaved in waiting.retry {
+            unsaved.retry(Arc::clone(this.context()));
+        }
+        Ok(this)
     }
 
     /// B-1: checks, gates, places, writes `starting` and returns; the rest happens behind it.
@@ -159,7 +181,7 @@ impl Sessions {
             return Ok(report);
         }
         let row = self.context().store.session(id).await.map_err(internal)?.ok_or_else(no_session)?;
-        Ok(super::actor::report(&row))
+        Ok(super::ending::report(&row))
     }
 
     /// B-5: the user's active sessions.
@@ -261,7 +283,7 @@ impl Sessions {
 
     /// Ends every session in order (SIGTERM of the gateway); takes no launch any more.
     pub async fn shutdown(&self) {
-        self.inner.capacity.close();
+        self.inner.doors.close();
         let ids: Vec<SessionId> = self.inner.live.iter().map(|entry| *entry.key()).collect();
         let ends = ids.into_iter().map(|id| self.end(id, EndReason::GatewayShutdown));
         futures_util::future::join_all(ends).await;
@@ -311,19 +333,26 @@ impl Sessions {
             Source::BuiltIn | Source::Container(_) => None,
             Source::External { .. } => Some(game.view.slug.as_str()),
         };
-        let permit = self.inner.capacity.reserve(exclusive).ok_or(ServiceError::NoServers)?;
-        let row = self.new_row(owner, &game, slot.id);
-        match self.context().store.insert_session(&row).await.map_err(internal)? {
+        let permit = self.inner.doors.enter(exclusive).ok_or(ServiceError::NoServers)?;
+        let mut row = self.new_row(owner, &game, slot.id);
+        self.place(&mut row, &game).await?;
+        let inserted = self.context().store.insert_session(&row).await;
+        if !matches!(inserted, Ok(Inserted::Done))
+            && let Err(error) = self.context().placement.release(row.id).await
+        {
+            tracing::error!(session = %row.id, %error, "a reservation could not be given back");
+        }
+        match inserted.map_err(internal)? {
             Inserted::Done => {}
             Inserted::UserBusy | Inserted::SlotBusy | Inserted::ExternalIdUsed => {
                 return Err(ServiceError::SessionActive);
             }
         }
         let view = super::actor::view_of(&row, None, 0);
-        tracing::info!(session = %row.id, game = row.game, slot = slot.number, "session launched");
+        tracing::info!(session = %row.id, game = row.game, slot = slot.number, node = row.node, "session launched");
         self.context().metrics.launched.inc();
-        let started_at = row.started_at;
-        self.spawn(row, game, permit);
+        let (id, started_at) = (row.id, row.started_at);
+        Actor::launch(Arc::clone(self.context()), row, game, Some(permit), self.enter(id));
         if let Err(error) = self.context().store.slot_played(slot.id, started_at).await {
             // The session runs all the same; at worst another slot is continued next time.
             tracing::warn!(slot = %slot.id, %error, "cannot note when a slot was played");
@@ -331,14 +360,30 @@ impl Sessions {
         Ok(view)
     }
 
-    fn spawn(&self, row: SessionRow, game: Arc<Game>, permit: super::limits::Permit) {
+    /// Reserves a node before there is a row.
+    async fn place(&self, row: &mut SessionRow, game: &Game) -> Result<(), ServiceError> {
+        let request = super::placement::request(self.context(), game).await.map_err(internal)?;
+        match self.context().placement.reserve(row.id, &request).await {
+            Ok(placed) => {
+                row.node = Some(placed.node);
+                row.placement = placed.reasons;
+                Ok(())
+            }
+            Err(error @ PlaceError::NoServers(_)) => {
+                tracing::info!(game = row.game, %error, "a launch was refused");
+                Err(ServiceError::NoServers)
+            }
+            Err(error @ PlaceError::Store(_)) => Err(internal(error)),
+        }
+    }
+
+    /// Enters a session among the live ones, and takes it out at its end.
+    fn enter(&self, id: SessionId) -> impl FnOnce(Handle) -> OnEnd + use<> {
         let live = Arc::clone(&self.inner.live);
-        let id = row.id;
-        Actor::spawn(Arc::clone(&self.inner.context), row, game, permit, move |handle| {
+        move |handle| {
             live.insert(id, handle);
-            let on_end: OnEnd = Arc::new(move |id| drop(live.remove(&id)));
-            on_end
-        });
+            Arc::new(move |id| drop(live.remove(&id)))
+        }
     }
 
     fn new_row(&self, owner: Owner, game: &Game, slot: SlotId) -> SessionRow {
@@ -366,6 +411,11 @@ impl Sessions {
             end_detail: None,
             figures: None,
             instance: None,
+            node: None,
+            placement: Vec::new(),
+            runner_token_sha256: None,
+            players: Vec::new(),
+            unsaved: None,
         }
     }
 

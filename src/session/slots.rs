@@ -75,6 +75,6 @@ impl Sessions {
 }
 
 /// The same for unknown slots, those of another game and those of another user (B6).
-fn no_slot() -> ServiceError {
+pub(super) fn no_slot() -> ServiceError {
     ServiceError::NotFound("Save slot not found.".to_owned())
 }

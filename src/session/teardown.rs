@@ -1,12 +1,14 @@
-//! The end of a session, in the contract's order: save flushed, game stopped, save stored, media closed.
+//! The end of a session, in the contract's order: save flushed, game stopped, save collected and stored, container
+//! removed, media closed.
 //!
-//! Runs to its end whatever fails on the way; what failed is told.
+//! Runs to its end whatever fails on the way; what failed is told. A container whose save could not be stored is kept.
 
 use super::context::Context;
+use super::keep::{self, KeepError};
 use super::ports::RunnerLink;
 use crate::control::ControlEvent;
-use crate::driver::{Instance, Usage};
-use crate::ids::{SessionId, SlotId};
+use crate::driver::{Ended, Instance, InstanceRef};
+use crate::store::SessionRow;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,40 +16,64 @@ use std::time::Duration;
 
 pub(super) struct Teardown {
     pub(super) context: Arc<Context>,
-    pub(super) session: SessionId,
-    pub(super) slot: SlotId,
+    /// As it is when the end begins.
+    pub(super) row: SessionRow,
     /// Absent when the launch did not come so far.
     pub(super) instance: Option<Box<dyn Instance>>,
     pub(super) link: Option<Box<dyn RunnerLink>>,
+    /// Between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
     /// The game ended by itself already: there is nobody to ask.
     pub(super) game_is_gone: bool,
     /// Another gateway has taken the session over: its save is not ours to store.
     pub(super) fenced: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TornDown {
-    pub(super) usage: Option<Usage>,
+    pub(super) ended: Option<Ended>,
     /// The slot holds what the game left.
     pub(super) saved: bool,
+    /// It does not, and why; what holds the save, when that is a container.
+    pub(super) unsaved: Option<(KeepError, Option<Box<dyn Instance>>)>,
 }
 
 impl Teardown {
     pub(super) async fn run(mut self) -> TornDown {
         let mut done = TornDown::default();
         if let Some(instance) = self.instance.take() {
-            if !self.game_is_gone {
-                self.flush_save().await;
-            }
-            let grace = Duration::from_millis(self.context.config.stop_grace_ms);
-            done.usage = Some(instance.stop(grace).await.usage);
-            done.saved = !self.fenced && self.store_save().await;
+            self.end(instance, &mut done).await;
         }
         drop(self.link.take());
-        self.context.media.close(self.session).await;
-        let nothing_to_lose = done.saved || done.usage.is_none();
-        self.context.leave_session_dir(self.session, nothing_to_lose);
+        self.context.media.close(self.row.id).await;
+        let holds_the_save = match &done.unsaved {
+            Some((_, container)) => container.is_none(),
+            None => self.fenced && done.ended.is_some(),
+        };
+        self.context.leave_session_dir(self.row.id, holds_the_save);
         done
+    }
+
+    async fn end(&mut self, instance: Box<dyn Instance>, done: &mut TornDown) {
+        let in_container = matches!(instance.reference(), Some(InstanceRef::Container { .. }));
+        if self.fenced && in_container {
+            // Another gateway plays on with it.
+            return;
+        }
+        if !self.game_is_gone {
+            self.flush_save().await;
+        }
+        done.ended = Some(instance.stop(self.grace).await);
+        if self.fenced {
+            return;
+        }
+        match keep::keep(&self.context, &self.row, Some(instance.as_ref())).await {
+            Ok(()) => {
+                done.saved = true;
+                keep::remove(instance.as_ref(), self.row.id).await;
+            }
+            Err(error) => done.unsaved = Some((error, in_container.then_some(instance))),
+        }
     }
 
     /// Asks for a save and waits for it, until the deadline or until there is nobody to wait for.
@@ -57,20 +83,9 @@ impl Teardown {
         if sender.send(GatewayMessage::FlushSave) {
             let deadline = Duration::from_millis(self.context.config.flush_timeout_ms);
             if tokio::time::timeout(deadline, saved(link.as_mut())).await.is_err() {
-                tracing::warn!(session = %self.session, "the game did not flush its save in time");
+                tracing::warn!(session = %self.row.id, "the game did not flush its save in time");
             }
             sender.send(GatewayMessage::Shutdown);
-        }
-    }
-
-    async fn store_save(&mut self) -> bool {
-        let dir = self.context.save_dir(self.session);
-        match self.context.saves.commit(self.slot, dir, self.context.clock.now_ms()).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(session = %self.session, %error, "a save could not be stored; its files are put aside under `unsaved`");
-                false
-            }
         }
     }
 }

@@ -73,12 +73,40 @@ pub struct SessionView {
 }
 
 /// The answer to a stop (contract B-4).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StopReport {
     /// Whole seconds.
     pub duration: u64,
     pub cpu_seconds: f64,
     pub peak_memory_mb: u64,
+    pub network_rx_bytes: u64,
+    pub network_tx_bytes: u64,
+    /// Absent when a signal ended the game, or nobody knows.
+    pub exit_code: Option<i32>,
+    pub out_of_memory: bool,
+    /// Distinct people who ever played.
+    pub players_seen: u32,
+}
+
+/// One version of a save slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionView {
+    pub id: VersionId,
+    pub number: u64,
+    pub created_at: OffsetDateTime,
+    /// Of the compressed archive.
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+    /// The one a launch continues from.
+    pub current: bool,
+}
+
+/// A version's archive, opened, with a name for the file it is saved as.
+#[derive(Debug)]
+pub struct SaveDownload {
+    pub file: std::fs::File,
+    pub name: String,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Clone)]

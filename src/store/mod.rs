@@ -4,19 +4,22 @@
 //! two callers could race for: one active session per user and per slot, and that a slot in use is not emptied.
 
 pub mod data_dir;
+pub mod node_rows;
 pub mod rows;
 pub mod saves;
 pub mod sqlite;
 
 pub use data_dir::{DataDir, create_private, database_in};
+pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
     Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
     TokenScope, UserRow, VersionRow,
 };
-pub use saves::SaveStore;
+pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use std::collections::BTreeSet;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,12 +42,19 @@ pub trait Store: Send + Sync {
 
     /// Checks and inserts in one step. The owner's slot must exist.
     async fn insert_session(&self, row: &SessionRow) -> Result<Inserted>;
-    /// Writes everything but identity and start of the session, if the generation is still the stored one.
+    /// Writes everything but identity and start of the session, if the generation is still the stored one. A row with its
+    /// end set gives the session's reservation back in the same transaction.
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
     /// Moves the end of the lease of an active session.
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
-    /// Notes what an active session has used so far, in case nobody lives to write the final figures.
-    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced>;
+    /// Notes what an active session has used so far and who played it, in case nobody lives to write the final figures.
+    async fn note_usage(
+        &self,
+        id: SessionId,
+        generation: Generation,
+        figures: Figures,
+        players: &[String],
+    ) -> Result<Fenced>;
     /// Raises the generation by one, if it is still `generation`, and returns the new one: the former holder is fenced.
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>>;
     async fn session(&self, id: SessionId) -> Result<Option<SessionRow>>;
@@ -52,6 +62,8 @@ pub trait Store: Send + Sync {
     /// Active: `starting`, `running`, `stopping`.
     async fn active_sessions_of(&self, owner: &Owner) -> Result<Vec<SessionRow>>;
     async fn active_sessions(&self) -> Result<Vec<SessionRow>>;
+    /// Ended sessions whose save is not in its slot yet ([`SessionRow::unsaved`]), the longest ended first.
+    async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>>;
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()>;
     async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>>;
@@ -79,6 +91,15 @@ pub trait Store: Send + Sync {
         bytes: u64,
         now: Millis,
     ) -> Result<VersionRow>;
+    /// As [`Store::insert_version`], unless a session is on the slot.
+    async fn insert_version_if_idle(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<Option<VersionRow>>;
     /// Newest first.
     async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>>;
     /// Of every slot.
@@ -98,4 +119,31 @@ pub trait Store: Send + Sync {
     async fn revoke_token(&self, id: &str, now: Millis) -> Result<bool>;
     /// False for a token the store never saw: tokens of other issuers carry ids too.
     async fn is_token_revoked(&self, id: &str) -> Result<bool>;
+
+    /// Enters a node, or what it now says of itself; its health, admission and reservations stay as they are. A new one
+    /// counts as unhealthy until its health is set.
+    async fn put_node(&self, said: &Announcement, now: Millis) -> Result<()>;
+    /// By name.
+    async fn nodes(&self) -> Result<Vec<NodeRow>>;
+    /// False when there is no such node, here and below.
+    async fn set_node_health(&self, node: &str, healthy: bool, now: Millis) -> Result<bool>;
+    async fn set_node_admission(&self, node: &str, admission: Admission) -> Result<bool>;
+    /// A sign of life: how busy the machine is, and which games' content is there.
+    async fn note_node_load(
+        &self,
+        node: &str,
+        load: MachineLoad,
+        cached: &BTreeSet<String>,
+        now: Millis,
+    ) -> Result<bool>;
+    /// Reserves for a session that holds nothing yet, if the node is healthy, open and has room for all of it at this
+    /// moment. No interleaving overfills a node, whatever processes take part.
+    async fn reserve(&self, session: SessionId, node: &str, needs: Resources, now: Millis) -> Result<bool>;
+    /// False when the session holds nothing (any more).
+    async fn release(&self, session: SessionId) -> Result<bool>;
+    /// Gives back what no active session holds on this node, and counts its sums anew; gives how many those were. Only for
+    /// a node that nobody reserves on meanwhile: a place is reserved before its session is written.
+    async fn reconcile_reservations(&self, node: &str) -> Result<u64>;
+    /// By node, oldest first.
+    async fn reservations(&self) -> Result<Vec<ReservationRow>>;
 }

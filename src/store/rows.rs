@@ -52,15 +52,31 @@ pub struct SessionRow {
     pub end_reason: Option<EndReason>,
     pub end_detail: Option<String>,
     pub figures: Option<Figures>,
+    /// What plays it, for the next gateway; of an ended session only while its save is [`SessionRow::unsaved`].
     pub instance: Option<InstanceRef>,
+    /// The node it was placed on.
+    pub node: Option<String>,
+    /// Why there: sentences for operators, the deciding one first.
+    pub placement: Vec<String>,
+    /// SHA-256 of the runner's token, so that the next gateway knows a runner that comes back.
+    pub runner_token_sha256: Option<[u8; 32]>,
+    /// Everybody who ever played it, by the relay's names for them.
+    pub players: Vec<String>,
+    /// Why the save an ended session left is not in its slot yet. It will be tried again.
+    pub unsaved: Option<String>,
 }
 
 /// The figures of a session (contract B-4): final once it has ended, before that as last noted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figures {
     pub duration_s: u64,
     pub cpu_seconds: f64,
     pub peak_memory_bytes: u64,
+    pub network_rx_bytes: u64,
+    pub network_tx_bytes: u64,
+    /// Absent when a signal ended the game, or nobody knows.
+    pub exit_code: Option<i32>,
+    pub out_of_memory: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,9 @@
 //! whatever the filter says: an error nobody sees is still on `/metrics`.
 
 mod logs;
+mod machine;
 mod process;
 
 pub use logs::{LogOf, TelemetryError, errors_logged, init};
+pub use machine::{Load, Machine};
 pub use process::{encode, register_process};

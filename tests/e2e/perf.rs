@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use thirtyfour::Key;
 
 /// How long the figures of something that goes on are taken. A window of measurement, not a wait.
-const WINDOW: Duration = Duration::from_secs(10);
+pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
-const CLICK_TO_FRAME: &str = r"
+pub(crate) const CLICK_TO_FRAME: &str = r"
     window.measured = { click: 0, frame: 0 };
     document.querySelector('#play').addEventListener('click', () => {
         window.measured.click = performance.now();
@@ -64,7 +64,7 @@ async fn click_to_first_video_frame_takes_at_most_one_and_a_half_seconds() {
 }
 
 /// From the key event in the page to the first decoded frame that differs.
-const KEY_TO_PIXELS: &str = r"
+pub(crate) const KEY_TO_PIXELS: &str = r"
     const video = document.querySelector('video#video, #video video, video');
     const canvas = document.createElement('canvas');
     canvas.width = 160; canvas.height = 90;
@@ -121,7 +121,7 @@ async fn key_press_to_changed_pixels_takes_at_most_80_ms() {
 }
 
 /// Frames a second presented over five seconds.
-const FRAME_RATE: &str = r"
+pub(crate) const FRAME_RATE: &str = r"
     const video = document.querySelector('video#video, #video video, video');
     return new Promise(done => {
         let first;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::http::fake::{FakeCore, assets};
+use crate::http::nodes::OneNode;
 use playgate::auth::{Auth, MemoryLedger};
 use playgate::config::Config;
 use playgate::http::{Front, FrontDeps, HttpMetrics, Serving};
@@ -34,6 +35,7 @@ impl Gateway {
         let mut registry = Registry::default();
         let deps = FrontDeps {
             core: Arc::new(FakeCore::default()),
+            nodes: Arc::new(OneNode),
             auth: Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap(),
             signal: axum::Router::new(),
             metrics: HttpMetrics::new(&mut registry),

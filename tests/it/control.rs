@@ -32,15 +32,7 @@ impl Gateway {
     }
 
     fn register(&self) -> ControlLink {
-        let welcome = WelcomeSpec {
-            rtp_video: "127.0.0.1:5000".to_owned(),
-            rtp_audio: "127.0.0.1:5002".to_owned(),
-            width: 1280,
-            height: 720,
-            fps: 60,
-            kbps: 6000,
-        };
-        self.hub.register(SessionId::new(), welcome)
+        self.hub.register(SessionId::new(), welcome())
     }
 
     async fn connect(&self, path: &str, authorization: Option<&str>) -> Result<Socket, u16> {
@@ -65,6 +57,17 @@ impl Gateway {
             "{heard:?}"
         );
         socket
+    }
+}
+
+fn welcome() -> WelcomeSpec {
+    WelcomeSpec {
+        rtp_video: "127.0.0.1:5000".to_owned(),
+        rtp_audio: "127.0.0.1:5002".to_owned(),
+        width: 1280,
+        height: 720,
+        fps: 60,
+        kbps: 6000,
     }
 }
 
@@ -249,4 +252,24 @@ async fn dropping_the_link_ends_the_connection_and_forgets_the_session() {
     drop(link);
     assert_eq!(closed(&mut socket).await, Some(1000));
     assert_eq!(gateway.connect(&path, Some(&bearer)).await.err(), Some(404));
+}
+
+#[tokio::test]
+async fn a_runner_of_an_earlier_gateway_comes_back_with_its_token_and_no_other() {
+    let first = Gateway::start().await;
+    let session = SessionId::new();
+    let given = first.hub.register(session, welcome());
+    assert_eq!(given.token_sha256.len(), 32);
+
+    let next = Gateway::start().await;
+    let mut link = next.hub.adopt(session, given.token_sha256, welcome());
+    assert_eq!((link.token.as_str(), &link.path, link.token_sha256), ("", &given.path, given.token_sha256));
+    for wrong in ["", "wrong", &next.register().token] {
+        let refused = next.connect(&link.path, Some(&format!("Bearer {wrong}"))).await.err();
+        assert!(matches!(refused, Some(401 | 404)), "{wrong}: {refused:?}");
+    }
+    let bearer = format!("Bearer {}", given.token);
+    let mut socket = next.connect(&link.path, Some(&bearer)).await.expect("connects");
+    say(&mut socket, &hello(1)).await;
+    assert!(is_connected(&event(&mut link).await));
 }

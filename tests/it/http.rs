@@ -4,6 +4,8 @@
 mod access;
 mod contract;
 pub(crate) mod fake;
+pub(crate) mod nodes;
 mod pages;
 mod random;
 mod sign_in;
+mod versions;

@@ -3,8 +3,11 @@
 mod app;
 mod auth;
 mod config;
+mod content;
 mod control;
 mod dependencies;
+mod desktop_house;
+mod desktop_input;
 mod driver;
 #[path = "../support/faulty_runner.rs"]
 mod faulty_runner;
@@ -18,5 +21,6 @@ mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;
 mod runner;
+mod runner_desktop;
 mod signal;
 mod store;

@@ -2,12 +2,14 @@
 
 mod stand;
 mod steps;
+pub(crate) mod view;
 
 use playgate::control::{ControlEvent, ControlHub, WelcomeSpec};
 use playgate::games::AUDIO_BLOCK;
 use playgate::ids::SessionId;
 use playgate::marker::Marker;
 use playgate::runner::{self, OnGatewayLoss, RunnerError, Settings, StopCause, Token};
+use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use stand::Stand;
 use std::time::Duration;
@@ -298,6 +300,9 @@ async fn the_game_goes_on_over_a_new_connection_and_tells_how_things_stand() {
         kbps: 4000,
         save_dir: directory.path().to_owned(),
         on_gateway_loss: OnGatewayLoss::Reconnect,
+        pads: 0,
+        pad_map: std::collections::BTreeMap::new(),
+        pointer: PointerMode::Absolute,
     };
     let (stop, stopped) = oneshot::channel();
     let runner =

@@ -29,6 +29,8 @@ macro_rules! suite {
 suite!(
     users_are_entered_once_and_keep_their_name,
     a_session_comes_back_as_it_was_written,
+    what_a_session_used_and_who_played_is_noted_while_it_lives,
+    a_session_whose_save_waits_is_found_until_it_is_stored,
     a_user_has_one_active_session_however_many_race,
     an_ended_session_makes_room_for_the_next,
     an_organisation_has_many_sessions_but_an_external_id_once,
@@ -37,6 +39,7 @@ suite!(
     a_lease_only_grows_and_only_while_active,
     slots_are_three_with_ids_that_stay,
     a_slot_in_use_is_not_cleared,
+    a_version_is_entered_only_while_no_session_is_on_its_slot,
     versions_count_up_and_come_newest_first,
     the_profile_is_a_moving_average,
     grants_are_listed_and_revoked_once,
@@ -65,13 +68,65 @@ async fn a_session_comes_back_as_it_was_written(store: Any) {
     row.timeline.push((Milestone::Ended, 99));
     row.end_reason = Some(EndReason::OutOfMemory);
     row.end_detail = Some("it's over".to_owned());
-    row.figures = Some(Figures { duration_s: 3600, cpu_seconds: 450.25, peak_memory_bytes: 1 << 33 });
+    row.figures = Some(Figures {
+        duration_s: 3600,
+        cpu_seconds: 450.25,
+        peak_memory_bytes: 1 << 33,
+        network_rx_bytes: 1 << 40,
+        network_tx_bytes: 1 << 41,
+        exit_code: Some(-1),
+        out_of_memory: true,
+    });
     row.instance = Some(InstanceRef::Process { pid: 7, start_ticks: u64::MAX });
+    row.runner_token_sha256 = Some([9; 32]);
+    row.players = vec!["user:u".to_owned(), "grant:g".to_owned()];
     assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
     assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
     let found = store.session_by_external_id(&row.owner, &row.external_id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&row));
     assert_eq!(store.session(SessionId::new()).await.unwrap(), None);
+}
+
+async fn what_a_session_used_and_who_played_is_noted_while_it_lives(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    let figures = Figures { duration_s: 5, cpu_seconds: 1.5, network_tx_bytes: 7, ..Figures::default() };
+    let players = ["user:u".to_owned()];
+    let noted = store.note_usage(row.id, row.generation, figures, &players).await.unwrap();
+    assert_eq!(noted, Fenced::Written);
+    let stored = store.session(row.id).await.unwrap().unwrap();
+    assert_eq!((stored.figures, stored.players.as_slice()), (Some(figures), players.as_slice()));
+    end(&store, &mut row).await;
+    let late = store.note_usage(row.id, row.generation, Figures::default(), &[]).await.unwrap();
+    assert_eq!(late, Fenced::Stale);
+}
+
+async fn a_session_whose_save_waits_is_found_until_it_is_stored(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    assert_eq!(store.unsaved_sessions().await.unwrap(), []);
+    row.unsaved = Some("the disk is full".to_owned());
+    row.instance = Some(InstanceRef::Container { container: "abc".to_owned() });
+    end(&store, &mut row).await;
+    assert_eq!(store.unsaved_sessions().await.unwrap(), std::slice::from_ref(&row));
+    assert_eq!(store.active_sessions().await.unwrap(), []);
+    (row.unsaved, row.instance) = (None, None);
+    assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
+    assert_eq!(store.unsaved_sessions().await.unwrap(), []);
+}
+
+async fn a_version_is_entered_only_while_no_session_is_on_its_slot(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    let insert =
+        async || store.insert_version_if_idle(VersionId::new(), row.slot, [1; 32], 10, 1).await.unwrap();
+    assert_eq!(insert().await.unwrap().number, 1);
+    store.insert_session(&row).await.unwrap();
+    assert_eq!(insert().await, None);
+    assert_eq!(store.versions(row.slot).await.unwrap().len(), 1);
+    end(&store, &mut row).await;
+    let slot = row.slot;
+    let next = store.insert_version_if_idle(VersionId::new(), slot, [1; 32], 10, 1).await.unwrap();
+    assert_eq!(next.unwrap().number, 2);
 }
 
 async fn a_user_has_one_active_session_however_many_race(store: Any) {
@@ -311,6 +366,11 @@ async fn session(store: &Any, user: &UserId, slot: usize) -> SessionRow {
         end_detail: None,
         figures: None,
         instance: None,
+        node: Some("oslo-1".to_owned()),
+        placement: vec!["it is the only node".to_owned()],
+        runner_token_sha256: None,
+        players: Vec::new(),
+        unsaved: None,
     }
 }
 

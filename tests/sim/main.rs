@@ -3,8 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
+mod adoption;
+mod containers;
+mod content;
 mod launch;
 mod lifecycle;
+mod placement;
+mod placement_policy;
 mod recovery;
+mod unsaved;
+mod versions;
 mod viewers;
 mod world;

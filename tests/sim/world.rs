@@ -1,5 +1,6 @@
 //! One simulated gateway and the hands that step it.
 
+use crate::content::FakeContent;
 use playgate::auth::{GrantClaims, Principal, User};
 use playgate::config::{Config, SessionsConfig};
 use playgate::control::{ControlEvent, WelcomeSpec};
@@ -8,6 +9,7 @@ use playgate::driver::{DriverEvent, ExternalDriver};
 use playgate::games::BuiltIn;
 use playgate::ids::{SessionId, UserId, ViewerId};
 use playgate::relay::{AddViewer, Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
+use playgate::session::placement::CountingPlacement;
 use playgate::session::ports::{ControlPlane, MediaPlane, RunnerLink, RunnerSender};
 use playgate::session::view::{GrantView, SessionView, Status};
 use playgate::session::{Catalogue, Clock, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
@@ -32,6 +34,9 @@ pub(crate) struct World {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Clock,
     pub(crate) driver: FakeDriver,
+    /// Of games in containers.
+    pub(crate) docker: FakeDriver,
+    pub(crate) content: FakeContent,
     pub(crate) planes: Planes,
     pub(crate) journal: Journal,
     pub(crate) data: Arc<DataDir>,
@@ -54,11 +59,23 @@ impl World {
     }
 
     pub(crate) async fn with(dir: &Path, config: SessionsConfig) -> Self {
+        Self::prepared(dir, config, |_| {}).await
+    }
+
+    /// What `prepare` tells the driver of containers holds before the gateway starts.
+    pub(crate) async fn prepared(
+        dir: &Path,
+        config: SessionsConfig,
+        prepare: impl FnOnce(&FakeDriver),
+    ) -> Self {
         let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
         let store = Arc::new(SqliteStore::open(&data.database()).await.unwrap());
         let saves = SaveStore::open(&data, store.clone(), config.save_versions).await.unwrap();
         let journal = Journal::default();
         let driver = FakeDriver::new(journal.clone());
+        let docker = FakeDriver::containers(journal.clone());
+        prepare(&docker);
+        let content = FakeContent::default();
         let planes = Planes { journal: journal.clone(), ..Planes::default() };
         let clock = Clock::simulated(START_MS);
         let deps = SimulatedDeps {
@@ -66,11 +83,13 @@ impl World {
             saves,
             media: Arc::new(planes.clone()),
             control: Arc::new(planes.clone()),
-            control_url_base: "ws://127.0.0.1:4000".to_owned(),
+            placement: Arc::new(CountingPlacement::new(store.clone(), config.capacity)),
+            content: Some(Arc::new(content.clone())),
+            private: std::net::SocketAddr::from(([127, 0, 0, 1], 4000)),
             drivers: Drivers {
                 process: Arc::new(driver.clone()),
                 external: Arc::new(ExternalDriver),
-                docker: None,
+                docker: Some(Arc::new(docker.clone())),
             },
             catalogue: catalogue(),
             config,
@@ -79,11 +98,30 @@ impl World {
             clock: clock.clone(),
         };
         let sessions = Sessions::start_simulated(deps, &mut Default::default()).await.unwrap();
-        Self { sessions, store, clock, driver, planes, journal, data }
+        Self { sessions, store, clock, driver, docker, content, planes, journal, data }
+    }
+
+    /// The next gateway on what lies on the disk at this moment: this one was killed. The clock stands where it stood.
+    pub(crate) async fn killed(&self, after: &Path, prepare: impl FnOnce(&FakeDriver)) -> Self {
+        copy_dir(self.data.root(), &after.join("data"));
+        Self::prepared(after, config(), prepare).await
     }
 
     pub(crate) async fn launch(&self, user: &str) -> Result<SessionId, ServiceError> {
         Ok(self.sessions.launch(&UserId(user.to_owned()), request("story")).await?.id)
+    }
+
+    /// As [`World::play`], a game in a container.
+    pub(crate) async fn play_boxed(&self, user: &str) -> SessionId {
+        let id = self.sessions.launch(&UserId(user.to_owned()), request("boxed")).await.unwrap().id;
+        self.bring_up(user, id).await;
+        // Up to the row: that is what the next gateway finds.
+        until(async || {
+            let row = self.store.session(id).await.unwrap().unwrap();
+            (row.status == Status::Running).then_some(())
+        })
+        .await;
+        id
     }
 
     /// Launched, started, connected, with a picture.
@@ -101,7 +139,7 @@ impl World {
     }
 
     pub(crate) async fn started(&self, id: SessionId) -> Started {
-        until(async || self.driver.started(id)).await
+        until(async || self.driver.started(id).or_else(|| self.docker.started(id))).await
     }
 
     /// Waits for the status, as a polling client does.
@@ -209,10 +247,30 @@ fn catalogue() -> Catalogue {
         driver = "external"
         ingest.video = { listen = "127.0.0.1:0", codec = "VP8", payload_type = 96 }
         ingest.allow = ["127.0.0.1"]
+
+        [[games]]
+        slug = "boxed"
+        title = "A Boxed Game"
+        image = "registry.example/boxed:1"
+        pointer = "relative"
+        fps = 30
+        [games.container]
+        command = ["play", "--loud"]
+        env = { LANG = "C.UTF-8" }
+        save_path = "/home/player/saves"
+        memory_mb = 512
+        stop_grace_ms = 1234
+        pads = 1
+        pad_map = { a = "Enter" }
+
+        [[games]]
+        slug = "packed"
+        title = "A Packed Game"
+        package = { url = "http://127.0.0.1:1/game.tar.gz", sha256 = "0000000000000000000000000000000000000000000000000000000000000000", launcher = "bin/start.sh" }
     "#,
     )
     .unwrap();
-    Catalogue::new(vec![game("story", 1), game("party", 3)], &config.games, "").unwrap()
+    Catalogue::new(vec![game("story", 1), game("party", 3)], &config.games, "runner:1").unwrap()
 }
 
 /// Relay and control plane.
@@ -227,6 +285,7 @@ struct Shared {
     relay: HashMap<SessionId, mpsc::Sender<RelayEvent>>,
     control: HashMap<SessionId, mpsc::Sender<ControlEvent>>,
     opened: HashMap<SessionId, OpenSession>,
+    adopted: HashMap<SessionId, [u8; 32]>,
     sent: HashMap<SessionId, Vec<GatewayMessage>>,
     input: HashMap<SessionId, Vec<(u8, InputFrame)>>,
     connected: HashSet<SessionId>,
@@ -257,6 +316,20 @@ impl Planes {
 
     pub(crate) fn opened(&self, id: SessionId) -> OpenSession {
         self.shared.lock().unwrap().opened[&id].clone()
+    }
+
+    pub(crate) fn opened_at_all(&self, id: SessionId) -> Option<OpenSession> {
+        self.shared.lock().unwrap().opened.get(&id).cloned()
+    }
+
+    /// Its runner takes no message any more.
+    pub(crate) fn deaf(&self, id: SessionId) {
+        self.shared.lock().unwrap().connected.remove(&id);
+    }
+
+    /// The hash of the token an adopted runner is expected with.
+    pub(crate) fn adopted(&self, id: SessionId) -> Option<[u8; 32]> {
+        self.shared.lock().unwrap().adopted.get(&id).copied()
     }
 
     /// Waits until the runner was told.
@@ -337,7 +410,15 @@ impl ControlPlane for Planes {
         self.shared.lock().unwrap().control.insert(session, sender);
         Box::new(Link { session, planes: self.clone(), events, path: format!("/runner/{session}") })
     }
+
+    fn adopt(&self, session: SessionId, token_sha256: [u8; 32], welcome: WelcomeSpec) -> Box<dyn RunnerLink> {
+        self.shared.lock().unwrap().adopted.insert(session, token_sha256);
+        self.register(session, welcome)
+    }
 }
+
+/// Of every runner's token.
+pub(crate) const TOKEN_SHA256: [u8; 32] = [7; 32];
 
 struct Link {
     session: SessionId,
@@ -349,6 +430,10 @@ struct Link {
 impl RunnerLink for Link {
     fn token(&self) -> &'static str {
         "secret"
+    }
+
+    fn token_sha256(&self) -> [u8; 32] {
+        TOKEN_SHA256
     }
 
     fn path(&self) -> &str {

@@ -6,7 +6,7 @@ use super::artifacts;
 use super::http::Client;
 use super::wait::PATIENT;
 use rustix::process::{Pid, Signal, kill_process};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -104,13 +104,24 @@ impl Gateway {
         self.url = url;
     }
 
+    /// Where everything of this gateway is kept.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
     /// Ends the gateway and looks at its log.
-    pub(crate) async fn finish(mut self) {
+    pub(crate) async fn finish(self) {
+        self.finish_despite("\0").await;
+    }
+
+    /// As [`Self::finish`], where errors with these words are what the test wants.
+    pub(crate) async fn finish_despite(mut self, expected: &str) {
         self.finished = true;
         if self.child.id().is_some() {
             self.terminate().await;
         }
-        let errors: Vec<String> = self.log().into_iter().filter(|line| line.contains(" ERROR ")).collect();
+        let is_error = |line: &String| line.contains(" ERROR ") && !line.contains(expected);
+        let errors: Vec<String> = self.log().into_iter().filter(is_error).collect();
         assert!(errors.is_empty(), "errors in the gateway's log:\n{}", errors.join("\n"));
     }
 

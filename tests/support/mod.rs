@@ -5,6 +5,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod chrome;
+pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod firefox;
 pub(crate) mod gateway;
@@ -13,4 +14,6 @@ pub(crate) mod http;
 pub(crate) mod namespace;
 pub(crate) mod page;
 pub(crate) mod processes;
+pub(crate) mod registry;
+pub(crate) mod valve;
 pub(crate) mod wait;

@@ -45,3 +45,13 @@ fn ticks(pid: u32) -> Option<f64> {
     let fields = stat_fields(pid)?;
     Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
 }
+
+/// True while there is such a process.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    !is_zombie(pid)
+}
+
+/// The name of a process, at most 15 characters.
+pub(crate) fn name(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}

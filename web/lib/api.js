@@ -28,6 +28,7 @@ import { errorInWords } from "./words.js";
  * @property {string | null} versionId
  * @property {number | null} bytes
  */
+/** @typedef {{ id: string, number: number, createdAt: string, bytes: number, sha256: string, current: boolean }} Version */
 /** @typedef {{ step: string, percent?: number | null }} Progress */
 /**
  * @typedef {object} SessionStatus
@@ -89,14 +90,15 @@ export function serverNow() {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ body?: unknown, keepalive?: boolean, signal?: AbortSignal }} [options]
+ * @param {{ body?: unknown, raw?: { type: string, body: BodyInit }, keepalive?: boolean, signal?: AbortSignal }} [options] `body` goes as JSON, `raw` as it is
  * @returns {Promise<any>} the JSON answer, or `null` where there is none
  */
 export async function request(method, path, options = {}) {
   /** @type {Record<string, string>} */
   const headers = { accept: "application/json" };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
-  if (options.body !== undefined) headers["content-type"] = "application/json";
+  if (options.raw) headers["content-type"] = options.raw.type;
+  else if (options.body !== undefined) headers["content-type"] = "application/json";
   /** @type {Response} */
   let response;
   try {
@@ -105,7 +107,7 @@ export async function request(method, path, options = {}) {
       headers,
       credentials: "same-origin",
       cache: "no-store",
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.raw?.body ?? (options.body === undefined ? undefined : JSON.stringify(options.body)),
       keepalive: options.keepalive ?? false,
       signal: options.signal,
     });
@@ -166,6 +168,15 @@ export const api = {
   slots: (slug) => request("GET", `/api/game/save-slots?gameSlug=${q(slug)}`),
   /** @param {string} id */
   deleteSlot: (id) => request("DELETE", `/api/game/save-slots/${q(id)}`),
+  /** @param {string} slot @returns {Promise<{ versions: Version[] }>} newest first */
+  versions: (slot) => request("GET", `/api/game/save-slots/${q(slot)}/versions`),
+  /** @param {string} slot @param {string} version */
+  versionUrl: (slot, version) => `/api/game/save-slots/${q(slot)}/versions/${q(version)}`,
+  /** @param {string} slot @param {string} version @returns {Promise<Version>} */
+  restoreVersion: (slot, version) => request("POST", `/api/game/save-slots/${q(slot)}/versions/${q(version)}/restore`),
+  /** @param {string} slot @param {Blob} archive a `tar.gz` @returns {Promise<Version>} */
+  uploadVersion: (slot, archive) =>
+    request("PUT", `/api/game/save-slots/${q(slot)}/versions`, { raw: { type: "application/gzip", body: archive } }),
   /** @param {{ gameSlug: string, saveSlotId?: string, fresh?: boolean }} body @returns {Promise<{ sessionId: string, status: string }>} */
   launch: (body) => request("POST", "/api/game/launch", { body }),
   /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<SessionStatus>} */

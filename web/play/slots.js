@@ -1,9 +1,10 @@
-// The three saves of a game, as tickets: continue one, begin in an empty one, empty one.
+// The three saves of a game, as tickets: continue one, begin in an empty one, look at its versions, empty one.
 
 import { api } from "../lib/api.js";
 import { confirmDialog } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { bytes, when } from "../lib/words.js";
+import { showHistory } from "./history.js";
 
 /** @typedef {import("../lib/api.js").Slot} Slot */
 
@@ -56,7 +57,25 @@ function slotTicket(slot, on) {
     h("span", { class: "slot-words" }, h("strong", { text: what }), " ", h("span", { text: details })),
   );
   pick.addEventListener("click", () => on.pick(slot));
-  return h("li", {}, pick, slot.empty || slot.inUse ? null : deleteButton(slot, on));
+  if (slot.inUse) return h("li", {}, pick);
+  return h("li", {}, pick, historyButton(slot, on), slot.empty ? null : deleteButton(slot, on));
+}
+
+/**
+ * @param {Slot} slot
+ * @param {{ changed: () => Promise<void> }} on
+ */
+function historyButton(slot, on) {
+  const history = h("button", {
+    type: "button",
+    class: "slot-side",
+    data: { history: slot.slot },
+    "aria-label": slot.empty ? `Bring a save file into save ${slot.slot}` : `Versions of save ${slot.slot}`,
+    title: slot.empty ? "Bring in a save file" : "Earlier versions, download, bring in",
+    text: slot.empty ? "Bring in" : "Versions",
+  });
+  history.addEventListener("click", () => void showHistory(slot, on.changed));
+  return history;
 }
 
 /**
@@ -66,7 +85,7 @@ function slotTicket(slot, on) {
 function deleteButton(slot, on) {
   const remove = h("button", {
     type: "button",
-    class: "slot-delete",
+    class: "slot-side danger",
     data: { delete: slot.slot },
     "aria-label": `Delete save ${slot.slot}`,
     title: "Delete this save",

@@ -8,8 +8,12 @@
  * @property {number} spread share of the delay that is left to chance, 0-1
  */
 
-/** @type {BackoffPlan} */
-export const SIGNALING_BACKOFF = { firstMs: 250, factor: 2, maxMs: 8_000, spread: 0.2 };
+/**
+ * Short at its longest: a gateway that comes back finds its games still running, and their players at once.
+ *
+ * @type {BackoffPlan}
+ */
+export const SIGNALING_BACKOFF = { firstMs: 250, factor: 2, maxMs: 2_500, spread: 0.2 };
 /** @type {BackoffPlan} */
 export const MEDIA_BACKOFF = { firstMs: 500, factor: 2, maxMs: 10_000, spread: 0.2 };
 

@@ -1,64 +1,120 @@
 //! Games in containers of a Docker engine.
+//!
+//! What always holds: everything made bears this node's label, so that the next gateway finds it; a container is told
+//! over only when the engine itself says so, never because a connection broke; whatever a game leaves is judged before
+//! it touches a disk of ours.
+
+mod addresses;
+mod adopt;
+mod archive;
+mod connect;
+mod create;
+mod error;
+mod instance;
+mod names;
+mod networks;
+mod paths;
+mod remove;
+mod start;
+mod stats;
+mod unpack;
+mod upload;
+mod watch;
+
+pub use error::DockerError;
 
 use super::{Adopted, Driver, DriverError, DriverEvent, Instance, InstanceRef, Site, StartSpec};
 use crate::config::DockerConfig;
 use crate::ids::SessionId;
+use networks::Bridge;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Where a package is mounted.
 pub const PACKAGE_DIR: &str = "/game";
 
+/// How long an engine may take to answer a ping.
+const PING_WITHIN: Duration = Duration::from_secs(2);
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct DockerDriver {
-    bollard: bollard::Docker,
+    node: Arc<Node>,
+}
+
+/// This node on its engine.
+struct Node {
+    engine: bollard::Docker,
+    name: String,
+    internal: Bridge,
+    open: Bridge,
+}
+
+impl Node {
+    fn bridge(&self, egress: bool) -> &Bridge {
+        if egress { &self.open } else { &self.internal }
+    }
 }
 
 impl DockerDriver {
     /// Connects, negotiates the API version, and makes or adopts the two bridges of this node. `node` is its name, used in
     /// labels and names of everything made. Waits some seconds for an engine that does not answer yet.
-    pub async fn connect(_config: &DockerConfig, _node: &str) -> Result<Self, DriverError> {
-        unimplemented!()
+    pub async fn connect(config: &DockerConfig, node: &str) -> Result<Self, DriverError> {
+        let engine = connect::connect(config.host.as_deref()).await?;
+        let internal = networks::ensure(&engine, node, networks::Kind::Internal, config.subnet).await?;
+        let open = networks::ensure(&engine, node, networks::Kind::Open, config.open_subnet).await?;
+        Ok(Self { node: Arc::new(Node { engine, name: node.to_owned(), internal, open }) })
     }
 
     /// The gateway's addresses on the two bridges: internal, open. The private listener binds them.
     pub fn gateways(&self) -> [IpAddr; 2] {
-        unimplemented!()
+        [&self.node.internal, &self.node.open].map(|bridge| IpAddr::V4(bridge.gateway))
     }
 
     /// The engine itself, for what is not a container (images, its health).
     pub fn engine(&self) -> &bollard::Docker {
-        &self.bollard
+        &self.node.engine
+    }
+
+    /// The engine answers within two seconds.
+    pub async fn ping(&self) -> bool {
+        matches!(tokio::time::timeout(PING_WITHIN, self.node.engine.ping()).await, Ok(Ok(_)))
     }
 }
 
 #[async_trait::async_trait]
 impl Driver for DockerDriver {
-    async fn site(&self, _session: SessionId, _egress: bool) -> Result<Site, DriverError> {
-        unimplemented!()
+    async fn site(&self, _session: SessionId, egress: bool) -> Result<Site, DriverError> {
+        Ok(self.node.bridge(egress).site(&self.node.engine).await?)
     }
 
     async fn start(
         &self,
-        _spec: StartSpec,
-        _site: Site,
-        _events: mpsc::Sender<DriverEvent>,
+        spec: StartSpec,
+        site: Site,
+        events: mpsc::Sender<DriverEvent>,
     ) -> Result<Box<dyn Instance>, DriverError> {
-        unimplemented!()
+        Ok(Box::new(start::start(Arc::clone(&self.node), spec, site, events).await?))
     }
 
     async fn adopt(
         &self,
-        _session: SessionId,
-        _instance: &InstanceRef,
-        _events: mpsc::Sender<DriverEvent>,
+        session: SessionId,
+        instance: &InstanceRef,
+        events: mpsc::Sender<DriverEvent>,
     ) -> Result<Option<Adopted>, DriverError> {
-        unimplemented!()
+        match instance {
+            InstanceRef::Process { .. } => Ok(None),
+            InstanceRef::Container { container } => {
+                Ok(adopt::adopt(&self.node, session, container, events).await?)
+            }
+        }
     }
 
-    async fn remove_strays(&self, _keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
-        unimplemented!()
+    async fn remove_strays(&self, keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
+        Ok(remove::strays(&self.node, keep).await?)
     }
 }

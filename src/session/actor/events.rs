@@ -1,15 +1,17 @@
 //! What launch, relay, runner, driver and time bring to a session.
 
-use super::super::catalogue::{audio_codec, video_codec};
+use super::super::catalogue::{Source, audio_codec, video_codec};
+use super::super::ending::{figures, verdict};
 use super::super::input::Routed;
 use super::super::launch::Step;
 use super::super::machine::{Event, State};
 use super::super::view::{EndReason, Milestone, Push, Status};
-use super::{Actor, LONGEST_SLEEP, NOTE_USAGE_EVERY, PAUSE_AFTER, figures};
+use super::{Actor, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER};
 use crate::control::ControlEvent;
-use crate::driver::DriverEvent;
+use crate::driver::{DriverEvent, Usage};
 use crate::ids::ViewerId;
 use crate::relay::{Codec, RelayEvent};
+use crate::store::Figures;
 use bytes::Bytes;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::Role;
@@ -21,13 +23,17 @@ use tokio::time::Instant;
 impl Actor {
     pub(super) fn on_step(&mut self, step: Step) {
         match step {
-            Step::Progress(step) => {
+            Step::Progress(step, percent) => {
                 if self.state.end_reason().is_none() {
-                    self.set_progress(step, None);
+                    self.set_progress(step, percent);
                 }
             }
             Step::Reached(milestone) => {
                 self.mark(milestone);
+                if milestone == Milestone::ImageReady && self.is_in_container() {
+                    let limit = Duration::from_secs(self.context.config.launch_timeout_s);
+                    self.launch_deadline = self.context.clock.now() + limit;
+                }
                 self.refresh();
             }
             Step::MediaOpen(opened) => {
@@ -37,6 +43,7 @@ impl Actor {
             }
             Step::RunnerExpected(link) => {
                 self.runner = Some(link.sender());
+                self.row.runner_token_sha256 = Some(link.token_sha256());
                 self.link = Some(link);
             }
         }
@@ -91,6 +98,7 @@ impl Actor {
             DriverEvent::Progress { step, percent } => self.set_progress(step, percent),
             DriverEvent::Exited { code, signal, out_of_memory } => {
                 self.game_is_gone = true;
+                self.note_exit(code, out_of_memory);
                 let (reason, detail) = verdict(code, signal, out_of_memory);
                 self.end(reason, detail).await;
             }
@@ -107,6 +115,9 @@ impl Actor {
             }
             if self.instance.is_some() {
                 wake_at = wake_at.min(self.note_usage_at);
+            }
+            if let Some(at) = self.runner_deadline {
+                wake_at = wake_at.min(at);
             }
             let now_ms = self.context.clock.now_ms();
             for at in [self.row.lease_until, self.roster.next_expiry()].into_iter().flatten() {
@@ -140,6 +151,9 @@ impl Actor {
             let seconds = self.context.config.launch_timeout_s;
             let detail = format!("The game showed no picture within {seconds} seconds.");
             self.end(EndReason::LaunchTimeout, Some(detail)).await;
+        } else if self.runner_deadline.is_some_and(|at| now >= at) {
+            let detail = "The game did not come back after the game server was restarted.".to_owned();
+            self.end(EndReason::NodeLost, Some(detail)).await;
         } else if self.row.lease_until.is_some_and(|until| now_ms >= until) {
             self.end(EndReason::Idle, None).await;
         }
@@ -148,12 +162,16 @@ impl Actor {
     /// Written beside the actor: players' input does not wait for the disk.
     async fn note_usage(&mut self, now_ms: i64) {
         let Some(instance) = self.instance.as_ref().filter(|_| !self.fenced) else { return };
-        let duration_ms = now_ms.saturating_sub(self.row.started_at).max(0);
-        let figures = figures(duration_ms, instance.usage().await);
+        let figures = figures(&self.row, now_ms, instance.usage().await);
         self.row.figures = Some(figures);
+        self.write_note(figures);
+    }
+
+    fn write_note(&self, figures: Figures) {
         let (context, id, generation) = (Arc::clone(&self.context), self.row.id, self.row.generation);
+        let players = self.row.players.clone();
         tokio::spawn(async move {
-            if let Err(error) = context.store.note_usage(id, generation, figures).await {
+            if let Err(error) = context.store.note_usage(id, generation, figures, &players).await {
                 tracing::warn!(session = %id, %error, "a session's use could not be noted");
             }
         });
@@ -184,10 +202,21 @@ impl Actor {
     fn viewer_connected(&mut self, viewer: ViewerId) {
         let Some(known) = self.roster.get_mut(viewer) else { return };
         (known.has_media, known.connected) = (true, true);
-        if known.role == Role::Player {
+        let player = (known.role == Role::Player).then(|| known.person.principal());
+        if let Some(player) = player {
             self.mark(Milestone::FirstPlayer);
+            self.note_player(player);
         }
         self.refresh();
+    }
+
+    fn note_player(&mut self, player: String) {
+        if self.row.players.len() < MOST_PLAYERS && !self.row.players.contains(&player) {
+            self.row.players.push(player);
+            if !self.fenced {
+                self.write_note(figures(&self.row, self.context.clock.now_ms(), Usage::default()));
+            }
+        }
     }
 
     fn viewer_gone(&mut self, viewer: ViewerId) {
@@ -201,6 +230,7 @@ impl Actor {
 
     async fn runner_connected(&mut self, video: Option<Stream>, audio: Option<Stream>) {
         self.mark(Milestone::RunnerConnected);
+        self.runner_deadline = None;
         self.refresh();
         let (video, audio) = match (source(video, video_codec), source(audio, audio_codec)) {
             (Ok(video), Ok(audio)) => (video, audio),
@@ -215,7 +245,10 @@ impl Actor {
         }
         self.tell_runner(GatewayMessage::Slots { taken: self.roster.taken_slots() });
         self.tell_runner(GatewayMessage::Keyframe);
-        // A runner that connects anew is not paused.
+        if std::mem::replace(&mut self.runner_known, true) {
+            // It may have been paused before it lost the connection.
+            self.tell_runner(GatewayMessage::Resume);
+        }
         self.paused = false;
         self.arm_pause();
     }
@@ -230,6 +263,7 @@ impl Actor {
                 self.push(Push::Rumble { pad, strong, weak, duration_ms });
             }
             RunnerMessage::Exit { code } => {
+                self.note_exit(Some(code), false);
                 let (reason, detail) = verdict(Some(code), None, false);
                 self.end(reason, detail).await;
             }
@@ -237,6 +271,13 @@ impl Actor {
                 tracing::debug!(session = %self.row.id, fps, encode_ms, "runner health");
             }
             RunnerMessage::Hello { .. } | RunnerMessage::Ready | RunnerMessage::SaveDirty => {}
+        }
+    }
+
+    fn is_in_container(&self) -> bool {
+        match &self.game.source {
+            Source::Container(_) => true,
+            Source::BuiltIn | Source::External { .. } => false,
         }
     }
 
@@ -257,19 +298,6 @@ impl Actor {
             self.tell_runner(GatewayMessage::Resume);
             self.tell_runner(GatewayMessage::Keyframe);
         }
-    }
-}
-
-/// Why a game that ended by itself did.
-fn verdict(code: Option<i32>, signal: Option<i32>, out_of_memory: bool) -> (EndReason, Option<String>) {
-    match (code, signal) {
-        _ if out_of_memory => (EndReason::OutOfMemory, Some("The game ran out of memory.".to_owned())),
-        (Some(0), _) => (EndReason::GameExited, None),
-        (Some(code), _) => (EndReason::GameCrashed, Some(format!("The game ended with code {code}."))),
-        (None, Some(signal)) => {
-            (EndReason::GameCrashed, Some(format!("The game was ended by signal {signal}.")))
-        }
-        (None, None) => (EndReason::GameCrashed, Some("The game ended.".to_owned())),
     }
 }
 

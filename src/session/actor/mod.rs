@@ -4,6 +4,7 @@
 //! that neither a slow start nor a slow stop keeps a viewer waiting. Every change of state goes through the machine and
 //! is written before it is told.
 
+mod begin;
 mod events;
 mod guard;
 mod viewers;
@@ -11,8 +12,10 @@ mod viewers;
 use super::catalogue::Game;
 use super::clock::to_time;
 use super::context::Context;
+use super::ending;
 use super::input::HeldKeys;
-use super::launch::{self, LaunchFailed, Plan, Step};
+use super::keep::{self, Unsaved};
+use super::launch::{Holds, LaunchFailed, Launched, Step};
 use super::limits::Permit;
 use super::machine::{Action, Event, State, Timeline};
 use super::ports::{RunnerLink, RunnerSender};
@@ -20,12 +23,11 @@ use super::roster::{Person, Refused, Roster};
 use super::teardown::{Teardown, TornDown};
 use super::view::{EndReason, Milestone, Push, SessionView, StopReport};
 use crate::control::ControlEvent;
-use crate::driver::{DriverEvent, Instance, Usage};
+use crate::driver::{DriverEvent, Instance};
 use crate::ids::{GrantId, SessionId, ViewerId};
 use crate::relay::RelayEvent;
 use crate::store::{Fenced, Figures, SessionRow};
 use futures_util::future::BoxFuture;
-use guard::Guard;
 use playgate_signaling::message::{Progress, Role};
 use std::collections::HashSet;
 use std::future::{pending, poll_fn};
@@ -49,8 +51,12 @@ const WRITE_ATTEMPTS: u32 = 3;
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
 /// How often a session's use is noted in the store, for the case that the gateway is killed.
 const NOTE_USAGE_EVERY: Duration = Duration::from_secs(30);
+/// Distinct players remembered of one session; further ones are not counted.
+const MOST_PLAYERS: usize = 1000;
 /// A game nobody has watched for this long is told to pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
+/// A runner of an earlier gateway's that has not connected again after this long is lost.
+const RUNNER_BACK: Duration = Duration::from_secs(30);
 
 pub(super) enum Command {
     /// Gives the new end of the lease, in Unix milliseconds.
@@ -116,13 +122,14 @@ pub(super) struct Handle {
 pub(super) type OnEnd = Arc<dyn Fn(SessionId) + Send + Sync>;
 
 enum Done {
-    Launched(Result<Box<dyn Instance>, LaunchFailed>),
+    Launched(Result<Launched, LaunchFailed>),
     TornDown(TornDown),
 }
 
 pub(super) struct Actor {
     context: Arc<Context>,
     row: SessionRow,
+    game: Arc<Game>,
     state: State,
     timeline: Timeline,
     progress: Option<Progress>,
@@ -140,7 +147,10 @@ pub(super) struct Actor {
     link: Option<Box<dyn RunnerLink>>,
     runner: Option<Arc<dyn RunnerSender>>,
     instance: Option<Box<dyn Instance>>,
+    holds: Holds,
     game_is_gone: bool,
+    /// The save could not be stored yet; what holds it, when that is a container.
+    unsaved: Option<Option<Box<dyn Instance>>>,
     /// Another gateway has the session: write nothing any more.
     fenced: bool,
     roster: Roster,
@@ -148,7 +158,13 @@ pub(super) struct Actor {
     ended_grants: HashSet<GrantId>,
     tickets_waiting: Vec<(ViewerId, oneshot::Sender<Option<Ticket>>)>,
     stops_waiting: Vec<oneshot::Sender<StopReport>>,
+    /// Between SIGTERM and SIGKILL.
+    grace: Duration,
     launch_deadline: Instant,
+    /// Until when an adopted game's runner must have connected.
+    runner_deadline: Option<Instant>,
+    /// A runner was connected before, to this gateway or to the one before it.
+    runner_known: bool,
     watched: bool,
     paused: bool,
     pause_at: Option<Instant>,
@@ -157,73 +173,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    /// Begins the launch of a session that is in the store. The handle works at once.
-    pub(super) fn spawn(
-        context: Arc<Context>,
-        row: SessionRow,
-        game: Arc<Game>,
-        permit: Permit,
-        register: impl FnOnce(Handle) -> OnEnd,
-    ) {
-        let (commands_tx, commands) = mpsc::channel(COMMANDS);
-        let (steps_tx, steps) = mpsc::channel(STEPS);
-        let (driver_tx, driver_events) = mpsc::channel(DRIVER_EVENTS);
-        let (pushes, _) = broadcast::channel(PUSHES);
-        let (view, view_rx) = watch::channel(view_of(&row, None, 0));
-        let handle = Handle {
-            commands: commands_tx,
-            view: view_rx,
-            pushes: pushes.downgrade(),
-            game: Arc::clone(&game),
-            generation: row.generation,
-        };
-        let plan =
-            Plan { session: row.id, generation: row.generation, slot: row.slot, game: Arc::clone(&game) };
-        let launching = launch::launch(Arc::clone(&context), plan, steps_tx, driver_tx);
-        let launch_timeout = Duration::from_secs(context.config.launch_timeout_s);
-        let actor = Self {
-            roster: Roster::new(game.view.hints.pads, context.config.max_viewers),
-            state: State::NEW,
-            timeline: Timeline::from(row.timeline.clone()),
-            progress: None,
-            on_end: register(handle),
-            permit: Some(permit),
-            work: Some(Box::pin(async move { Done::Launched(launching.await) })),
-            media_open: false,
-            relay_events: None,
-            link: None,
-            runner: None,
-            instance: None,
-            game_is_gone: false,
-            fenced: false,
-            keys: HeldKeys::default(),
-            ended_grants: HashSet::new(),
-            tickets_waiting: Vec::new(),
-            stops_waiting: Vec::new(),
-            launch_deadline: context.clock.now() + launch_timeout,
-            watched: false,
-            paused: false,
-            pause_at: None,
-            note_usage_at: context.clock.now() + NOTE_USAGE_EVERY,
-            is_over: false,
-            context,
-            row,
-            commands,
-            view,
-            pushes,
-            steps,
-            driver_events,
-        };
-        let guard = Guard {
-            context: Arc::clone(&actor.context),
-            id: actor.row.id,
-            on_end: Arc::clone(&actor.on_end),
-        };
-        actor.context.metrics.active.inc();
-        tokio::spawn(guard.watch(tokio::spawn(actor.run())));
-    }
-
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         while !self.is_over {
             let wake_at = self.wake_at();
             tokio::select! {
@@ -249,8 +199,11 @@ impl Actor {
             self.context.metrics.ended(reason);
         }
         drop(self.permit.take());
+        if let Some(instance) = self.unsaved.take() {
+            Unsaved { row: self.row.clone(), instance }.retry(Arc::clone(&self.context));
+        }
         (self.on_end)(self.row.id);
-        let report = report(&self.row);
+        let report = ending::report(&self.row);
         for waiting in self.stops_waiting.drain(..) {
             let _ = waiting.send(report);
         }
@@ -292,10 +245,10 @@ impl Actor {
         }
         let teardown = Teardown {
             context: Arc::clone(&self.context),
-            session: self.row.id,
-            slot: self.row.slot,
+            row: self.row.clone(),
             instance: self.instance.take(),
             link: self.link.take(),
+            grace: self.grace,
             game_is_gone: self.game_is_gone,
             fenced: self.fenced,
         };
@@ -309,16 +262,15 @@ impl Actor {
             self.on_step(step);
         }
         match done {
-            Done::Launched(Ok(instance)) => {
+            Done::Launched(Ok(Launched { instance, holds })) => {
                 self.row.instance = instance.reference();
                 self.instance = Some(instance);
+                self.holds = holds;
                 self.set_progress("waiting_for_picture", None);
                 self.step(Event::ContainerUp).await;
                 self.arm_pause();
             }
-            Done::Launched(Err(LaunchFailed(detail))) => {
-                self.end(EndReason::LaunchFailed, Some(detail)).await;
-            }
+            Done::Launched(Err(LaunchFailed { reason, detail })) => self.end(reason, Some(detail)).await,
             Done::TornDown(done) => self.on_torn_down(done).await,
         }
     }
@@ -327,29 +279,49 @@ impl Actor {
         if done.saved {
             self.mark(Milestone::SaveStored);
         }
+        self.holds = Holds::default();
         let now = self.context.clock.now_ms();
-        let duration_ms = now.saturating_sub(self.row.started_at).max(0);
-        let usage = done.usage.unwrap_or_default();
-        self.row.figures = Some(figures(duration_ms, usage));
+        self.row.figures = Some(ending::final_figures(&self.row, now, done.ended.unwrap_or_default()));
         self.row.ended_at = Some(now);
         self.row.lease_until = None;
         self.progress = None;
-        self.record_profile(duration_ms, usage.cpu_seconds, usage.peak_memory_bytes).await;
-        self.row.instance = None;
+        self.record_profile(now).await;
+        match done.unsaved {
+            None => self.row.instance = None,
+            Some((error, container)) => {
+                if container.is_none() {
+                    self.row.instance = None;
+                }
+                keep::note(&mut self.row, &error);
+                self.unsaved = Some(container);
+            }
+        }
         self.step(Event::TornDown).await;
     }
 
     /// Rule 13. Only a session that played tells what playing takes.
-    async fn record_profile(&mut self, duration_ms: i64, cpu_seconds: f64, peak_memory_bytes: u64) {
-        if self.fenced || !self.state.ran() || self.row.instance.is_none() || duration_ms == 0 {
+    async fn record_profile(&mut self, now: i64) {
+        self.row.timeline = self.timeline.entries().to_vec();
+        let played_ms = ending::played_ms(&self.row, now);
+        if self.fenced || !self.state.ran() || self.row.instance.is_none() || played_ms == 0 {
             return;
         }
+        let figures = self.row.figures.unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "an average needs no more than a mantissa")]
-        let (seconds, memory) = (duration_ms as f64 / 1000.0, peak_memory_bytes as f64);
-        let recorded = self.context.store.record_profile(&self.row.game, cpu_seconds / seconds, memory).await;
+        let (seconds, memory) = (played_ms as f64 / 1000.0, figures.peak_memory_bytes as f64);
+        let recorded =
+            self.context.store.record_profile(&self.row.game, figures.cpu_seconds / seconds, memory).await;
         if let Err(error) = recorded {
             tracing::error!(session = %self.row.id, %error, "a resource profile could not be written");
         }
+    }
+
+    /// Notes how the game ended by itself, before the driver's last word on it.
+    fn note_exit(&mut self, code: Option<i32>, out_of_memory: bool) {
+        let before = self.row.figures.unwrap_or_default();
+        let exit_code = before.exit_code.or(code);
+        let out_of_memory = before.out_of_memory || out_of_memory;
+        self.row.figures = Some(Figures { exit_code, out_of_memory, ..before });
     }
 
     fn mark(&mut self, milestone: Milestone) {
@@ -430,25 +402,6 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         end_detail: row.end_detail.clone(),
         viewers,
     }
-}
-
-fn figures(duration_ms: i64, usage: Usage) -> Figures {
-    Figures {
-        duration_s: u64::try_from(duration_ms / 1000).unwrap_or_default(),
-        cpu_seconds: usage.cpu_seconds,
-        peak_memory_bytes: usage.peak_memory_bytes,
-    }
-}
-
-/// The stored figures (B8).
-pub(super) fn report(row: &SessionRow) -> StopReport {
-    row.figures.map_or(StopReport { duration: 0, cpu_seconds: 0.0, peak_memory_mb: 0 }, |figures| {
-        StopReport {
-            duration: figures.duration_s,
-            cpu_seconds: figures.cpu_seconds,
-            peak_memory_mb: figures.peak_memory_bytes / (1024 * 1024),
-        }
-    })
 }
 
 async fn next<T>(receiver: &mut Option<mpsc::Receiver<T>>) -> Option<T> {

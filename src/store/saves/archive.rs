@@ -138,6 +138,38 @@ pub(super) fn hash_file(path: &Path) -> io::Result<([u8; 32], u64)> {
     Ok((digest(writer.hash), writer.bytes))
 }
 
+/// Largest name or attribute list an archive from outside may carry beside an entry.
+const MAX_EXTENSION_BYTES: u64 = 64 * 1024;
+
+/// Reads a foreign archive through once without keeping anything of it: what unpacking would read into memory, or go on
+/// reading for ever, is refused here.
+pub(super) fn check(archive: &Path, limits: SaveLimits) -> Result<(), SaveError> {
+    // Each entry may have a header, two extensions with headers of their own, and padding.
+    let per_entry = 2 * (MAX_EXTENSION_BYTES + 1024) + 1024;
+    let most = (limits.max_entries as u64).saturating_mul(per_entry).saturating_add(limits.max_bytes);
+    let unpacked = GzDecoder::new(BufReader::new(File::open(archive)?)).take(most);
+    let mut tar = tar::Archive::new(unpacked);
+    let mut headers = 0;
+    for entry in tar.entries()?.raw(true) {
+        let entry = entry?;
+        let kind = entry.header().entry_type();
+        let is_extension = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if is_extension && entry.header().entry_size()? > MAX_EXTENSION_BYTES {
+            return Err(SaveError::Unsafe("it holds a name that is too long".to_owned()));
+        }
+        headers += 1;
+        if headers > limits.max_entries.saturating_mul(3) {
+            return Err(SaveError::TooManyFiles(limits.max_entries));
+        }
+    }
+    // Behind the last entry is the checksum.
+    io::copy(&mut tar.into_inner(), &mut io::sink())?;
+    Ok(())
+}
+
 /// Unpacks into the new directory `target`.
 pub(super) fn unpack(archive: &Path, target: &Path, limits: SaveLimits) -> Result<(), SaveError> {
     fs::create_dir_all(target)?;

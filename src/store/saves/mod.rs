@@ -5,8 +5,10 @@
 //! bytes are not those of its row is passed over for the one before it, loudly.
 
 mod archive;
+mod owner;
 
 pub use archive::SaveLimits;
+pub use owner::MAX_UPLOAD_BYTES;
 
 use super::{DataDir, Millis, Store, StoreError, VersionRow};
 use crate::ids::{SlotId, VersionId};
@@ -32,6 +34,11 @@ pub enum SaveError {
     /// There are versions, and none is intact. Nothing is thrown away.
     #[error("none of the {0} stored versions of this save can be read")]
     AllCorrupt(usize),
+    #[error("this save version is damaged")]
+    Damaged,
+    /// An archive from outside that cannot be used: why, without a full stop.
+    #[error("the archive cannot be used: {0}")]
+    BadUpload(String),
 }
 
 /// Cheap to clone.
@@ -200,7 +207,7 @@ impl SaveStore {
                 let file = file?.path();
                 if !known.contains(&file) {
                     tracing::info!(file = %file.display(), "removing an unfinished save archive");
-                    remove(&file);
+                    if file.is_dir() { fs::remove_dir_all(&file)? } else { remove(&file) }
                 }
             }
         }

@@ -158,6 +158,37 @@ fn archives_that_lead_outside_or_hold_anything_but_files_are_refused() {
 }
 
 #[test]
+fn a_foreign_archive_with_a_name_of_any_length_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("bomb.tar.gz");
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader, tar::EntryType::XGlobalHeader] {
+        write_archive(&archive, "name", kind, &vec![b'a'; 1 << 20]);
+        let checked = archive::check(&archive, SaveLimits::default());
+        assert!(matches!(checked, Err(SaveError::Unsafe(_))), "{kind:?}: {checked:?}");
+    }
+    write_archive(&archive, "name", tar::EntryType::Regular, b"x");
+    archive::check(&archive, SaveLimits::default()).unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_is_packed_anew_and_leaves_nothing_beside_it() {
+    let fixture = Fixture::new().await;
+    let saves = fixture.open().await;
+    let good = saves.commit(fixture.slot, fixture.game_dir("good"), 1).await.unwrap().unwrap();
+    fixture.game_dir("newer");
+    saves.commit(fixture.slot, fixture.game_dir("newer"), 2).await.unwrap().unwrap();
+    let bytes = fs::read(saves.path(&good).unwrap()).unwrap();
+    let body = || futures_util::stream::iter([Ok(bytes::Bytes::from(bytes.clone()))]);
+    let made = saves.import(fixture.slot, body(), 3).await.unwrap().unwrap();
+    assert_eq!((made.number, made.sha256), (3, good.sha256));
+    assert_eq!(fixture.restored(&saves).await.as_deref(), Some("good"));
+    assert_eq!(fixture.files(), 3);
+    let copied = saves.copy(&good, 4).await.unwrap().unwrap();
+    assert_eq!((copied.number, copied.sha256), (4, good.sha256));
+    assert_eq!(fixture.files(), 3, "the oldest went");
+}
+
+#[test]
 fn too_many_files_and_too_many_bytes_are_refused_both_ways() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("source");

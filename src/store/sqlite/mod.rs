@@ -5,12 +5,13 @@
 
 mod access;
 mod convert;
+mod nodes;
 mod saves;
 mod sessions;
 
 use super::{
-    Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, Result, SessionRow, SlotRow, Store, StoreError,
-    TokenRow, UserRow, VersionRow,
+    Admission, Announcement, Fenced, Figures, GrantRow, Inserted, MachineLoad, Millis, NodeRow, ProfileRow,
+    ReservationRow, Resources, Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
 };
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -18,6 +19,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,15 +100,21 @@ impl Store for SqliteStore {
     }
 
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced> {
-        sessions::update(&self.writer, row).await
+        sessions::update(self.begin().await?, row).await
     }
 
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced> {
         sessions::extend_lease(&self.writer, id, generation, until).await
     }
 
-    async fn note_usage(&self, id: SessionId, generation: Generation, figures: Figures) -> Result<Fenced> {
-        sessions::note_usage(&self.writer, id, generation, figures).await
+    async fn note_usage(
+        &self,
+        id: SessionId,
+        generation: Generation,
+        figures: Figures,
+        players: &[String],
+    ) -> Result<Fenced> {
+        sessions::note_usage(&self.writer, id, generation, figures, players).await
     }
 
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>> {
@@ -127,6 +135,10 @@ impl Store for SqliteStore {
 
     async fn active_sessions(&self) -> Result<Vec<SessionRow>> {
         sessions::active(&self.readers).await
+    }
+
+    async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>> {
+        sessions::unsaved(&self.readers).await
     }
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()> {
@@ -181,6 +193,17 @@ impl Store for SqliteStore {
         saves::insert_version(self.begin().await?, id, slot, sha256, bytes, now).await
     }
 
+    async fn insert_version_if_idle(
+        &self,
+        id: VersionId,
+        slot: SlotId,
+        sha256: [u8; 32],
+        bytes: u64,
+        now: Millis,
+    ) -> Result<Option<VersionRow>> {
+        saves::insert_version_if_idle(self.begin().await?, id, slot, sha256, bytes, now).await
+    }
+
     async fn versions(&self, slot: SlotId) -> Result<Vec<VersionRow>> {
         saves::versions(&self.readers, slot).await
     }
@@ -223,5 +246,50 @@ impl Store for SqliteStore {
 
     async fn is_token_revoked(&self, id: &str) -> Result<bool> {
         access::is_token_revoked(&self.readers, id).await
+    }
+
+    async fn put_node(&self, said: &Announcement, now: Millis) -> Result<()> {
+        nodes::put(&self.writer, said, now).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>> {
+        nodes::all(&self.readers).await
+    }
+
+    async fn set_node_health(&self, node: &str, healthy: bool, now: Millis) -> Result<bool> {
+        nodes::set_health(&self.writer, node, healthy, now).await
+    }
+
+    async fn set_node_admission(&self, node: &str, admission: Admission) -> Result<bool> {
+        nodes::set_admission(&self.writer, node, admission).await
+    }
+
+    async fn note_node_load(
+        &self,
+        node: &str,
+        load: MachineLoad,
+        cached: &BTreeSet<String>,
+        now: Millis,
+    ) -> Result<bool> {
+        nodes::note_load(&self.writer, node, load, cached, now).await
+    }
+
+    async fn reserve(&self, session: SessionId, node: &str, needs: Resources, now: Millis) -> Result<bool> {
+        nodes::reserve(self.begin().await?, session, node, needs, now).await
+    }
+
+    async fn release(&self, session: SessionId) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let released = nodes::release(&mut transaction, session).await?;
+        transaction.commit().await.map_err(database)?;
+        Ok(released)
+    }
+
+    async fn reconcile_reservations(&self, node: &str) -> Result<u64> {
+        nodes::reconcile(self.begin().await?, node).await
+    }
+
+    async fn reservations(&self) -> Result<Vec<ReservationRow>> {
+        nodes::reservations(&self.readers).await
     }
 }

@@ -99,6 +99,37 @@ pub(super) async fn insert_version(
     bytes: u64,
     now: Millis,
 ) -> Result<VersionRow> {
+    let version = add_version(&mut tx, id, slot, sha256, bytes, now).await?;
+    tx.commit().await.map_err(database)?;
+    Ok(version)
+}
+
+pub(super) async fn insert_version_if_idle(
+    mut tx: Tx,
+    id: VersionId,
+    slot: SlotId,
+    sha256: [u8; 32],
+    bytes: u64,
+    now: Millis,
+) -> Result<Option<VersionRow>> {
+    let in_use: i64 =
+        sqlx::query_scalar(SLOT_IN_USE).bind(slot.to_string()).fetch_one(&mut *tx).await.map_err(database)?;
+    if in_use > 0 {
+        return Ok(None);
+    }
+    let version = add_version(&mut tx, id, slot, sha256, bytes, now).await?;
+    tx.commit().await.map_err(database)?;
+    Ok(Some(version))
+}
+
+async fn add_version(
+    tx: &mut Tx,
+    id: VersionId,
+    slot: SlotId,
+    sha256: [u8; 32],
+    bytes: u64,
+    now: Millis,
+) -> Result<VersionRow> {
     let row = sqlx::query(
         "INSERT INTO save_versions (id, slot_id, number, sha256, bytes, created_at)
          VALUES (?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM save_versions WHERE slot_id = ?2), ?3, ?4, ?5)
@@ -109,12 +140,10 @@ pub(super) async fn insert_version(
     .bind(sha256.as_slice())
     .bind(signed(bytes))
     .bind(now)
-    .fetch_one(&mut *tx)
+    .fetch_one(&mut **tx)
     .await
     .map_err(database)?;
-    let version = read_version(&row)?;
-    tx.commit().await.map_err(database)?;
-    Ok(version)
+    read_version(&row)
 }
 
 pub(super) async fn versions(pool: &SqlitePool, slot: SlotId) -> Result<Vec<VersionRow>> {

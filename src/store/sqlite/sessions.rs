@@ -1,18 +1,20 @@
 //! Rows of sessions.
 
-use super::convert::{column, json, name_of, named, named_or_null, parsed, signed, to_json, unsigned};
+use super::convert::{
+    column, json, name_of, named, named_or_null, parsed, sha256, signed, to_json, unsigned,
+};
 use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
 use crate::ids::{Generation, Owner, SessionId, UserId};
 use crate::store::Figures;
-use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, Sqlite, Transaction};
 
 pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Inserted> {
     let (owner_kind, owner_name) = owner_columns(&row.owner);
     let result = sqlx::query(
         "INSERT INTO sessions (id, owner_kind, owner_name, external_id, game, title, slot_id, status, generation,
-             ran, started_at, ended_at, lease_until, timeline, end_reason, end_detail, instance)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             ran, started_at, ended_at, lease_until, timeline, end_reason, end_detail, instance, node, placement)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id.to_string())
     .bind(owner_kind)
@@ -31,6 +33,8 @@ pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Insert
     .bind(row.end_reason.as_ref().map(name_of).transpose()?)
     .bind(&row.end_detail)
     .bind(row.instance.as_ref().map(to_json).transpose()?)
+    .bind(&row.node)
+    .bind(to_json(&row.placement)?)
     .execute(pool)
     .await;
     match result {
@@ -57,10 +61,16 @@ fn refusal(error: &sqlx::Error) -> Option<Inserted> {
     }
 }
 
-pub(super) async fn update(pool: &SqlitePool, row: &SessionRow) -> Result<Fenced> {
+/// A final row gives the session's place back with it.
+pub(super) async fn update(
+    mut transaction: Transaction<'static, Sqlite>,
+    row: &SessionRow,
+) -> Result<Fenced> {
     let result = sqlx::query(
         "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
-             end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, instance = ?
+             end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
+             network_tx_bytes = ?, exit_code = ?, out_of_memory = ?, instance = ?, runner_token_sha256 = ?,
+             players = ?, unsaved = ?
          WHERE id = ? AND generation = ?",
     )
     .bind(name_of(&row.status)?)
@@ -73,13 +83,25 @@ pub(super) async fn update(pool: &SqlitePool, row: &SessionRow) -> Result<Fenced
     .bind(row.figures.map(|figures| signed(figures.duration_s)))
     .bind(row.figures.map(|figures| figures.cpu_seconds))
     .bind(row.figures.map(|figures| signed(figures.peak_memory_bytes)))
+    .bind(row.figures.map_or(0, |figures| signed(figures.network_rx_bytes)))
+    .bind(row.figures.map_or(0, |figures| signed(figures.network_tx_bytes)))
+    .bind(row.figures.and_then(|figures| figures.exit_code))
+    .bind(row.figures.is_some_and(|figures| figures.out_of_memory))
     .bind(row.instance.as_ref().map(to_json).transpose()?)
+    .bind(row.runner_token_sha256.as_ref().map(<[u8; 32]>::as_slice))
+    .bind(to_json(&row.players)?)
+    .bind(&row.unsaved)
     .bind(row.id.to_string())
     .bind(signed(row.generation.0))
-    .execute(pool)
+    .execute(&mut *transaction)
     .await
     .map_err(database)?;
-    Ok(fenced(result.rows_affected()))
+    let fenced = fenced(result.rows_affected());
+    if fenced == Fenced::Written && row.ended_at.is_some() {
+        super::nodes::release(&mut transaction, row.id).await?;
+    }
+    transaction.commit().await.map_err(database)?;
+    Ok(fenced)
 }
 
 pub(super) async fn extend_lease(
@@ -107,14 +129,19 @@ pub(super) async fn note_usage(
     id: SessionId,
     generation: Generation,
     figures: Figures,
+    players: &[String],
 ) -> Result<Fenced> {
     let result = sqlx::query(
-        "UPDATE sessions SET duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?
+        "UPDATE sessions SET duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
+             network_tx_bytes = ?, players = ?
          WHERE id = ? AND generation = ? AND status IN ('starting', 'running', 'stopping')",
     )
     .bind(signed(figures.duration_s))
     .bind(figures.cpu_seconds)
     .bind(signed(figures.peak_memory_bytes))
+    .bind(signed(figures.network_rx_bytes))
+    .bind(signed(figures.network_tx_bytes))
+    .bind(to_json(&players)?)
     .bind(id.to_string())
     .bind(signed(generation.0))
     .execute(pool)
@@ -192,6 +219,14 @@ pub(super) async fn active(pool: &SqlitePool) -> Result<Vec<SessionRow>> {
     rows.iter().map(read).collect()
 }
 
+pub(super) async fn unsaved(pool: &SqlitePool) -> Result<Vec<SessionRow>> {
+    let rows = sqlx::query("SELECT * FROM sessions WHERE unsaved IS NOT NULL ORDER BY ended_at, id")
+        .fetch_all(pool)
+        .await
+        .map_err(database)?;
+    rows.iter().map(read).collect()
+}
+
 fn owner_columns(owner: &Owner) -> (&'static str, &str) {
     match owner {
         Owner::User(user) => ("user", &user.0),
@@ -208,6 +243,7 @@ fn read(row: &SqliteRow) -> Result<SessionRow> {
     };
     let instance: Option<&str> = column(row, "instance")?;
     let duration: Option<i64> = column(row, "duration_s")?;
+    let token: Option<&[u8]> = column(row, "runner_token_sha256")?;
     Ok(SessionRow {
         id: parsed(row, "id")?,
         owner,
@@ -226,6 +262,11 @@ fn read(row: &SqliteRow) -> Result<SessionRow> {
         end_detail: column(row, "end_detail")?,
         figures: duration.map(|_| figures(row)).transpose()?,
         instance: instance.map(|text| json(text, "instance")).transpose()?,
+        node: column(row, "node")?,
+        placement: json(column(row, "placement")?, "placement")?,
+        runner_token_sha256: token.map(sha256).transpose()?,
+        players: json(column(row, "players")?, "players")?,
+        unsaved: column(row, "unsaved")?,
     })
 }
 
@@ -234,5 +275,9 @@ fn figures(row: &SqliteRow) -> Result<Figures> {
         duration_s: unsigned(row, "duration_s")?,
         cpu_seconds: column(row, "cpu_seconds")?,
         peak_memory_bytes: unsigned(row, "peak_memory_bytes")?,
+        network_rx_bytes: unsigned(row, "network_rx_bytes")?,
+        network_tx_bytes: unsigned(row, "network_tx_bytes")?,
+        exit_code: column(row, "exit_code")?,
+        out_of_memory: column(row, "out_of_memory")?,
     })
 }

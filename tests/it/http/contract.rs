@@ -76,7 +76,10 @@ async fn keepalive_stop_sessions_and_first_frame_answer_as_the_contract_says() {
         (200, json!({ "status": "ok", "expiresAt": "2026-03-01T10:30:00Z" }))
     );
     let stopped = site.post("/api/game/stop", &named).await;
-    let report = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024 });
+    let report = json!({
+        "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024,
+        "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 2,
+    });
     assert_eq!((stopped.status.as_u16(), stopped.json()), (200, report));
     let listed = site.get("/api/game/sessions").await.json();
     assert_eq!(keys(&listed["sessions"][0]), ["gameSlug", "gameTitle", "sessionId", "startedAt", "status"]);

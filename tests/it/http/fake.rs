@@ -1,22 +1,26 @@
 //! A session core that answers from a table, and a router over it: only the HTTP surface is under test.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::{Extension, Router};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use playgate::auth::{Auth, MemoryLedger, Minted, Principal};
 use playgate::config::Config;
 use playgate::http::{Access, Assets, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails, router};
-use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId};
+use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
 use playgate::session::service::LaunchRequest;
 use playgate::session::view::{
-    EndReason, GameView, GrantView, Milestone, SessionView, SlotView, Status, StopReport,
+    EndReason, GameView, GrantView, Milestone, SaveDownload, SessionView, SlotView, Status, StopReport,
+    VersionView,
 };
 use playgate_signaling::message::{GameHints, PointerMode, Progress, Role};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::{Seek, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,6 +80,22 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
     }
 }
 
+fn version(number: u64, current: bool) -> VersionView {
+    VersionView {
+        id: VersionId::new(),
+        number,
+        created_at: at(STARTED_MS),
+        bytes: 77,
+        sha256: [0xab; 32],
+        current,
+    }
+}
+
+/// Larger than what is read at once, and than a JSON body may be.
+pub(crate) fn archive() -> Vec<u8> {
+    (0..200_000_u32).map(|n| (n % 251) as u8).collect()
+}
+
 fn game(slug: &str, title: &str, tags: &[&str], released: &str) -> GameView {
     GameView {
         slug: slug.into(),
@@ -122,7 +142,16 @@ impl SessionCore for FakeCore {
 
     async fn stop(&self, _: &Principal, id: SessionId) -> Result<StopReport, ServiceError> {
         self.note(format!("stop {id}"))?;
-        self.view(id).map(|_| StopReport { duration: 3600, cpu_seconds: 450.2, peak_memory_mb: 1024 })
+        self.view(id).map(|_| StopReport {
+            duration: 3600,
+            cpu_seconds: 450.2,
+            peak_memory_mb: 1024,
+            network_rx_bytes: 10,
+            network_tx_bytes: 20,
+            exit_code: Some(0),
+            out_of_memory: false,
+            players_seen: 2,
+        })
     }
 
     async fn active(&self, user: &UserId) -> Result<Vec<SessionView>, ServiceError> {
@@ -164,6 +193,48 @@ impl SessionCore for FakeCore {
 
     async fn delete_slot(&self, user: &UserId, _: SlotId) -> Result<(), ServiceError> {
         self.note(format!("delete slot {user}"))
+    }
+
+    async fn save_versions(&self, user: &UserId, slot: SlotId) -> Result<Vec<VersionView>, ServiceError> {
+        self.note(format!("versions {user} {slot}"))?;
+        Ok(vec![version(2, true), version(1, false)])
+    }
+
+    async fn restore_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        id: VersionId,
+    ) -> Result<VersionView, ServiceError> {
+        self.note(format!("restore {user} {slot} {id}"))?;
+        Ok(version(3, true))
+    }
+
+    async fn download_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        id: VersionId,
+    ) -> Result<SaveDownload, ServiceError> {
+        self.note(format!("download {user} {slot} {id}"))?;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&archive()).unwrap();
+        file.rewind().unwrap();
+        Ok(SaveDownload { file, name: "garden-slot1-v2.tar.gz".into(), bytes: archive().len() as u64 })
+    }
+
+    async fn upload_version(
+        &self,
+        user: &UserId,
+        slot: SlotId,
+        mut body: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<VersionView, ServiceError> {
+        let mut received = 0;
+        while let Some(chunk) = body.next().await {
+            received += chunk.unwrap().len();
+        }
+        self.note(format!("upload {user} {slot} {received}"))?;
+        Ok(version(4, true))
     }
 
     async fn share(
@@ -239,6 +310,7 @@ impl Site {
         let metrics = HttpMetrics::new(&mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
+            nodes: Arc::new(super::nodes::OneNode),
             auth: auth.clone(),
             access: Access::new(&config, config.listen).unwrap(),
             codes: None,

@@ -1,0 +1,73 @@
+//! The container engine and what is brought to it, when this gateway has to do with one.
+
+use crate::config::{Config, DriverName};
+use crate::content::{ContentCache, ContentSource};
+use crate::driver::{DockerDriver, Driver, InstanceRef};
+use crate::store::{DataDir, Store};
+use anyhow::{Context, Result};
+use prometheus_client::registry::Registry;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Connected, its networks made.
+pub(super) struct Engine {
+    driver: DockerDriver,
+    content: ContentCache,
+}
+
+impl Engine {
+    /// When a game asks for it, or a game of the gateway before this one may still be there. Only the first is reason
+    /// enough not to start without it.
+    pub(super) async fn if_needed(
+        config: &Config,
+        node: &str,
+        data_dir: &DataDir,
+        store: &dyn Store,
+        registry: &mut Registry,
+    ) -> Result<Option<Self>> {
+        if config.games.iter().any(|game| game.driver() == DriverName::Docker) {
+            return Self::start(config, node, data_dir, registry).await.map(Some);
+        }
+        if !leaves_containers(store).await? {
+            return Ok(None);
+        }
+        let started = Self::start(config, node, data_dir, registry).await;
+        Ok(started
+            .inspect_err(|error| {
+                tracing::warn!(%error, "games in containers of the gateway before this one stay as they are");
+            })
+            .ok())
+    }
+
+    async fn start(config: &Config, node: &str, data_dir: &DataDir, registry: &mut Registry) -> Result<Self> {
+        let driver = DockerDriver::connect(&config.docker, node).await.context("container engine")?;
+        let root = data_dir.root().join("content");
+        let content = ContentCache::open(driver.engine().clone(), &config.docker, &root, registry)
+            .await
+            .context("cache of games")?;
+        Ok(Self { driver, content })
+    }
+
+    /// Where the private listener has to be, besides its own address.
+    pub(super) fn bridges(&self) -> Vec<IpAddr> {
+        self.driver.gateways().to_vec()
+    }
+
+    pub(super) fn docker(&self) -> bollard::Docker {
+        self.driver.engine().clone()
+    }
+
+    pub(super) fn driver(&self) -> Arc<dyn Driver> {
+        Arc::new(self.driver.clone())
+    }
+
+    pub(super) fn content(&self) -> Arc<dyn ContentSource> {
+        Arc::new(self.content.clone())
+    }
+}
+
+async fn leaves_containers(store: &dyn Store) -> Result<bool> {
+    let mut rows = store.active_sessions().await?;
+    rows.extend(store.unsaved_sessions().await?);
+    Ok(rows.iter().any(|row| matches!(row.instance, Some(InstanceRef::Container { .. }))))
+}

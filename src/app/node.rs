@@ -1,0 +1,57 @@
+//! This gateway's own node: its name, its scheduler and its heart.
+
+use super::engine::Engine;
+use crate::config::Config;
+use crate::content::Content;
+use crate::schedule::health::HealthRules;
+use crate::schedule::heart::HeartTask;
+use crate::schedule::{AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine};
+use crate::session::catalogue::Source;
+use crate::session::{Catalogue, Clock};
+use crate::store::{DataDir, Store};
+use crate::telemetry::Machine;
+use anyhow::Result;
+use std::sync::Arc;
+
+/// Announces the node and knows how it is before the first launch; from then on its heart beats.
+pub(super) async fn start(
+    name: &str,
+    config: &Config,
+    data_dir: &DataDir,
+    store: &Arc<dyn Store>,
+    catalogue: &Catalogue,
+    engine: Option<&Engine>,
+) -> Result<(Scheduler, HeartTask)> {
+    // Without an engine there is nothing that could fail to answer.
+    let probe: Arc<dyn EngineProbe> = match engine {
+        Some(engine) => Arc::new(DockerProbe(engine.docker())),
+        None => Arc::new(AlwaysThere),
+    };
+    let parts = HeartParts {
+        store: Arc::clone(store),
+        node: machine::announcement(config, name),
+        probe,
+        content: engine.map(Engine::content),
+        games: games(catalogue),
+        machine: Arc::new(Machine::new(data_dir.root().to_owned())),
+        rules: HealthRules::default(),
+    };
+    let clock = Clock::system();
+    let mut heart = NodeHeart::announce(parts, clock.now_ms()).await?;
+    heart.tick(clock.now_ms()).await?;
+    Ok((Scheduler::new(Arc::clone(store)).bound_to(name), heart.run(clock)))
+}
+
+/// Every game, with what has to be here for it.
+fn games(catalogue: &Catalogue) -> Vec<(String, Option<Content>)> {
+    let views = catalogue.views();
+    let games = views.iter().filter_map(|view| catalogue.get(&view.slug));
+    let content = games.map(|game| {
+        let content = match &game.source {
+            Source::BuiltIn | Source::External { .. } => None,
+            Source::Container(container) => Some(container.content.clone()),
+        };
+        (game.view.slug.clone(), content)
+    });
+    content.collect()
+}

@@ -1,0 +1,77 @@
+//! Finds an earlier gateway's container again.
+
+use super::addresses::Lease;
+use super::error::{DockerError, unless_absent};
+use super::instance::{DockerInstance, Parts};
+use super::names::{NODE, Names, SAVE_PATH, SESSION};
+use super::watch::Exit;
+use super::{Bridge, Node};
+use crate::driver::{Adopted, DriverEvent, Ended, Site, Usage};
+use crate::ids::SessionId;
+use bollard::models::{ContainerInspectResponse, ContainerState};
+use std::any::Any;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use tokio::sync::mpsc;
+
+/// `None` when it is not there any more, or is not this session's.
+pub(super) async fn adopt(
+    node: &Node,
+    session: SessionId,
+    container: &str,
+    events: mpsc::Sender<DriverEvent>,
+) -> Result<Option<Adopted>, DockerError> {
+    let found = unless_absent(node.engine.inspect_container(container, None).await)
+        .map_err(DockerError::engine("find a game of an earlier gateway"))?;
+    let Some(found) = found else { return Ok(None) };
+    let Some((names, save_path)) = identify(node, session, &found) else {
+        tracing::warn!(%session, container, "a container with the id of a game's is not this node's, or not of this session");
+        return Ok(None);
+    };
+    let state = found.state.clone().unwrap_or_default();
+    let running = state.running.unwrap_or(false);
+    let (site, lease) = if running { site(node, &found) } else { (Site::default(), None) };
+    let id = found.id.unwrap_or_else(|| container.to_owned());
+    let parts = Parts { engine: node.engine.clone(), container: id, names, save_path, lease };
+    let instance = if running {
+        DockerInstance::playing(parts, events)
+    } else {
+        DockerInstance::ended(parts, ended(&state))
+    };
+    Ok(Some(Adopted { instance: Box::new(instance), site, running }))
+}
+
+/// By its labels, which nobody inside can change.
+fn identify(node: &Node, session: SessionId, found: &ContainerInspectResponse) -> Option<(Names, String)> {
+    let labels: &HashMap<String, String> = found.config.as_ref()?.labels.as_ref()?;
+    let is = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
+    if !is(NODE, &node.name) || !is(SESSION, &session.to_string()) {
+        return None;
+    }
+    let container = found.name.as_ref()?.trim_start_matches('/').to_owned();
+    Some((Names { container }, labels.get(SAVE_PATH)?.clone()))
+}
+
+/// Its counters are gone: what it used is what the earlier gateway has noted.
+fn ended(state: &ContainerState) -> Ended {
+    let exit = Exit::of(state);
+    Ended { usage: Usage::default(), exit_code: exit.code, out_of_memory: exit.out_of_memory }
+}
+
+fn site(node: &Node, found: &ContainerInspectResponse) -> (Site, Option<Lease>) {
+    let networks = found.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let on = |bridge: &Bridge| {
+        let endpoint = networks?.get(&bridge.name)?;
+        let fixed = endpoint.ipam_config.as_ref().and_then(|ipam| ipam.ipv4_address.as_ref());
+        fixed.or(endpoint.ip_address.as_ref())?.parse::<Ipv4Addr>().ok()
+    };
+    let place = [&node.internal, &node.open].into_iter().find_map(|bridge| Some((bridge, on(bridge)?)));
+    let Some((bridge, address)) = place else { return (Site::default(), None) };
+    let lease = bridge.pool.take_back(address);
+    let site = Site {
+        address: Some(IpAddr::V4(address)),
+        gateway: Some(IpAddr::V4(bridge.gateway)),
+        lease: lease.clone().map(|lease| Box::new(lease) as Box<dyn Any + Send + Sync>),
+    };
+    (site, lease)
+}

@@ -1,0 +1,119 @@
+//! What a container has used, from the engine's samples.
+//!
+//! CPU time and network bytes are the container's own counters. Memory is what it uses without the file cache that the
+//! kernel would give up at once (usage minus `inactive_file`), and its peak is the highest sample: cgroup v1 keeps a peak
+//! of its own, but with the cache in it, and v2's is not told. An engine's sample of an ended container is all zeros;
+//! figures never fall.
+
+use crate::driver::Usage;
+use bollard::Docker;
+use bollard::models::ContainerStatsResponse;
+use bollard::query_parameters::StatsOptionsBuilder;
+use futures_util::StreamExt;
+use std::time::Duration;
+
+/// The shortest and the longest time between two samples of a container that plays.
+const SHORTEST: Duration = Duration::from_millis(150);
+const LONGEST: Duration = Duration::from_secs(1);
+/// While it ends, when its counters may vanish any moment.
+pub(super) const WHILE_ENDING: Duration = Duration::from_millis(100);
+/// A sample takes the engine some milliseconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A container's counters are gone with its last process: what it used since the last sample is not known. That is a
+/// fortieth of its life, but for the first seconds.
+pub(super) fn interval(age: Duration) -> Duration {
+    (age / 40).clamp(SHORTEST, LONGEST)
+}
+
+/// One sample, now. `None` when there is none to be had.
+pub(super) async fn sample(engine: &Docker, container: &str) -> Option<Usage> {
+    let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+    let mut answer = Box::pin(engine.stats(container, Some(options)));
+    let stats = tokio::time::timeout(ANSWER_WITHIN, answer.next()).await.ok()??;
+    stats.ok().map(|stats| usage_of(&stats))
+}
+
+fn usage_of(stats: &ContainerStatsResponse) -> Usage {
+    let cpu = stats.cpu_stats.as_ref().and_then(|cpu| cpu.cpu_usage.as_ref()?.total_usage);
+    let networks = stats.networks.iter().flat_map(|networks| networks.values());
+    let (rx, tx) = networks.fold((0_u64, 0_u64), |(rx, tx), network| {
+        (
+            rx.saturating_add(network.rx_bytes.unwrap_or_default()),
+            tx.saturating_add(network.tx_bytes.unwrap_or_default()),
+        )
+    });
+    Usage {
+        cpu_seconds: Duration::from_nanos(cpu.unwrap_or_default()).as_secs_f64(),
+        peak_memory_bytes: memory_of(stats),
+        network_rx_bytes: rx,
+        network_tx_bytes: tx,
+    }
+}
+
+fn memory_of(stats: &ContainerStatsResponse) -> u64 {
+    let Some(memory) = &stats.memory_stats else { return 0 };
+    let detail = memory.stats.as_ref();
+    // The first is cgroup v1's, with all groups below; the second v2's.
+    let cache = detail.and_then(|detail| detail.get("total_inactive_file").or(detail.get("inactive_file")));
+    memory.usage.unwrap_or_default().saturating_sub(cache.copied().unwrap_or_default())
+}
+
+/// Never less than before.
+pub(super) fn raise(so_far: Usage, now: Usage) -> Usage {
+    Usage {
+        cpu_seconds: so_far.cpu_seconds.max(now.cpu_seconds),
+        peak_memory_bytes: so_far.peak_memory_bytes.max(now.peak_memory_bytes),
+        network_rx_bytes: so_far.network_rx_bytes.max(now.network_rx_bytes),
+        network_tx_bytes: so_far.network_tx_bytes.max(now.network_tx_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(json: &str) -> Usage {
+        usage_of(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn both_kinds_of_cgroups_are_read() {
+        let v1 = stats(
+            r#"{"cpu_stats":{"cpu_usage":{"total_usage":1500000000}},
+            "memory_stats":{"usage":1000,"max_usage":9000,"stats":{"inactive_file":1,"total_inactive_file":300}},
+            "networks":{"eth0":{"rx_bytes":5,"tx_bytes":7},"eth1":{"rx_bytes":1}}}"#,
+        );
+        let expected =
+            Usage { cpu_seconds: 1.5, peak_memory_bytes: 700, network_rx_bytes: 6, network_tx_bytes: 7 };
+        assert_eq!(v1, expected);
+        let v2 = stats(r#"{"memory_stats":{"usage":1000,"stats":{"inactive_file":100}}}"#);
+        assert_eq!(v2.peak_memory_bytes, 900);
+    }
+
+    #[test]
+    fn what_is_not_told_is_zero_and_nothing_underflows() {
+        assert_eq!(stats("{}"), Usage::default());
+        assert_eq!(
+            stats(r#"{"cpu_stats":{"cpu_usage":{}},"memory_stats":{},"networks":{"eth0":{}}}"#),
+            Usage::default()
+        );
+        let odd = stats(r#"{"memory_stats":{"usage":10,"stats":{"inactive_file":100}}}"#);
+        assert_eq!(odd.peak_memory_bytes, 0);
+    }
+
+    #[test]
+    fn an_ended_containers_zeros_do_not_lower_the_figures() {
+        let usage =
+            Usage { cpu_seconds: 1.5, peak_memory_bytes: 700, network_rx_bytes: 6, network_tx_bytes: 7 };
+        assert_eq!(raise(usage, Usage::default()), usage);
+        assert_eq!(raise(Usage::default(), usage), usage);
+    }
+
+    #[test]
+    fn samples_are_closer_in_a_short_life() {
+        assert_eq!(interval(Duration::ZERO), SHORTEST);
+        assert_eq!(interval(Duration::from_secs(20)), Duration::from_millis(500));
+        assert_eq!(interval(Duration::from_secs(3600)), LONGEST);
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET /api/nodes`: the nodes, how they are doing, and the sessions on each with the reasons for their place. Operators
+//! only; made for machines.
+//!
+//! Per node: `health` is `healthy`, `unhealthy` (its engine does not answer) or `silent` (its gateway is gone); `state` is
+//! `open`, `cordoned` or `draining`. `capacity` and `reserved` are the same kinds of things: `sessions`, `cpus` (cores),
+//! `memoryBytes`, `gpus`. `load` is what the whole machine does, in per cent. Times are RFC 3339, UTC.
+
+use super::HttpState;
+use super::error::ApiError;
+use super::render::millis;
+use crate::auth::{Caller, Principal};
+use crate::schedule::directory::PlacedSession;
+use crate::schedule::{Needs, NodeView};
+use crate::session::clock::to_time;
+use crate::store::Resources;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+pub(super) fn routes() -> Router<HttpState> {
+    Router::new().route("/api/nodes", get(list))
+}
+
+async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
+    match who {
+        Principal::Operator => {}
+        Principal::User(_) | Principal::Grant(_) => {
+            return Err(ApiError::forbidden("Nodes are for operators."));
+        }
+    }
+    let nodes = state.nodes.nodes().await.map_err(ApiError::internal)?;
+    Ok(Json(body(&nodes)))
+}
+
+/// `{"nodes": [...]}`, here and for `playgate node list --json`.
+pub fn body(nodes: &[NodeView]) -> Value {
+    json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>() })
+}
+
+fn node(node: &NodeView) -> Value {
+    let said = &node.said;
+    json!({
+        "name": said.name,
+        "location": said.location,
+        "region": said.region,
+        "labels": said.labels,
+        "health": node.condition,
+        "state": node.admission,
+        "capacity": with_sessions(said.total, said.capacity),
+        "reserved": with_sessions(node.reserved, node.reserved_sessions),
+        "load": { "cpuPercent": node.load.cpu_percent, "memoryPercent": node.load.memory_percent },
+        "cachedGames": node.cached,
+        "seenAt": millis(to_time(node.seen_at)),
+        "sessions": node.sessions.iter().map(session).collect::<Vec<_>>(),
+    })
+}
+
+fn session(session: &PlacedSession) -> Value {
+    json!({
+        "sessionId": session.id,
+        "gameSlug": session.game,
+        "status": session.status,
+        "reserved": amounts(session.reserved),
+        "reservedAt": millis(to_time(session.reserved_at)),
+        "reasons": session.reasons,
+    })
+}
+
+fn with_sessions(amount: Resources, sessions: u32) -> Value {
+    let mut value = amounts(amount);
+    value["sessions"] = json!(sessions);
+    value
+}
+
+fn amounts(amount: Resources) -> Value {
+    json!({ "cpus": Needs::from(amount).cpus, "memoryBytes": amount.memory_bytes, "gpus": amount.gpus })
+}

@@ -1,0 +1,141 @@
+//! Games of others, out of containers, played in Chromium.
+
+use crate::support::chrome::{Chrome, Options};
+use crate::support::engine::{Engine, games, image_game};
+use crate::support::page::Page;
+use crate::support::wait::{PATIENT, eventually};
+use serde_json::json;
+use thirtyfour::Key;
+
+pub(crate) const QUESTION: &str = "the-question";
+pub(crate) const FREEDOOM: &str = "freedoom";
+
+/// Places of the visual novel's picture of 1280x720.
+mod at {
+    pub(super) const START: (f64, f64) = (70.0, 262.0);
+    pub(super) const LOAD: (f64, f64) = (73.0, 300.0);
+    /// In the middle, where no button is.
+    pub(super) const TEXT: (f64, f64) = (640.0, 300.0);
+    pub(super) const QUICK_SAVE: (f64, f64) = (719.0, 711.0);
+    /// On the page of games to load: the quick ones, and the first of them.
+    pub(super) const QUICK_PAGE: (f64, f64) = (651.0, 672.0);
+    pub(super) const FIRST_SLOT: (f64, f64) = (504.0, 281.0);
+}
+
+/// A visual novel of Ren'Py's. It keeps saves in its home and takes a second to end.
+pub(crate) fn question() -> String {
+    let more = "pointer = \"absolute\"\nwidth = 1280\nheight = 720\nfps = 30\ncontainer.save_path = \"/home/player/.renpy\"\n\
+                container.stop_grace_ms = 1500\ncontainer.memory_mb = 1024";
+    image_game(QUESTION, &games().the_question, more)
+}
+
+/// A shooter on a screen of its own size. It draws 35 pictures a second.
+pub(crate) fn freedoom() -> String {
+    let more = "pointer = \"relative\"\nwidth = 640\nheight = 480\nfps = 60\n\
+                container.save_path = \"/home/player/.local/share/chocolate-doom\"\ncontainer.memory_mb = 512";
+    image_game(FREEDOOM, &games().freedoom, more)
+}
+
+async fn click_at(page: &Chrome, (x, y): (f64, f64)) {
+    page.click_picture(x, y).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_question_is_read_saved_and_stands_there_in_the_next_launch() {
+    let engine = Engine::connect().await;
+    let gateway = engine.gateway(&question()).await;
+    let player = gateway.guest().await;
+    // Large enough that the picture is not made smaller.
+    let page = Chrome::with(Options { width: 1400, height: 1000, ..Default::default() }).await;
+    page.sign_in(&player.sign_in_link()).await;
+    page.play_until_picture(&gateway.url, QUESTION).await;
+    let title = page.settled_picture().await;
+    click_at(&page, at::START).await;
+    page.until_changed(&title).await;
+    for line in 1..=10 {
+        let before = page.settled_picture().await;
+        click_at(&page, at::TEXT).await;
+        // Two lines may differ by a few letters only.
+        eventually(&format!("line {line} gives way to the next"), PATIENT, async || {
+            let changed = page.picture().await?.changed(&before);
+            if changed > 0.0 { Ok(()) } else { Err("the same picture".to_owned()) }
+        })
+        .await;
+    }
+    let left = page.settled_picture().await;
+    page.screenshot("question-left").await;
+    click_at(&page, at::QUICK_SAVE).await;
+    eventually("the game says that it has saved", PATIENT, async || {
+        let changed = page.picture().await?.changed(&left);
+        if changed > 0.0 { Ok(()) } else { Err("nothing has changed".to_owned()) }
+    })
+    .await;
+    page.until_shows(&left, PATIENT).await;
+    page.stop().await;
+    let slots = player.slots(QUESTION).await;
+    assert_eq!((&slots[0]["slot"], &slots[0]["empty"]), (&1.into(), &false.into()), "{slots:?}");
+
+    page.open(&format!("{}/play/{QUESTION}", gateway.url)).await;
+    page.until_shows_element("[data-slot=\"1\"]").await;
+    page.click("[data-slot=\"1\"]").await;
+    page.until_state("playing").await;
+    page.until_shows(&title, PATIENT).await;
+    click_at(&page, at::LOAD).await;
+    let menu = page.until_changed(&title).await;
+    page.settled_picture().await;
+    click_at(&page, at::QUICK_PAGE).await;
+    page.until_changed(&menu).await;
+    let saves = page.settled_picture().await;
+    page.screenshot("question-saves").await;
+    click_at(&page, at::FIRST_SLOT).await;
+    page.until_changed(&saves).await;
+    // The mouse rests on a button in one of the two: colours of a word differ.
+    page.until_shows(&left, PATIENT).await;
+    let again = page.settled_picture().await;
+    assert!(again.changed(&left) < 0.005, "{:.4} of the saved place is something else", again.changed(&left));
+    page.screenshot("question-continued").await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn freedoom_moves_sounds_and_takes_the_mouse() {
+    let engine = Engine::connect().await;
+    let gateway = engine.gateway(&freedoom()).await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&gateway.url, FREEDOOM).await;
+    // The first click catches the pointer and starts the sound.
+    page.click("#stage").await;
+    eventually("the pointer is caught", PATIENT, async || {
+        let locked = page.run("return document.pointerLockElement !== null").await?;
+        if locked == json!(true) { Ok(()) } else { Err("it is free".to_owned()) }
+    })
+    .await;
+    // A key opens the menu; then: a new game, the first episode, the proposed difficulty.
+    for _ in 0..4 {
+        let before = page.picture().await.unwrap();
+        page.keys(Key::Enter).await;
+        page.until_changed(&before).await;
+    }
+    let energy = page.until_above("totalAudioEnergy", 0.0).await;
+    page.until_above("totalAudioEnergy", energy).await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", decoded + 300.0).await;
+    // The level stands still until somebody moves; looking around changes all of it.
+    let before = page.picture().await.unwrap();
+    eventually("the mouse turns the view", PATIENT, async || {
+        for x in [500, 700, 900] {
+            page.move_mouse(x, 400).await;
+        }
+        let changed = page.picture().await?.changed(&before);
+        if changed > 0.2 { Ok(()) } else { Err(format!("{changed:.3} of it changed")) }
+    })
+    .await;
+    page.screenshot("freedoom").await;
+    // The pointer has to be free again to reach the page's own buttons.
+    page.run("document.exitPointerLock(); return null").await.unwrap();
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
