@@ -50,7 +50,7 @@ async fn report(driver: &ProcessDriver, subject: &Subject, asked: &Asked) -> Che
 #[tokio::test]
 async fn our_own_runner_keeps_the_contract() {
     let driver = ProcessDriver::new(env!("CARGO_BIN_EXE_playgate").into());
-    let subject = Subject { game: "ember-drift".to_owned(), ..Subject::default() };
+    let subject = Subject { game: "ember".to_owned(), ..Subject::default() };
     let report = report(&driver, &subject, &Asked { width: 640, height: 360, ..asked() }).await;
     assert!(report.passed);
 }
