@@ -3,4 +3,4 @@
 here=$(cd "$(dirname "$0")" && pwd)
 starts=$(cat "$PLAYGATE_SAVE_DIR/starts" 2>/dev/null || echo 0)
 echo $((starts + 1)) >"$PLAYGATE_SAVE_DIR/starts"
-exec "$here/bin/xdemineur" -l 3 "$@"
+exec "$here/bin/xdemineur" "$@"
