@@ -11,15 +11,12 @@ use bollard::query_parameters::{
 };
 use futures_util::TryStreamExt;
 use serde_json::Value;
-use sha2_of::sha256;
 use std::io::Read;
 
-mod sha2_of {
-    /// 64 hexadecimal digits.
-    pub(super) fn sha256(bytes: &[u8]) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+/// 64 hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What has to come over the wire; nothing makes it smaller.
