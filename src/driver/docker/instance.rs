@@ -3,6 +3,7 @@
 use super::addresses::Lease;
 use super::error::DockerError;
 use super::names::Names;
+use super::stats::Meter;
 use super::watch::{Keeper, Report};
 use super::{archive, remove};
 use crate::driver::{DriverError, DriverEvent, Ended, Instance, InstanceRef, Usage};
@@ -44,6 +45,7 @@ impl DockerInstance {
             events,
             orders: orders_rx,
             reports: reports_tx,
+            meter: Meter::default(),
         };
         tokio::spawn(keeper.run());
         Self::new(parts, orders, reports)

@@ -3,7 +3,8 @@
 //! CPU time and network bytes are the container's own counters. Memory is what it uses without the file cache that the
 //! kernel would give up at once (usage minus `inactive_file`), and its peak is the highest sample: cgroup v1 keeps a peak
 //! of its own, but with the cache in it, and v2's is not told. An engine's sample of an ended container is all zeros;
-//! figures never fall.
+//! figures never fall. What a container used between its last sample and an end that nobody asked for is gone with it;
+//! of CPU time, it is taken to have gone on as between its last two samples.
 
 use crate::driver::Usage;
 use bollard::Docker;
@@ -11,6 +12,8 @@ use bollard::models::ContainerStatsResponse;
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The shortest and the longest time between two samples of a container that plays.
 const SHORTEST: Duration = Duration::from_millis(150);
@@ -26,12 +29,61 @@ pub(super) fn interval(age: Duration) -> Duration {
     (age / 40).clamp(SHORTEST, LONGEST)
 }
 
+/// What a container used up to a moment of the engine's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    usage: Usage,
+    at: Option<OffsetDateTime>,
+}
+
 /// One sample, now. `None` when there is none to be had.
-pub(super) async fn sample(engine: &Docker, container: &str) -> Option<Usage> {
+pub(super) async fn sample(engine: &Docker, container: &str) -> Option<Sample> {
     let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
     let mut answer = Box::pin(engine.stats(container, Some(options)));
-    let stats = tokio::time::timeout(ANSWER_WITHIN, answer.next()).await.ok()??;
-    stats.ok().map(|stats| usage_of(&stats))
+    let stats = tokio::time::timeout(ANSWER_WITHIN, answer.next()).await.ok()??.ok()?;
+    Some(Sample { usage: usage_of(&stats), at: stats.read.as_deref().and_then(moment) })
+}
+
+/// As the engine writes it.
+pub(super) fn moment(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().filter(|at| at.unix_timestamp() > 0)
+}
+
+/// Adds samples up.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    usage: Usage,
+    /// When the last sample was taken that had any CPU time.
+    last: Option<OffsetDateTime>,
+    /// Cores in use between the last two samples.
+    cores: f64,
+}
+
+impl Meter {
+    pub(super) fn add(&mut self, sample: Sample) -> Usage {
+        let used = sample.usage.cpu_seconds - self.usage.cpu_seconds;
+        if let Some(at) = sample.at
+            && sample.usage.cpu_seconds > 0.0
+        {
+            if let Some(last) = self.last
+                && at > last
+            {
+                self.cores = (used / (at - last).as_seconds_f64()).max(0.0);
+            }
+            self.last = Some(at);
+        }
+        self.usage = raise(self.usage, sample.usage);
+        self.usage
+    }
+
+    /// After its end, of which the engine has told when it was.
+    pub(super) fn finish(&mut self, ended_at: Option<OffsetDateTime>) -> Usage {
+        if let (Some(last), Some(ended_at)) = (self.last.take(), ended_at) {
+            let unseen = (ended_at - last).as_seconds_f64().clamp(0.0, LONGEST.as_secs_f64() * 2.0);
+            self.usage.cpu_seconds += self.cores * unseen;
+        }
+        self.usage
+    }
 }
 
 fn usage_of(stats: &ContainerStatsResponse) -> Usage {
@@ -60,7 +112,7 @@ fn memory_of(stats: &ContainerStatsResponse) -> u64 {
 }
 
 /// Never less than before.
-pub(super) fn raise(so_far: Usage, now: Usage) -> Usage {
+fn raise(so_far: Usage, now: Usage) -> Usage {
     Usage {
         cpu_seconds: so_far.cpu_seconds.max(now.cpu_seconds),
         peak_memory_bytes: so_far.peak_memory_bytes.max(now.peak_memory_bytes),
@@ -108,6 +160,44 @@ mod tests {
             Usage { cpu_seconds: 1.5, peak_memory_bytes: 700, network_rx_bytes: 6, network_tx_bytes: 7 };
         assert_eq!(raise(usage, Usage::default()), usage);
         assert_eq!(raise(Usage::default(), usage), usage);
+    }
+
+    fn sample(cpu_seconds: f64, at_s: i64) -> Sample {
+        let usage = Usage { cpu_seconds, ..Usage::default() };
+        Sample { usage, at: OffsetDateTime::from_unix_timestamp(at_s).ok() }
+    }
+
+    #[test]
+    fn the_last_unseen_moment_is_taken_to_be_as_those_before_it() {
+        let mut meter = Meter::default();
+        meter.add(sample(1.0, 100));
+        meter.add(sample(2.0, 104));
+        let after = |seconds: i64| OffsetDateTime::from_unix_timestamp(104 + seconds).ok();
+        assert_eq!(meter.finish(after(1)).cpu_seconds, 2.25);
+        assert_eq!(meter.finish(after(1)).cpu_seconds, 2.25);
+
+        let mut meter = Meter::default();
+        meter.add(sample(1.0, 100));
+        meter.add(sample(2.0, 104));
+        meter.add(sample(0.0, 105));
+        assert_eq!(meter.finish(after(3600)).cpu_seconds, 2.5, "bounded, and zeros of the dead do not count");
+    }
+
+    #[test]
+    fn without_two_samples_or_an_end_nothing_is_added() {
+        let after = OffsetDateTime::from_unix_timestamp(200).ok();
+        assert_eq!(Meter::default().finish(after), Usage::default());
+        let mut meter = Meter::default();
+        meter.add(sample(1.0, 100));
+        assert_eq!(meter.finish(after).cpu_seconds, 1.0);
+        meter.add(sample(2.0, 104));
+        assert_eq!(meter.finish(None).cpu_seconds, 2.0);
+    }
+
+    #[test]
+    fn the_engines_moments_are_read_and_its_zero_is_none() {
+        assert!(moment("2026-11-22T19:02:02.45418432Z").is_some());
+        assert!(moment("0001-01-01T00:00:00Z").is_none() && moment("").is_none());
     }
 
     #[test]

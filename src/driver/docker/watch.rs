@@ -4,7 +4,7 @@
 //! ever while the game plays, for a bounded time once it shall end.
 
 use super::error::status_of;
-use super::stats;
+use super::stats::{self, Meter};
 use crate::driver::{DriverEvent, Ended, Usage};
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
@@ -12,6 +12,7 @@ use bollard::models::ContainerState;
 use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
 use futures_util::StreamExt;
 use std::time::Duration;
+use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -39,6 +40,7 @@ pub(super) struct Keeper {
     /// The grace of a stop that was asked for; closed when nobody can ask any more.
     pub(super) orders: watch::Receiver<Option<Duration>>,
     pub(super) reports: watch::Sender<Report>,
+    pub(super) meter: Meter,
 }
 
 /// How watching ended.
@@ -66,11 +68,11 @@ impl Keeper {
             Over::Unknown => Exit::default(),
             Over::LeftAlone => return,
         };
-        let usage = self.reports.borrow().usage;
+        let usage = self.meter.finish(exit.at);
         let ended = Ended { usage, exit_code: exit.code, out_of_memory: exit.out_of_memory };
         self.reports.send_replace(Report { usage, ended: Some(ended) });
         if stop.is_none() {
-            let Exit { code, signal, out_of_memory } = exit;
+            let Exit { code, signal, out_of_memory, at: _ } = exit;
             let _ = self.events.send(DriverEvent::Exited { code, signal, out_of_memory }).await;
         }
     }
@@ -107,9 +109,10 @@ impl Keeper {
         }
     }
 
-    async fn sample(&self) {
+    async fn sample(&mut self) {
         if let Some(now) = stats::sample(&self.engine, &self.container).await {
-            self.reports.send_modify(|report| report.usage = stats::raise(report.usage, now));
+            let usage = self.meter.add(now);
+            self.reports.send_modify(|report| report.usage = usage);
         }
     }
 }
@@ -183,6 +186,8 @@ pub(super) struct Exit {
     pub(super) code: Option<i32>,
     pub(super) signal: Option<i32>,
     pub(super) out_of_memory: bool,
+    /// By the engine's clock.
+    pub(super) at: Option<OffsetDateTime>,
 }
 
 impl Exit {
@@ -192,7 +197,8 @@ impl Exit {
         let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
         let signal = code.map(|code| code - 128).filter(|signal| (1..=64).contains(signal));
         let out_of_memory = state.oom_killed.unwrap_or(false) && code != Some(0);
-        Self { code: code.filter(|_| signal.is_none()), signal, out_of_memory }
+        let at = state.finished_at.as_deref().and_then(stats::moment);
+        Self { code: code.filter(|_| signal.is_none()), signal, out_of_memory, at }
     }
 }
 
@@ -220,8 +226,8 @@ mod tests {
 
     #[test]
     fn want_of_memory_counts_when_the_end_was_no_good_one() {
-        assert_eq!(exit(137, true), Exit { signal: Some(9), out_of_memory: true, code: None });
-        assert_eq!(exit(1, true), Exit { code: Some(1), out_of_memory: true, signal: None });
+        assert_eq!(exit(137, true), Exit { signal: Some(9), out_of_memory: true, ..Exit::default() });
+        assert_eq!(exit(1, true), Exit { code: Some(1), out_of_memory: true, ..Exit::default() });
         assert_eq!(exit(0, true), Exit { code: Some(0), ..Exit::default() });
     }
 }
