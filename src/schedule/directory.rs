@@ -94,12 +94,6 @@ fn placed(reservation: &ReservationRow, session: Option<&SessionRow>) -> PlacedS
         reserved_at: reservation.reserved_at,
         game: session.map(|row| row.game.clone()),
         status: session.map(|row| row.status),
-        reasons: session.map(reasons).unwrap_or_default(),
+        reasons: session.map(|row| row.placement.clone()).unwrap_or_default(),
     }
-}
-
-/// Why a session is where it is, as its row remembers it.
-fn reasons(_row: &SessionRow) -> Vec<String> {
-    // The row has no place for them yet: here they come out of it.
-    Vec::new()
 }

@@ -5,6 +5,8 @@ use crate::store::{ProfileRow, Resources};
 
 /// Sessions of a game before its profile is believed: one player who left at the title screen is no measure.
 pub const TRUSTED_SAMPLES: u64 = 3;
+/// Counted of the limit before there is a profile.
+const CPU_GUESS: f64 = 0.5;
 /// The profile is a mean over a session; moments are busier than that.
 const CPU_MARGIN: f64 = 1.5;
 /// Memory that is short is not slower play but a killed game, and the profile is a mean of peaks: some are higher.
@@ -32,14 +34,15 @@ impl Needs {
         }
     }
 
-    /// What a session of a game is counted as: the game's limits as long as nobody knows better, then what its sessions
-    /// used so far, with a margin, never under a share of the limits and never over them, for the engine lets nothing
+    /// What a session of a game is counted as. As long as nobody knows better: its limits, of the cores a half, since a limit
+    /// is for the busiest moment, and cores that are short make for slower play, not for a killed game. Then what its
+    /// sessions used so far, with a margin, never under a share of the limits and never over them, for the engine lets nothing
     /// through there. So a machine that is larger than the limits of one game is filled by what games really use.
     ///
     /// A game without limits (built-in, external: all zero) is counted by the node's capacity alone.
     pub fn of(profile: Option<ProfileRow>, limits: Self) -> Self {
         let Some(profile) = profile.filter(|profile| profile.samples >= TRUSTED_SAMPLES) else {
-            return limits;
+            return Self { cpus: limits.cpus * CPU_GUESS, ..limits };
         };
         let memory = real(limits.memory_bytes);
         Self {
@@ -98,8 +101,9 @@ mod tests {
 
     #[test]
     fn a_game_is_counted_by_its_limits_until_its_profile_is_believed() {
-        assert_eq!(Needs::of(None, LIMITS), LIMITS);
-        assert_eq!(Needs::of(profile(0.5, 2000.0, TRUSTED_SAMPLES - 1), LIMITS), LIMITS);
+        let guess = Needs { cpus: 1.0, ..LIMITS };
+        assert_eq!(Needs::of(None, LIMITS), guess);
+        assert_eq!(Needs::of(profile(0.5, 2000.0, TRUSTED_SAMPLES - 1), LIMITS), guess);
         let known = Needs::of(profile(0.5, 2000.0, TRUSTED_SAMPLES), LIMITS);
         assert_eq!(known, Needs { cpus: 0.75, memory_bytes: 2500, gpus: 1 });
     }

@@ -10,34 +10,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// What a built-in game takes before it was ever played.
-const BUILT_IN: Needs = Needs { cpus: 0.5, memory_bytes: 256 * 1024 * 1024, gpus: 0 };
-
-/// As the game's profile has it, else as its limit says. Nothing is reserved here for what runs elsewhere.
+/// A game in a container asks for what it is believed to use; any other is counted by the node's capacity alone.
 pub(super) async fn request(context: &Context, game: &Game) -> crate::store::Result<Request> {
-    let (limit, gpus) = match &game.source {
-        Source::External { .. } => (Needs::default(), 0),
-        Source::BuiltIn => (BUILT_IN, 0),
+    let slug = &game.view.slug;
+    let needs = match &game.source {
+        Source::External { .. } | Source::BuiltIn => Needs::default(),
         Source::Container(container) => {
-            let config = &container.config;
-            let memory_bytes = config.memory_mb.saturating_mul(1024 * 1024);
-            (Needs { cpus: config.cpus, memory_bytes, gpus: config.gpus }, config.gpus)
+            Needs::of(context.store.profile(slug).await?, Needs::limits(&container.config))
         }
     };
-    let slug = &game.view.slug;
-    let profile = match &game.source {
-        Source::External { .. } => None,
-        Source::BuiltIn | Source::Container(_) => context.store.profile(slug).await?,
-    };
-    let needs = profile.map_or(limit, |profile| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an average of whole bytes, never negative; the cast saturates"
-        )]
-        let memory_bytes = profile.peak_memory_bytes as u64;
-        Needs { cpus: profile.cpu, memory_bytes, gpus }
-    });
     Ok(Request { game: slug.clone(), needs, location: None, spread: spread() })
 }
 
