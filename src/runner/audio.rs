@@ -30,7 +30,7 @@ pub(super) struct Block {
 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    blocks: VecDeque<Block>,
+    pub(super) blocks: VecDeque<Block>,
     pub(super) dropped: u64,
     pub(super) end: bool,
 }

@@ -5,6 +5,8 @@ mod auth;
 mod config;
 mod control;
 mod dependencies;
+mod desktop_house;
+mod desktop_input;
 mod driver;
 mod games;
 mod http;

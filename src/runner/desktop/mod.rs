@@ -19,3 +19,4 @@ pub(super) mod sound;
 pub mod supervise;
 mod wheel;
 mod windows;
+pub mod x;
