@@ -85,17 +85,19 @@ impl Side for Desktop {
             home: home.unwrap_or_else(|| self.save_dir.clone()),
         })
         .await?;
-        let (display, map) = (house.display.clone(), std::mem::take(&mut self.pad_map));
+        let (display, authority) = (house.display.clone(), house.authority.clone());
+        let (map, pointer) = (std::mem::take(&mut self.pad_map), self.pointer);
         let Picture { width, height, .. } = picture;
         let connect = move || {
             let failed = |part, error: &dyn std::error::Error| RunnerError::Crashed {
                 part,
                 message: error.to_string(),
             };
-            let screen =
-                Screen::connect(&display, width, height).map_err(|error| failed("screen", &error))?;
-            let injector =
-                Injector::connect(&display, width, height, map).map_err(|error| failed("input", &error))?;
+            let screen = Screen::connect(&display, Some(&authority), width, height)
+                .map_err(|error| failed("screen", &error))?;
+            let mut injector = Injector::connect(&display, Some(&authority), width, height, map)
+                .map_err(|error| failed("input", &error))?;
+            injector.set_pointer(pointer);
             Ok::<_, RunnerError>((screen, injector))
         };
         let connected = tokio::task::spawn_blocking(connect).await.map_err(io::Error::other)?;

@@ -6,6 +6,7 @@
 use super::cursor::{DEFAULT_NAME, Shape};
 use super::manager::Manager;
 use super::windows::Size;
+use super::x::{self, XError};
 use crate::games::Rect;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -13,9 +14,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use x11rb::connection::{Connection, RequestConnection};
-use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
+use x11rb::errors::{ConnectionError, ReplyError, ReplyOrIdError};
 use x11rb::protocol::Event;
 use x11rb::protocol::damage::{ConnectionExt as _, Damage, ReportLevel};
 use x11rb::protocol::shm::{self, ConnectionExt as _, Seg};
@@ -27,8 +29,8 @@ use x11rb::rust_connection::RustConnection;
 
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runner) enum ScreenError {
-    #[error("cannot connect to the X server: {0}")]
-    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Connect(#[from] XError),
     #[error("the X server is gone: {0}")]
     Gone(#[from] ConnectionError),
     #[error("the X server refused a request: {0}")]
@@ -86,9 +88,15 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// `display` as in `DISPLAY`; the size in pixels is the stream's. Blocks for a few round trips.
-    pub(super) fn connect(display: &str, width: u32, height: u32) -> Result<Self, ScreenError> {
-        let (conn, number) = x11rb::connect(Some(display))?;
+    /// `display` as in `DISPLAY`, `authority` as in `XAUTHORITY` (absent: this process's own); the size in pixels is the
+    /// stream's. Blocks for a few round trips.
+    pub(super) fn connect(
+        display: &str,
+        authority: Option<&Path>,
+        width: u32,
+        height: u32,
+    ) -> Result<Self, ScreenError> {
+        let (conn, number) = x::connect(display, authority)?;
         let setup = conn.setup();
         let root = setup.roots.get(number).ok_or(ScreenError::Unfit("a screen of that number"))?;
         let format = setup.pixmap_formats.iter().find(|format| format.depth == root.root_depth);
