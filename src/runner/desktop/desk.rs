@@ -93,10 +93,9 @@ impl Side for Desktop {
                 part,
                 message: error.to_string(),
             };
-            let authority = Some(authority.as_path());
-            let screen = Screen::connect(&display, authority, width, height)
+            let screen = Screen::connect(&display, Some(&authority), width, height)
                 .map_err(|error| failed("screen", &error))?;
-            let mut injector = Injector::connect(&display, authority, width, height, map)
+            let mut injector = Injector::connect(&display, Some(&authority), width, height, map)
                 .map_err(|error| failed("input", &error))?;
             injector.set_pointer(pointer);
             Ok::<_, RunnerError>((screen, injector))

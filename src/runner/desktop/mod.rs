@@ -3,7 +3,7 @@
 //!
 //! [`supervise`] owns the processes, [`desk`] puts everything together. Picture: [`camera`] over [`screen`], paced by
 //! [`pace`], steered by [`wheel`]; windows by [`manager`] as [`windows`] decides; [`cursor`] apart. Input: [`hands`] over
-//! [`inject`] and [`pads`]. Sound: [`sound`]. The save is the program's own; [`saves`] watches it.
+//! [`inject`] and [`pads`]. [`x`] is the way into the X server. Sound: [`sound`]. The save is the program's own; [`saves`] watches it.
 
 mod camera;
 mod cursor;

@@ -48,7 +48,7 @@ fn insists() {
 #[test]
 #[ignore = "a program that other tests run"]
 fn dies() {
-    if std::env::var_os("PLAYGATE_SESSION_ID").is_some() {
+    if std::env::var_os("PLAYGATE_SAVE_DIR").is_some() {
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("dies");
     }
