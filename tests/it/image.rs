@@ -43,7 +43,8 @@ async fn check(program: &str, asked: Asked, env: &[(&str, &str)]) -> CheckReport
 async fn report(driver: &ProcessDriver, subject: &Subject, asked: &Asked) -> CheckReport {
     let facts = observe(driver, subject, asked, std::future::pending()).await.unwrap();
     let report = CheckReport::new(subject.game.clone(), judge(&facts));
-    println!("{}", report.table());
+    // Shown with the failure.
+    eprintln!("{}", report.table());
     report
 }
 

@@ -41,6 +41,8 @@ pub struct Facts {
     pub save: Option<SaveFacts>,
     /// It ended before it was asked to.
     pub ended_early: Option<EarlyEnd>,
+    /// What it wrote last, when it did.
+    pub last_words: Vec<String>,
     /// Up to here nobody asked for anything.
     pub undisturbed_until: Duration,
 }

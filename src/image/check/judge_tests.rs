@@ -78,9 +78,13 @@ fn good() -> Facts {
         }),
         save: Some(SaveFacts { files: 2, bytes: 900, error: None }),
         ended_early: None,
+        last_words: Vec::new(),
         undisturbed_until: ms(5_000),
     }
 }
+
+/// A fault put into good facts.
+type Change = Box<dyn FnOnce(&mut Facts)>;
 
 /// What is not right after a change to the good facts.
 fn faults(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Outcome)> {
@@ -106,7 +110,7 @@ fn a_good_image_passes_every_clause() {
 
 #[test]
 fn each_fault_is_named_alone() {
-    let cases: [(&str, Outcome, Box<dyn FnOnce(&mut Facts)>); 26] = [
+    let cases: [(&str, Outcome, Change); 26] = [
         ("ready", Outcome::Fail, Box::new(|facts| facts.control.ready = None)),
         ("first_key_frame", Outcome::Warn, Box::new(|facts| facts.video.keys = vec![ms(16_000)])),
         ("codec", Outcome::Fail, Box::new(|facts| facts.video.malformed = 5)),

@@ -93,13 +93,19 @@ pub async fn run(
         devices: Vec::new(),
         gpus: 0,
     };
-    let subject =
-        stand::Subject { container: Some(container), env: plan.env.clone(), game: plan.image.clone() };
+    let subject = stand::Subject {
+        container: Some(container),
+        env: plan.env.clone(),
+        game: plan.image.clone(),
+        engine: Some(docker.clone()),
+    };
     let facts = stand::observe(&driver, &subject, &plan.asked, cancel).await;
     drop(driver);
     remove_networks(&docker, &node).await;
     let facts = facts?;
-    Ok(CheckReport::new(plan.image.clone(), judge::judge(&facts)))
+    let mut report = CheckReport::new(plan.image.clone(), judge::judge(&facts));
+    report.last_words = facts.last_words;
+    Ok(report)
 }
 
 /// Held while the check runs; the kernel gives it back however the check ends.

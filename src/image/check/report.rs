@@ -11,12 +11,14 @@ pub struct CheckReport {
     /// No clause failed.
     pub passed: bool,
     pub verdicts: Vec<Verdict>,
+    /// What an image that ended by itself wrote last.
+    pub last_words: Vec<String>,
 }
 
 impl CheckReport {
     pub fn new(image: String, verdicts: Vec<Verdict>) -> Self {
         let passed = verdicts.iter().all(|verdict| verdict.outcome != Outcome::Fail);
-        Self { image, passed, verdicts }
+        Self { image, passed, verdicts, last_words: Vec::new() }
     }
 
     /// The names of what failed.
@@ -45,6 +47,9 @@ impl CheckReport {
                 line.expected,
                 line.clause
             );
+        }
+        if !self.last_words.is_empty() {
+            let _ = writeln!(text, "its last words:\n  {}", self.last_words.join("\n  "));
         }
         let failed = self.failed();
         let _ = if self.passed {

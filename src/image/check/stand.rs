@@ -8,9 +8,11 @@ use super::media::{AudioTape, VideoTape};
 use super::{CheckError, script};
 use crate::bots::h264::AccessUnit;
 use crate::control::{ControlEvent, ControlHub, ControlSender, WelcomeSpec};
-use crate::driver::{ContainerSpec, Driver, DriverEvent, Site, StartSpec};
+use crate::driver::{ContainerSpec, Driver, DriverEvent, Instance, InstanceRef, Site, StartSpec};
 use crate::ids::{Generation, SessionId};
 use axum::serve::ListenerExt;
+use bollard::query_parameters::LogsOptions;
+use futures_util::StreamExt;
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource;
@@ -32,6 +34,9 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const DECODE_QUEUE: usize = 120;
 /// Driver's events; the driver waits when it is full.
 const EVENTS: usize = 16;
+/// Lines of a container's output shown when it ended by itself, and bytes read for them.
+const LAST_WORDS: usize = 20;
+const MAX_LAST_WORDS: usize = 64 * 1024;
 /// Pixels that must differ, and by how much luma, for a picture to look different: noise of coding stays below.
 const PIXELS: usize = 24;
 const LUMA: u8 = 32;
@@ -44,6 +49,8 @@ pub struct Subject {
     pub env: BTreeMap<String, String>,
     /// The driver's name of the game.
     pub game: String,
+    /// Where a container's last words are asked for.
+    pub engine: Option<bollard::Docker>,
 }
 
 /// Everything recorded so far.
@@ -215,6 +222,9 @@ pub async fn observe(
             let mut save = count(&scratch.save());
             save.error = collected.err().map(|error| error.to_string());
             facts.save = Some(save);
+            if facts.ended_early.is_some() {
+                facts.last_words = last_words(subject.engine.as_ref(), instance.as_ref()).await;
+            }
             Ok(facts)
         }
         None => {
@@ -230,12 +240,32 @@ pub async fn observe(
     facts
 }
 
+/// The end of what a container wrote.
+async fn last_words(engine: Option<&bollard::Docker>, instance: &dyn Instance) -> Vec<String> {
+    let (Some(engine), Some(InstanceRef::Container { container })) = (engine, instance.reference()) else {
+        return Vec::new();
+    };
+    let tail = LAST_WORDS.to_string();
+    let options = LogsOptions { stdout: true, stderr: true, tail, ..LogsOptions::default() };
+    let mut output = std::pin::pin!(engine.logs(&container, Some(options)));
+    let mut bytes = Vec::new();
+    while let Some(Ok(piece)) = output.next().await {
+        bytes.extend_from_slice(piece.as_ref());
+        if bytes.len() > MAX_LAST_WORDS {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<String> = text.lines().map(|line| line.replace(char::is_control, " ")).collect();
+    lines[lines.len().saturating_sub(LAST_WORDS)..].to_vec()
+}
+
 async fn start(
     driver: &dyn Driver,
     spec: StartSpec,
     site: Site,
     events: mpsc::Sender<DriverEvent>,
-) -> Result<Box<dyn crate::driver::Instance>, CheckError> {
+) -> Result<Box<dyn Instance>, CheckError> {
     Ok(driver.start(spec, site, events).await?)
 }
 

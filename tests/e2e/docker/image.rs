@@ -3,13 +3,12 @@
 #[path = "../../support/faulty_runner.rs"]
 mod faulty_runner;
 
+use crate::support::engine::games;
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A Debian 12 base; `tests/games/build` makes it.
-const BASE: &str = "playgate-test-base";
 /// The broken images: one program each.
 const BROKEN: [(&str, &[&str]); 5] = [
     ("says_nothing", &["hello", "first_key_frame"]),
@@ -104,16 +103,19 @@ fn faulty_image(dir: &Path) -> Image {
     image
 }
 
-fn check(image: &str, program: &str, more: &[&str]) -> (Option<i32>, Value) {
+fn check(image: &str, more: &[&str]) -> (Option<i32>, Value) {
     let [subnet, open_subnet] = subnets();
-    let program = format!("docker::image::faulty_runner::{program}");
-    let size = ["--width", "320", "--height", "180", "--kbps", "1000", "--grace", "3"];
     let networks = ["--subnet", &subnet, "--open-subnet", &open_subnet];
-    let words = [&["check", image, "--json"][..], &size, &networks, more, &["--", &program]].concat();
-    let out = playgate(&words);
+    let out = playgate(&[&["check", image, "--json"][..], &networks, more].concat());
     let text = String::from_utf8_lossy(&out.stderr);
     let report = serde_json::from_slice(&out.stdout).unwrap_or_else(|error| panic!("{error}: {text}"));
     (out.status.code(), report)
+}
+
+fn check_program(image: &str, program: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let program = format!("docker::image::faulty_runner::{program}");
+    let size = ["--width", "320", "--height", "180", "--kbps", "1000", "--grace", "3"];
+    check(image, &[&size[..], more, &["--", &program]].concat())
 }
 
 fn failed(report: &Value) -> Vec<String> {
@@ -126,12 +128,12 @@ fn failed(report: &Value) -> Vec<String> {
 fn the_check_names_the_fault_of_each_broken_image_and_passes_the_good_one() {
     let dir = tempfile::tempdir().unwrap();
     let image = faulty_image(dir.path());
-    let (code, report) = check(&image.0, "keeps_the_contract", &["--save-path", "/save"]);
+    let (code, report) = check_program(&image.0, "keeps_the_contract", &["--save-path", "/save"]);
     assert_eq!((code, failed(&report)), (Some(0), Vec::new()), "{report:#}");
     for (program, faults) in BROKEN {
         let more: &[&str] =
             if program == "says_nothing" { &["--start-timeout", "5"] } else { &["--save-path", "/save"] };
-        let (code, report) = check(&image.0, program, more);
+        let (code, report) = check_program(&image.0, program, more);
         let failed = failed(&report);
         assert_eq!(code, Some(1), "{program}: {report:#}");
         assert!(
@@ -145,6 +147,27 @@ fn the_check_names_the_fault_of_each_broken_image_and_passes_the_good_one() {
         let left = engine(&[kind, &["--quiet", "--filter", &node]].concat());
         assert_eq!(left, "", "{kind:?}");
     }
+}
+
+#[test]
+fn the_images_of_the_test_games_keep_the_contract() {
+    let games = games();
+    for (image, save) in [
+        (games.freedoom, "/home/player/.local/share/chocolate-doom"),
+        (games.the_question, "/home/player/.renpy"),
+        (games.built_in, "/save"),
+    ] {
+        let (code, report) = check(&image, &["--save-path", save]);
+        assert_eq!((code, failed(&report)), (Some(0), Vec::new()), "{image}: {report:#}");
+    }
+}
+
+#[test]
+fn the_last_words_of_an_image_that_ends_are_told() {
+    let (code, report) = check(&games().built_in, &["--start-timeout", "5", "--", "no-such-game"]);
+    assert_eq!(code, Some(1), "{report:#}");
+    assert!(failed(&report).contains(&"stays_up".to_owned()), "{report:#}");
+    assert!(report["last_words"].to_string().contains("no-such-game"), "{report:#}");
 }
 
 #[test]
@@ -168,10 +191,10 @@ fn a_directory_becomes_an_image_with_player_runner_and_repairs() {
     };
     let patch = file("patch", "a patch\n");
     file("game/start.sh", "#!/bin/sh\necho \"$GREETING\"; cat /opt/game/repaired\n");
-    let (image, game) = (Image::named("built"), dir.path().join("game"));
+    let (image, base, game) = (Image::named("built"), games().runner, dir.path().join("game"));
     let copy = format!("{}:/etc/playgate-patch", patch.display());
     let words = [
-        &["build", "--base", BASE, "--tag", &image.0, "--dir", game.to_str().unwrap(), "--copy", &copy][..],
+        &["build", "--base", &base, "--tag", &image.0, "--dir", game.to_str().unwrap(), "--copy", &copy][..],
         &[
             "--run",
             "cat /etc/playgate-patch >/opt/game/repaired; id -u >>/opt/game/repaired; chmod 755 /opt/game/*",
@@ -197,17 +220,16 @@ fn a_directory_becomes_an_image_with_player_runner_and_repairs() {
         |words: &[&str]| engine(&[&["run", "--rm", "--network", "none", "--entrypoint"], words].concat());
     assert_eq!(run(&["/opt/game/start.sh", &image.0]), "a \"$HOME\" \\ b\na patch\n0");
     assert!(run(&["playgate", &image.0, "version"]).starts_with("playgate "), "the runner runs in it");
-    let facts =
-        "id -u; stat -c %u /home/player /save; wc -c </etc/machine-id; command -v Xvfb pulseaudio tini";
+    let facts = "id -u; stat -c %u /home/player /save; wc -c </etc/machine-id; which Xvfb pulseaudio tini";
     let facts = run(&["/bin/sh", &image.0, "-c", facts]);
     assert_eq!(facts, "1000\n1000\n1000\n33\n/usr/bin/Xvfb\n/usr/bin/pulseaudio\n/usr/bin/tini");
 }
 
 #[test]
 fn a_build_that_fails_shows_the_end_of_its_output() {
-    let image = Image::named("failing");
+    let (image, base) = (Image::named("failing"), games().runner);
     let line = "echo the-repair-says-this; exit 7";
-    let words = ["build", "--base", BASE, "--tag", &image.0, "--package", "tini", "--run", line, "--", "x"];
+    let words = ["build", "--base", &base, "--tag", &image.0, "--package", "tini", "--run", line, "--", "x"];
     let out = playgate(&words);
     let text = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{text}");
