@@ -11,7 +11,7 @@ use super::super::roster::Roster;
 use super::super::view::Milestone;
 use super::guard::Guard;
 use super::{
-    Actor, COMMANDS, DRIVER_EVENTS, Done, Handle, NOTE_USAGE_EVERY, OnEnd, PUSHES, RUNNER_BACK, STEPS,
+    Actor, COMMANDS, DRIVER_EVENTS, Done, Handle, NOTE_USAGE_FIRST, OnEnd, PUSHES, RUNNER_BACK, STEPS,
     view_of,
 };
 use crate::store::SessionRow;
@@ -119,11 +119,12 @@ impl Actor {
             grace: Duration::from_millis(grace_ms.unwrap_or(config.stop_grace_ms)),
             launch_deadline: context.clock.now() + download + launch_timeout,
             runner_deadline: None,
+            driver_deadline: None,
             runner_known: false,
             watched: false,
             paused: false,
             pause_at: None,
-            note_usage_at: context.clock.now() + NOTE_USAGE_EVERY,
+            note_usage_at: context.clock.now() + NOTE_USAGE_FIRST,
             is_over: false,
             context,
             row,

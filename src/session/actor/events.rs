@@ -6,7 +6,7 @@ use super::super::input::Routed;
 use super::super::launch::Step;
 use super::super::machine::{Event, State};
 use super::super::view::{EndReason, Milestone, Push, Status};
-use super::{Actor, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER};
+use super::{Actor, DRIVERS_WORD, KILLED, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER};
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
 use crate::ids::ViewerId;
@@ -116,7 +116,7 @@ impl Actor {
             if self.instance.is_some() {
                 wake_at = wake_at.min(self.note_usage_at);
             }
-            if let Some(at) = self.runner_deadline {
+            for at in [self.runner_deadline, self.driver_deadline].into_iter().flatten() {
                 wake_at = wake_at.min(at);
             }
             let now_ms = self.context.clock.now_ms();
@@ -154,6 +154,9 @@ impl Actor {
         } else if self.runner_deadline.is_some_and(|at| now >= at) {
             let detail = "The game did not come back after the game server was restarted.".to_owned();
             self.end(EndReason::NodeLost, Some(detail)).await;
+        } else if self.driver_deadline.is_some_and(|at| now >= at) {
+            let (reason, detail) = verdict(Some(KILLED), None, false);
+            self.end(reason, detail).await;
         } else if self.row.lease_until.is_some_and(|until| now_ms >= until) {
             self.end(EndReason::Idle, None).await;
         }
@@ -264,6 +267,11 @@ impl Actor {
             }
             RunnerMessage::Exit { code } => {
                 self.note_exit(Some(code), false);
+                if code == KILLED && self.is_in_container() {
+                    // Only the engine knows whether it was for want of memory, and tells it with the container's end.
+                    self.driver_deadline = Some(self.context.clock.now() + DRIVERS_WORD);
+                    return;
+                }
                 let (reason, detail) = verdict(Some(code), None, false);
                 self.end(reason, detail).await;
             }

@@ -50,7 +50,13 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const WRITE_ATTEMPTS: u32 = 3;
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
 /// How often a session's use is noted in the store, for the case that the gateway is killed.
-const NOTE_USAGE_EVERY: Duration = Duration::from_secs(30);
+const NOTE_USAGE_EVERY: Duration = Duration::from_secs(10);
+/// The first time comes soon: a gateway may be killed early, and an ended game's use cannot be asked for.
+const NOTE_USAGE_FIRST: Duration = Duration::from_secs(2);
+/// Code of a game that was ended by SIGKILL (128 and 9), as a shell tells it.
+const KILLED: i32 = 137;
+/// How long the driver's word on such an end is waited for.
+const DRIVERS_WORD: Duration = Duration::from_secs(5);
 /// Distinct players remembered of one session; further ones are not counted.
 const MOST_PLAYERS: usize = 1000;
 /// A game nobody has watched for this long is told to pause.
@@ -163,6 +169,8 @@ pub(super) struct Actor {
     launch_deadline: Instant,
     /// Until when an adopted game's runner must have connected.
     runner_deadline: Option<Instant>,
+    /// The runner has told of a game that was killed; until when the driver may tell more.
+    driver_deadline: Option<Instant>,
     /// A runner was connected before, to this gateway or to the one before it.
     runner_known: bool,
     watched: bool,

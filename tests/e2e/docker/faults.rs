@@ -133,13 +133,16 @@ async fn a_full_disk_at_save_time_keeps_the_version_before() {
     .await;
     assert!(status["endReason"].is_string(), "{status:#}");
     assert_eq!(save_version(&player, "story").await.as_ref(), Some(&good), "{status:#}");
-    engine.until_no_container(&session).await;
 
+    // The container waits with the save until there is room for it; then the player has it back.
     std::fs::remove_file(disk.filler()).unwrap();
+    engine.until_no_container(&session).await;
+    let late = save_version(&player, "story").await.expect("a save is stored");
+    assert_ne!(late, good, "the save that waited is stored");
     let next = player.launch_running("story").await;
     play_until_saved(&player, &next).await;
     player.stop(&next).await;
-    assert_ne!(save_version(&player, "story").await, Some(good), "with room again, saves are stored again");
+    assert_ne!(save_version(&player, "story").await, Some(late), "with room again, saves are stored again");
     drop(disk);
     // Whoever runs the gateway has to hear of it.
     gateway.finish_despite("save").await;

@@ -220,7 +220,8 @@ fn a_directory_becomes_an_image_with_player_runner_and_repairs() {
         |words: &[&str]| engine(&[&["run", "--rm", "--network", "none", "--entrypoint"], words].concat());
     assert_eq!(run(&["/opt/game/start.sh", &image.0]), "a \"$HOME\" \\ b\na patch\n0");
     assert!(run(&["playgate", &image.0, "version"]).starts_with("playgate "), "the runner runs in it");
-    let facts = "id -u; stat -c %u /home/player /save; wc -c </etc/machine-id; which Xvfb pulseaudio tini";
+    let facts = "id -u; stat -c %u /home/player /save; wc -c </etc/machine-id; \
+                 for program in Xvfb pulseaudio tini; do command -v $program; done";
     let facts = run(&["/bin/sh", &image.0, "-c", facts]);
     assert_eq!(facts, "1000\n1000\n1000\n33\n/usr/bin/Xvfb\n/usr/bin/pulseaudio\n/usr/bin/tini");
 }
