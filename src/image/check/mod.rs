@@ -6,10 +6,12 @@
 pub mod facts;
 pub mod judge;
 pub mod media;
+mod pictures;
 pub mod report;
 mod script;
 mod sps;
 pub mod stand;
+mod tape;
 
 use super::engine::{self, EngineError};
 use crate::config::DockerConfig;

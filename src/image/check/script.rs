@@ -2,7 +2,8 @@
 //! bitrate, save, stop. Decides nothing about good or bad.
 
 use super::facts::{BitrateFacts, Facts, InputFacts, KeyRequest, KeyRequestBy, StopFacts};
-use super::stand::{Stand, Tape};
+use super::stand::Stand;
+use super::tape::Tape;
 use crate::driver::Instance;
 use bytes::Bytes;
 use playgate_signaling::input::InputFrame;

@@ -3,8 +3,9 @@
 //!
 //! Works with any driver, so that the check itself can be tested without an engine.
 
-use super::facts::{Asked, ControlFacts, EarlyEnd, Facts, Hello, PictureFacts, SaveFacts};
-use super::media::{AudioTape, VideoTape};
+use super::facts::{Asked, EarlyEnd, Facts, Hello, SaveFacts};
+use super::pictures::decoder;
+use super::tape::Recorder;
 use super::{CheckError, script};
 use crate::bots::h264::AccessUnit;
 use crate::control::{ControlEvent, ControlHub, ControlSender, WelcomeSpec};
@@ -13,33 +14,25 @@ use crate::ids::{Generation, SessionId};
 use axum::serve::ListenerExt;
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
-use openh264::OpenH264API;
-use openh264::decoder::{Decoder, DecoderConfig, Flush};
-use openh264::formats::YUVSource;
 use playgate_signaling::runner::{RunnerMessage, env};
 use socket2::SockRef;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Holds a key frame of a painted scene many times over.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// Pictures waiting for the decoder: two seconds. When it is full the picture counts as undecodable.
-const DECODE_QUEUE: usize = 120;
 /// Driver's events; the driver waits when it is full.
 const EVENTS: usize = 16;
 /// Lines of a container's output shown when it ended by itself, and bytes read for them.
 const LAST_WORDS: usize = 20;
 const MAX_LAST_WORDS: usize = 64 * 1024;
-/// Pixels that must differ, and by how much luma, for a picture to look different: noise of coding stays below.
-const PIXELS: usize = 24;
-const LUMA: u8 = 32;
 
 /// What is started.
 #[derive(Debug, Clone, Default)]
@@ -51,67 +44,6 @@ pub struct Subject {
     pub game: String,
     /// Where a container's last words are asked for.
     pub engine: Option<bollard::Docker>,
-}
-
-/// Everything recorded so far.
-#[derive(Debug, Default)]
-pub(super) struct Tape {
-    pub(super) control: ControlFacts,
-    pub(super) video: VideoTape,
-    pub(super) audio: AudioTape,
-    pub(super) pictures: PictureFacts,
-    pub(super) ended: Option<EarlyEnd>,
-    /// Where video comes from, and feedback goes to.
-    from: Option<SocketAddr>,
-}
-
-/// The tape with its clock; cheap to clone.
-#[derive(Clone)]
-pub(super) struct Recorder {
-    tape: Arc<Mutex<Tape>>,
-    news: Arc<Notify>,
-    start: Instant,
-}
-
-impl Recorder {
-    fn new() -> Self {
-        Self { tape: Arc::default(), news: Arc::default(), start: Instant::now() }
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    pub(super) fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, change: impl FnOnce(&mut Tape)) {
-        change(&mut self.tape());
-        self.news.notify_waiters();
-    }
-
-    /// Waits until the tape shows it, or the instance has ended, or the time is up.
-    pub(super) async fn wait<T>(&self, limit: Duration, seen: impl Fn(&Tape) -> Option<T>) -> Option<T> {
-        let waited = tokio::time::timeout(limit, async {
-            loop {
-                let news = self.news.notified();
-                tokio::pin!(news);
-                news.as_mut().enable();
-                {
-                    let tape = self.tape();
-                    if let Some(found) = seen(&tape) {
-                        return Some(found);
-                    }
-                    if tape.ended.is_some() {
-                        return None;
-                    }
-                }
-                news.await;
-            }
-        });
-        waited.await.ok().flatten()
-    }
 }
 
 /// The stand while the subject runs.
@@ -377,48 +309,6 @@ async fn watch(recorder: Recorder, mut events: mpsc::Receiver<DriverEvent>) {
     }
 }
 
-/// A thread that decodes; it ends when the sender is dropped.
-fn decoder(recorder: Recorder) -> SyncSender<(Duration, AccessUnit)> {
-    let (sender, units) = sync_channel(DECODE_QUEUE);
-    tokio::task::spawn_blocking(move || decode(&recorder, &units));
-    sender
-}
-
-fn decode(recorder: &Recorder, units: &Receiver<(Duration, AccessUnit)>) {
-    let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
-    let Ok(mut decoder) = Decoder::with_api_config(OpenH264API::from_source(), config) else { return };
-    let mut last = Vec::new();
-    for (at, unit) in units {
-        let Ok(Some(picture)) = decoder.decode(&unit.data) else {
-            recorder.write(|tape| tape.pictures.undecodable += 1);
-            continue;
-        };
-        let (width, height) = picture.dimensions();
-        let luma: Vec<u8> = picture
-            .y()
-            .chunks(picture.strides().0)
-            .take(height)
-            .flat_map(|row| &row[..width])
-            .copied()
-            .collect();
-        let changed = looks_different(&last, &luma);
-        last = luma;
-        recorder.write(|tape| {
-            tape.pictures.decoded += 1;
-            tape.pictures.width = u32::try_from(width).unwrap_or_default();
-            tape.pictures.height = u32::try_from(height).unwrap_or_default();
-            if changed {
-                tape.pictures.changes.push(at);
-            }
-        });
-    }
-}
-
-fn looks_different(before: &[u8], after: &[u8]) -> bool {
-    before.len() != after.len()
-        || before.iter().zip(after).filter(|(a, b)| a.abs_diff(**b) > LUMA).nth(PIXELS - 1).is_some()
-}
-
 /// Files below a directory and their bytes.
 fn count(directory: &Path) -> SaveFacts {
     let mut found = SaveFacts::default();
@@ -443,17 +333,6 @@ fn count(directory: &Path) -> SaveFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn noise_is_no_change_and_a_letter_is_one() {
-        let before = vec![100_u8; 320 * 180];
-        let noisy: Vec<u8> = before.iter().enumerate().map(|(n, luma)| luma + (n % 20) as u8).collect();
-        assert!(!looks_different(&before, &noisy));
-        let mut letter = before.clone();
-        letter[1000..1000 + PIXELS].fill(200);
-        assert!(looks_different(&before, &letter));
-        assert!(looks_different(&[], &before));
-    }
 
     #[test]
     fn a_save_is_counted_with_its_directories() {
