@@ -158,7 +158,7 @@ const GAMES: &str = r#"
 # fps = 60                         # 1-240
 # kbps = 8000                      # 100-200000
 #
-# A game in a container has an image, or a package that runs in docker.runner_image:
+# A game in a container, from an image or from a package that runs in docker.runner_image, for instance:
 # [[games]]
 # slug = "the-question"
 # title = "The Question"
@@ -261,15 +261,18 @@ mod tests {
     }
 
     #[test]
-    fn the_example_game_is_a_valid_one() {
-        let text: String = print_defaults()
-            .split("for instance:")
-            .nth(1)
-            .unwrap()
-            .lines()
-            .map(|line| format!("{}\n", line.trim_start_matches("# ")))
-            .collect();
-        let config: Config = toml::from_str(&text).unwrap();
-        super::super::validate::validate(&config).unwrap();
+    fn the_example_games_are_valid_ones() {
+        let printed = print_defaults();
+        let examples: Vec<&str> = printed.split("for instance:").skip(1).collect();
+        assert_eq!(examples.len(), 2);
+        for example in examples {
+            // An empty line of the comment ends it.
+            let lines = example.lines().take_while(|line| *line != "#");
+            let text: String =
+                lines.map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
+            let config: Config = toml::from_str(&text).unwrap();
+            assert_eq!(config.games.len(), 1, "{text}");
+            super::super::validate::validate(&config).unwrap();
+        }
     }
 }

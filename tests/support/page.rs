@@ -150,6 +150,8 @@ pub(crate) trait Page {
 
     /// Presses Stop and waits for the end.
     async fn stop(&self) {
+        // A caught pointer reaches none of the page's own buttons.
+        self.run("document.exitPointerLock?.(); return null").await.expect("the pointer is free");
         // The bar hides while one plays, and comes back with the mouse at the top.
         self.move_mouse(300, 12).await;
         if !self.shows("#stop").await.unwrap_or_default() {
