@@ -18,7 +18,7 @@ mod launch;
 pub mod limits;
 pub mod machine;
 pub mod metrics;
-pub mod placement;
+mod placement;
 pub mod ports;
 mod recover;
 pub mod roster;

@@ -9,11 +9,11 @@ use playgate::driver::{DriverEvent, ExternalDriver};
 use playgate::games::BuiltIn;
 use playgate::ids::{SessionId, UserId, ViewerId};
 use playgate::relay::{AddViewer, Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
-use playgate::session::placement::CountingPlacement;
+use playgate::schedule::Scheduler;
 use playgate::session::ports::{ControlPlane, MediaPlane, RunnerLink, RunnerSender};
 use playgate::session::view::{GrantView, SessionView, Status};
 use playgate::session::{Catalogue, Clock, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
-use playgate::store::{DataDir, SaveStore, SqliteStore, Store};
+use playgate::store::{Announcement, DataDir, Resources, SaveStore, SqliteStore, Store};
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
@@ -53,6 +53,16 @@ pub(crate) fn config() -> SessionsConfig {
     }
 }
 
+/// A node that only its capacity bounds.
+async fn only_node(store: &Arc<SqliteStore>, capacity: u32) -> Scheduler {
+    let total = Resources { milli_cpus: 1 << 40, memory_bytes: 1 << 50, gpus: 0 };
+    let said = Announcement { name: "only".to_owned(), capacity, total, ..Announcement::default() };
+    store.put_node(&said, START_MS).await.unwrap();
+    store.reconcile_reservations(&said.name).await.unwrap();
+    store.set_node_health(&said.name, true, START_MS).await.unwrap();
+    Scheduler::new(store.clone()).bound_to(&said.name).seeded(7)
+}
+
 impl World {
     pub(crate) async fn new(dir: &Path) -> Self {
         Self::with(dir, config()).await
@@ -83,7 +93,7 @@ impl World {
             saves,
             media: Arc::new(planes.clone()),
             control: Arc::new(planes.clone()),
-            placement: Arc::new(CountingPlacement::new(store.clone(), config.capacity)),
+            placement: Arc::new(only_node(&store, config.capacity).await),
             content: Some(Arc::new(content.clone())),
             private: std::net::SocketAddr::from(([127, 0, 0, 1], 4000)),
             drivers: Drivers {
