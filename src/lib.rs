@@ -17,6 +17,7 @@ pub mod http;
 pub mod ids;
 pub mod image;
 pub mod marker;
+mod plain_path;
 pub mod relay;
 pub mod runner;
 pub mod schedule;

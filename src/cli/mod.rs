@@ -6,6 +6,7 @@ pub mod image;
 pub mod node;
 pub mod runner;
 pub mod serve;
+mod store;
 pub mod token;
 
 use crate::config::LogConfig;

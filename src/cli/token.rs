@@ -1,14 +1,12 @@
 //! `playgate token`: mints, lists and revokes tokens of users and operators, with the gateway running or not.
 
 use super::say;
-use super::serve::{ServeArgs, load};
-use crate::app::{ledger_over, open_store};
+use super::store::{self, StoreArgs};
+use crate::app::ledger_over;
 use crate::auth::Auth;
-use crate::config::{Config, ConfigOverrides};
-use crate::store::{create_private, database_in};
+use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -16,12 +14,8 @@ use uuid::Uuid;
 
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// The gateway's data directory [default: playgate-data]
-    #[arg(long, value_name = "DIRECTORY", global = true)]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    at: StoreArgs,
     #[command(subcommand)]
     what: What,
 }
@@ -62,11 +56,8 @@ struct MintArgs {
 }
 
 pub(super) async fn run(args: TokenArgs) -> Result<ExitCode> {
-    let flags = ConfigOverrides { data_dir: args.data_dir, ..ConfigOverrides::default() };
-    let config = load(ServeArgs { config: args.config, flags })?;
-    create_private(&config.data_dir).context("cannot make the data directory")?;
-    let store = open_store(&database_in(&config.data_dir)).await?;
-    let auth = Auth::open(&config, ledger_over(store))?;
+    let config = args.at.load()?;
+    let auth = Auth::open(&config, ledger_over(store::open(&config).await?))?;
     match args.what {
         What::Mint(mint) => self::mint(&config, &auth, mint).await,
         What::List => list(&auth).await,

@@ -3,6 +3,7 @@
 use super::schema::{
     AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IngestStream, NodeConfig,
 };
+use crate::plain_path::is_below_root;
 use crate::signal::ice::is_turn;
 use axum::http::Uri;
 use std::collections::HashSet;
@@ -270,7 +271,11 @@ fn container(game: &GameConfig) -> Result<(), Problem> {
         check(inside && is_script, || path("package.launcher"), Invalid::Launcher)?;
     }
     let container = &game.container;
-    check(is_absolute(&container.save_path), || path("container.save_path"), Invalid::AbsolutePath)?;
+    check(
+        is_below_root(Path::new(&container.save_path)),
+        || path("container.save_path"),
+        Invalid::AbsolutePath,
+    )?;
     range(&path("container.memory_mb"), container.memory_mb, 16..=1_048_576)?;
     let tenths = container.cpus * 10.0;
     check((1.0..=2560.0).contains(&tenths), || path("container.cpus (in tenths)"), Invalid::Range(1, 2560))?;
@@ -281,7 +286,7 @@ fn container(game: &GameConfig) -> Result<(), Problem> {
         range(&path("container.stop_grace_ms"), grace, 1..=60_000)?;
     }
     for device in &container.devices {
-        let fits = is_absolute(device) && device.starts_with("/dev/");
+        let fits = is_below_root(Path::new(device)) && device.starts_with("/dev/");
         check(fits, || path("container.devices"), Invalid::Device)?;
     }
     for name in container.env.keys() {
@@ -321,14 +326,6 @@ fn docker(docker: &DockerConfig) -> Result<(), Problem> {
         check(!registry.host.is_empty(), || "docker.registries.host".to_owned(), Invalid::Empty)?;
     }
     Ok(())
-}
-
-/// Absolute, without `..`, and not the root itself.
-fn is_absolute(path: &str) -> bool {
-    let mut parts = Path::new(path).components();
-    parts.next() == Some(Component::RootDir)
-        && path.len() > 1
-        && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 const VIDEO_CODECS: &str = "H264, VP8, VP9, AV1";

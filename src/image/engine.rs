@@ -1,5 +1,6 @@
 //! The engine, as far as images need it: connecting, and reading single files out of an image.
 
+use crate::driver::docker::{self, DockerError};
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
@@ -13,7 +14,6 @@ use std::time::Duration;
 
 /// A build answers when its whole context has arrived, which may be gigabytes.
 const TIMEOUT: Duration = Duration::from_secs(3600);
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// Largest file read out of an image; a library is a few MiB.
 const MAX_FILE: usize = 64 << 20;
 /// Symbolic links followed before a path is given up.
@@ -27,6 +27,8 @@ pub enum EngineError {
         #[source]
         source: Error,
     },
+    #[error(transparent)]
+    Host(#[from] DockerError),
     #[error("the engine has no image {0}: pull or build it first")]
     NoImage(String),
     #[error("the engine refuses: {0}")]
@@ -37,10 +39,7 @@ pub enum EngineError {
 
 /// Connects and negotiates the API's version. `host` as in the configuration's `docker.host`.
 pub async fn connect(host: Option<&str>) -> Result<Docker, EngineError> {
-    let host = host
-        .map(str::to_owned)
-        .or_else(|| std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()))
-        .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+    let host = format!("unix://{}", docker::socket(host)?);
     let unreachable = |source| EngineError::Unreachable { host: host.clone(), source };
     let docker = Docker::connect_with_host(&host).map_err(unreachable)?;
     let docker =

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use crate::faulty_runner::STREAM;
+use crate::faulty_runner::{STREAM, record};
 use playgate::driver::ProcessDriver;
 use playgate::image::build::dockerfile::RUNNER;
 use playgate::image::check::facts::Asked;
@@ -94,30 +94,6 @@ async fn a_runner_deaf_to_pli_is_named() {
 #[tokio::test]
 async fn a_runner_that_stays_and_saves_nothing_is_named() {
     assert_eq!(check("stays_and_saves_nothing", asked(), &[]).await.failed(), ["sigterm", "save"]);
-}
-
-/// Two seconds of main profile with B-frames.
-fn record(stream: &Path) {
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=30", "-t", "2"])
-        .args([
-            "-pix_fmt",
-            "yuv420p",
-            "-c:v",
-            "libx264",
-            "-profile:v",
-            "main",
-            "-bf",
-            "2",
-            "-g",
-            "60",
-            "-f",
-            "h264",
-        ])
-        .arg(stream)
-        .status()
-        .unwrap();
-    assert!(made.success());
 }
 
 /// As much of a base as is looked at: a package manager and this machine's C library.

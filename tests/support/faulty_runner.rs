@@ -17,6 +17,30 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 /// A variable that names the recorded H.264 stream to send instead of an own one.
 pub(crate) const STREAM: &str = "FAULTY_STREAM";
 
+/// Two seconds of main profile with B-frames.
+pub(crate) fn record(stream: &std::path::Path) {
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=30", "-t", "2"])
+        .args([
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libx264",
+            "-profile:v",
+            "main",
+            "-bf",
+            "2",
+            "-g",
+            "60",
+            "-f",
+            "h264",
+        ])
+        .arg(stream)
+        .status()
+        .expect("ffmpeg is installed (bash tests/run does it)");
+    assert!(made.success());
+}
+
 const SSRC: u32 = 0x00c0_ffee;
 const FRAME: Duration = Duration::from_millis(33);
 

@@ -15,5 +15,6 @@ pub(crate) mod namespace;
 pub(crate) mod page;
 pub(crate) mod processes;
 pub(crate) mod registry;
+pub(crate) mod story;
 pub(crate) mod valve;
 pub(crate) mod wait;

@@ -2,11 +2,12 @@
 
 use super::super::say;
 use crate::config::Config;
+use crate::driver::docker;
 use crate::schedule::node_name;
 use crate::schedule::reach::sockets::{self, Listening, Transport};
 use crate::schedule::reach::{Bridges, Reachable, Whose, judge, proof};
 use crate::store::create_private;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use clap::Args;
 use serde_json::{Value, json};
@@ -134,13 +135,8 @@ fn yes(yes: bool) -> String {
 
 /// As the gateway finds it.
 async fn engine(config: &Config) -> Result<Docker> {
-    let host = config.docker.host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
-    let host =
-        host.filter(|host| !host.is_empty()).unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-    let Some(path) = host.strip_prefix("unix://") else {
-        bail!("{host} is no engine's socket: it begins with unix://");
-    };
-    let engine = Docker::connect_with_unix(path, ENGINE_TIMEOUT_S, API_DEFAULT_VERSION)
+    let path = docker::socket(config.docker.host.as_deref())?;
+    let engine = Docker::connect_with_unix(&path, ENGINE_TIMEOUT_S, API_DEFAULT_VERSION)
         .with_context(|| format!("cannot use {path}"))?;
     engine.negotiate_version().await.with_context(|| format!("no engine answers at {path}"))
 }

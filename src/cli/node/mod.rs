@@ -4,28 +4,21 @@
 mod check;
 
 use super::say;
-use super::serve::{ServeArgs, load};
-use crate::app::open_store;
-use crate::config::{Config, ConfigOverrides};
+use super::store::{self, StoreArgs};
+use crate::config::Config;
 use crate::http::nodes_body;
 use crate::schedule::directory::Condition;
 use crate::schedule::{Needs, NodeDirectory, NodeView, Scheduler};
-use crate::store::{Admission, Store, create_private, database_in};
-use anyhow::{Context, Result, bail};
+use crate::store::Admission;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub struct NodeArgs {
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// The gateway's data directory [default: playgate-data]
-    #[arg(long, value_name = "DIRECTORY", global = true)]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    at: StoreArgs,
     #[command(subcommand)]
     what: What,
 }
@@ -61,10 +54,7 @@ enum What {
 }
 
 pub(super) async fn run(args: NodeArgs) -> Result<ExitCode> {
-    let config = || {
-        let flags = ConfigOverrides { data_dir: args.data_dir.clone(), ..ConfigOverrides::default() };
-        load(ServeArgs { config: args.config.clone(), flags })
-    };
+    let config = || args.at.load();
     match args.what {
         What::List { json } => list(&config()?, json).await,
         What::Cordon { name } => admit(&config()?, &name, Admission::Cordoned).await,
@@ -75,13 +65,8 @@ pub(super) async fn run(args: NodeArgs) -> Result<ExitCode> {
     }
 }
 
-async fn store(config: &Config) -> Result<Arc<dyn Store>> {
-    create_private(&config.data_dir).context("cannot make the data directory")?;
-    open_store(&database_in(&config.data_dir)).await
-}
-
 async fn list(config: &Config, json: bool) -> Result<ExitCode> {
-    let nodes = Scheduler::new(store(config).await?).nodes().await?;
+    let nodes = Scheduler::new(store::open(config).await?).nodes().await?;
     if json {
         say(&serde_json::to_string_pretty(&nodes_body(&nodes))?)?;
         return Ok(ExitCode::SUCCESS);
@@ -93,7 +78,7 @@ async fn list(config: &Config, json: bool) -> Result<ExitCode> {
 }
 
 async fn admit(config: &Config, name: &str, admission: Admission) -> Result<ExitCode> {
-    let store = store(config).await?;
+    let store = store::open(config).await?;
     if !store.set_node_admission(name, admission).await? {
         bail!("there is no node {name}; `playgate node list` shows them");
     }

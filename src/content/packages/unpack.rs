@@ -4,12 +4,13 @@
 //! and so much, whatever its headers claim. Symbolic links are made last, so that nothing is ever written through one.
 
 use super::super::ContentError;
+use crate::plain_path;
 use flate2::read::MultiGzDecoder;
 use std::cell::Cell;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tar::{Archive, Entry, EntryType};
 
@@ -314,17 +315,7 @@ impl<R: Read> Read for Metered<R> {
 
 /// The path without `.`; refused when it leads outside.
 fn inside(path: &Path) -> Result<PathBuf, UnpackError> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(refuse(format!("`{}` leads outside", path.display())));
-            }
-        }
-    }
-    Ok(clean)
+    plain_path::inside(path).ok_or_else(|| refuse(format!("`{}` leads outside", path.display())))
 }
 
 fn link_target(entry: &Entry<'_, Reader>) -> Result<PathBuf, UnpackError> {

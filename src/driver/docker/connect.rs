@@ -19,8 +19,13 @@ const USUAL_SOCKET: &str = "/var/run/docker.sock";
 
 /// `host` is the configuration's.
 pub(super) async fn connect(host: Option<&str>) -> Result<Docker, DockerError> {
+    wait_for(socket(host)?, WAIT).await
+}
+
+/// The path of the engine's socket. `host` is the configuration's; absent: `DOCKER_HOST`, else the usual place.
+pub fn socket(host: Option<&str>) -> Result<String, DockerError> {
     let from_environment = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-    wait_for(socket(host, from_environment.as_deref())?, WAIT).await
+    choose(host, from_environment.as_deref())
 }
 
 async fn wait_for(socket: String, patience: Duration) -> Result<Docker, DockerError> {
@@ -57,8 +62,7 @@ async fn attempt(socket: &str) -> Result<Docker, DockerError> {
     Ok(engine)
 }
 
-/// The path of the socket.
-fn socket(configured: Option<&str>, from_environment: Option<&str>) -> Result<String, DockerError> {
+fn choose(configured: Option<&str>, from_environment: Option<&str>) -> Result<String, DockerError> {
     let (key, host) = match (configured, from_environment) {
         (Some(host), _) => ("docker.host", host),
         (None, Some(host)) => ("DOCKER_HOST", host),
@@ -84,12 +88,12 @@ mod tests {
 
     #[test]
     fn the_configuration_comes_before_the_environment_and_only_sockets_are_spoken_to() {
-        assert_eq!(socket(None, None).unwrap(), "/var/run/docker.sock");
-        assert_eq!(socket(None, Some("unix:///a")).unwrap(), "/a");
-        assert_eq!(socket(Some("unix:///b"), Some("unix:///a")).unwrap(), "/b");
-        let refused = socket(None, Some("tcp://10.0.0.1:2375")).unwrap_err().to_string();
+        assert_eq!(choose(None, None).unwrap(), "/var/run/docker.sock");
+        assert_eq!(choose(None, Some("unix:///a")).unwrap(), "/a");
+        assert_eq!(choose(Some("unix:///b"), Some("unix:///a")).unwrap(), "/b");
+        let refused = choose(None, Some("tcp://10.0.0.1:2375")).unwrap_err().to_string();
         assert!(refused.contains("DOCKER_HOST") && refused.contains("tcp://10.0.0.1:2375"), "{refused}");
-        assert!(socket(Some("unix://relative"), None).is_err());
+        assert!(choose(Some("unix://relative"), None).is_err());
     }
 
     #[test]

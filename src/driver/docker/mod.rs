@@ -21,6 +21,7 @@ mod unpack;
 mod upload;
 mod watch;
 
+pub use connect::socket;
 pub use error::DockerError;
 
 use super::{Adopted, Driver, DriverError, DriverEvent, Instance, InstanceRef, Site, StartSpec};

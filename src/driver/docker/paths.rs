@@ -2,7 +2,8 @@
 
 use super::PACKAGE_DIR;
 use super::error::DockerError;
-use std::path::{Component, Path, PathBuf};
+use crate::plain_path::is_below_root;
+use std::path::{Path, PathBuf};
 
 pub(super) const HOME: &str = "/home/player";
 /// In memory, gone with the container: the archive API cannot read it.
@@ -27,12 +28,8 @@ impl SaveAt {
     pub(super) fn of(path: &str) -> Result<Self, DockerError> {
         let asked = Path::new(path);
         let refused = || DockerError::SavePath(path.to_owned());
-        let mut parts = asked.components();
-        let plain = parts.next() == Some(Component::RootDir)
-            && parts.clone().next().is_some()
-            && parts.all(|part| matches!(part, Component::Normal(_)));
         let lost = [TMP, RUN, "/dev", "/proc", "/sys", PACKAGE_DIR].iter().any(|dir| asked.starts_with(dir));
-        if !plain || lost {
+        if !is_below_root(asked) || lost {
             return Err(refused());
         }
         match asked.strip_prefix(HOME) {

@@ -4,9 +4,10 @@
 //! game may keep them beside its save, a save is none of them. A hard link to a file of the same archive is that file.
 
 use super::error::DockerError;
+use crate::plain_path::inside;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use tar::{Archive, EntryType};
 
 /// What one save may hold.
@@ -66,17 +67,7 @@ fn write(from: &mut impl Read, to: &Path, left: u64, limits: Limits) -> Result<u
 }
 
 fn safe(path: &Path) -> Result<PathBuf, DockerError> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(DockerError::Unsafe(path.display().to_string()));
-            }
-        }
-    }
-    Ok(clean)
+    inside(path).ok_or_else(|| DockerError::Unsafe(path.display().to_string()))
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! plain files and directories, only below the target, only so many and so much.
 
 use super::SaveError;
+use crate::plain_path::inside;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use tar::EntryType;
 
 /// What one save may hold, unpacked.
@@ -200,17 +201,7 @@ pub(super) fn unpack(archive: &Path, target: &Path, limits: SaveLimits) -> Resul
 }
 
 fn safe(path: &Path) -> Result<PathBuf, SaveError> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(SaveError::Unsafe(format!("`{}` leads outside", path.display())));
-            }
-        }
-    }
-    Ok(clean)
+    inside(path).ok_or_else(|| SaveError::Unsafe(format!("`{}` leads outside", path.display())))
 }
 
 struct HashingWriter<W> {

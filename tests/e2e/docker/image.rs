@@ -66,26 +66,7 @@ fn faulty_image(dir: &Path) -> Image {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(word, to).unwrap();
     }
-    let recorded = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=30", "-t", "2"])
-        .args([
-            "-pix_fmt",
-            "yuv420p",
-            "-c:v",
-            "libx264",
-            "-profile:v",
-            "main",
-            "-bf",
-            "2",
-            "-g",
-            "60",
-            "-f",
-            "h264",
-        ])
-        .arg(root.join("main.h264"))
-        .status()
-        .unwrap();
-    assert!(recorded.success());
+    faulty_runner::record(&root.join("main.h264"));
     let image = Image::named("faulty");
     let mut import = Command::new("docker")
         .args(["import", "--change", r#"ENTRYPOINT ["/faulty","--ignored","--nocapture","--exact"]"#])

@@ -1,15 +1,11 @@
 //! What the tests here do with a game of ours in a container.
 
 use crate::support::http::Client;
+use crate::support::story::until_saved;
 use crate::support::wait::PATIENT;
 use playgate::bots::join::{JoinOptions, Joined, join};
 use playgate::bots::viewer::Srtp;
-use playgate_signaling::input::InputFrame;
-use playgate_signaling::message::{Role, ServerMessage};
-use std::time::Duration;
-
-/// USB HID usage of the Enter key.
-const ENTER: u16 = 0x28;
+use playgate_signaling::message::Role;
 
 /// The arcade game: it moves all the time, and its marker counts frames.
 pub(super) const EMBER: &str = "ember";
@@ -36,20 +32,7 @@ pub(super) async fn counts_on(joined: &Joined, from: u32) -> u32 {
 /// Plays the story until the game has written a save by itself.
 pub(super) async fn play_until_saved(player: &Client, session: &str) {
     let mut joined = joined(player, session).await;
-    joined.viewer.wait_for("a frame", PATIENT, |stats| stats.frames > 0).await.unwrap();
-    joined.viewer.input_open().await.unwrap();
-    let mut presses = tokio::time::interval(Duration::from_millis(300));
-    let saved = async {
-        loop {
-            tokio::select! {
-                _ = presses.tick() => for down in [true, false] {
-                    joined.viewer.send_input(&InputFrame::Key { usage: ENTER, down }.to_bytes()).await.unwrap();
-                },
-                message = joined.signaling.recv() => if let ServerMessage::Saved = message.unwrap() { return },
-            }
-        }
-    };
-    tokio::time::timeout(PATIENT, saved).await.expect("the game saves while it is played");
+    until_saved(&mut joined).await;
     joined.viewer.close().await;
 }
 

@@ -5,30 +5,13 @@ use crate::GARDEN;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
 use crate::support::processes;
+use crate::support::story::until_saved;
 use crate::support::wait::{PATIENT, SOON, eventually};
-use playgate_signaling::input::InputFrame;
-use playgate_signaling::message::{Role, ServerMessage};
-
-/// USB HID usage of the Enter key.
-const ENTER: u16 = 0x28;
+use playgate_signaling::message::Role;
 
 /// Plays until the game has written a save by itself.
 async fn play_until_saved(player: &Client, session: &str) {
-    let mut joined = joined(player, session, Role::Player).await.unwrap();
-    joined.viewer.wait_for("a frame", PATIENT, |stats| stats.frames > 0).await.unwrap();
-    joined.viewer.input_open().await.unwrap();
-    let mut presses = tokio::time::interval(std::time::Duration::from_millis(300));
-    let saved = async {
-        loop {
-            tokio::select! {
-                _ = presses.tick() => for down in [true, false] {
-                    joined.viewer.send_input(&InputFrame::Key { usage: ENTER, down }.to_bytes()).await.unwrap();
-                },
-                message = joined.signaling.recv() => if let ServerMessage::Saved = message.unwrap() { return },
-            }
-        }
-    };
-    tokio::time::timeout(PATIENT, saved).await.expect("the game saves while it is played");
+    until_saved(&mut joined(player, session, Role::Player).await.unwrap()).await;
 }
 
 async fn until_no_process(session: &str) {
