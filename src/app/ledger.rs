@@ -42,7 +42,7 @@ impl TokenLedger for StoreLedger {
 fn minted(row: TokenRow) -> Result<MintedToken, LedgerError> {
     let operator = match row.scope {
         TokenScope::Operator => true,
-        TokenScope::User => false,
+        TokenScope::User | TokenScope::Organisation => false,
     };
     Ok(MintedToken {
         id: row.id.parse().map_err(|error| LedgerError(anyhow::Error::new(error)))?,

@@ -95,6 +95,9 @@ impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
             Principal::Operator => {
                 Err(ApiError::forbidden("An operator's token owns no sessions. Sign in as a user."))
             }
+            Principal::Organisation(_) => {
+                Err(ApiError::forbidden("An organisation's token is for the Session API. Sign in as a user."))
+            }
         }
     }
 }

@@ -46,17 +46,37 @@ pub(super) struct LocalClaims {
     pub(super) sid: Option<SessionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) role: Option<Role>,
+    /// Web sites that may use a grant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) origins: Vec<String>,
 }
 
 impl LocalClaims {
     pub(super) fn new(scope: Scope, jti: Uuid, iat: i64, exp: i64) -> Self {
-        Self { iss: ISSUER.to_owned(), iat, exp, jti, scope, sub: None, name: None, sid: None, role: None }
+        Self {
+            iss: ISSUER.to_owned(),
+            iat,
+            exp,
+            jti,
+            scope,
+            sub: None,
+            name: None,
+            sid: None,
+            role: None,
+            origins: Vec::new(),
+        }
     }
 
     /// The grant these claims describe, when they describe one completely.
     pub(super) fn grant(&self) -> Option<GrantClaims> {
         let grant: GrantId = self.sub.as_deref()?.parse().ok()?;
-        Some(GrantClaims { grant, session: self.sid?, role: self.role?, expires_at: self.exp })
+        Some(GrantClaims {
+            grant,
+            session: self.sid?,
+            role: self.role?,
+            origins: self.origins.clone(),
+            expires_at: self.exp,
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Principal {
     Grant(GrantClaims),
     /// May read `/metrics` and nodes; owns nothing.
     Operator,
+    /// A caller of the Session API, by its organisation's name.
+    Organisation(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,6 +45,8 @@ pub struct GrantClaims {
     pub grant: GrantId,
     pub session: SessionId,
     pub role: Role,
+    /// Web sites that may use it (`https://example.org`). Empty: any.
+    pub origins: Vec<String>,
     /// Unix seconds.
     pub expires_at: i64,
 }

@@ -209,6 +209,7 @@ impl Auth {
         claims.sub = Some(grant.grant.to_string());
         claims.sid = Some(grant.session);
         claims.role = Some(grant.role);
+        claims.origins.clone_from(&grant.origins);
         self.inner.local.sign(&claims).map_err(|_| TokenError::Signing)
     }
 

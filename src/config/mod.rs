@@ -14,7 +14,7 @@ pub use overrides::ConfigOverrides;
 pub use print::print_defaults;
 pub use schema::{
     AuthConfig, AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IceConfig,
-    IngestConfig, IngestStream, LogConfig, NodeConfig, PackageConfig, RegistryConfig, RunnerConfig,
-    SessionsConfig,
+    ImageConfig, IngestConfig, IngestStream, LogConfig, NodeConfig, PackageConfig, RegistryConfig,
+    RunnerConfig, SessionApiConfig, SessionsConfig,
 };
 pub use validate::{Invalid, Problem};

@@ -2,6 +2,7 @@
 //!
 //! Secrets are never serialised and never shown by `Debug`.
 
+use crate::driver::Profile;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,9 +39,12 @@ pub struct Config {
     pub runner: RunnerConfig,
     pub node: NodeConfig,
     pub docker: DockerConfig,
+    pub session_api: SessionApiConfig,
     pub log: LogConfig,
     /// Games besides the two built-in ones.
     pub games: Vec<GameConfig>,
+    /// What organisations may start by the Session API.
+    pub images: Vec<ImageConfig>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -156,6 +160,68 @@ pub struct RegistryConfig {
     /// Never printed.
     #[serde(default, skip_serializing)]
     pub password: Option<String>,
+}
+
+/// What holds for every session of the Session API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionApiConfig {
+    /// The first and the last of this machine's ports that containers' ports are published at (G24).
+    pub first_port: u16,
+    pub last_port: u16,
+    /// The address of this machine they are published at.
+    pub port_address: IpAddr,
+    /// Address told to players. Absent: the first IPv4 of `public_ip`, else that of this machine; on a loopback listener
+    /// loopback.
+    pub host: Option<Ipv4Addr>,
+    /// Sessions an organisation may start per minute.
+    pub starts_per_minute: u32,
+    /// Between SIGTERM and SIGKILL, in milliseconds (rule 13).
+    pub stop_grace_ms: u64,
+    /// How often in a row a failing container is started again (`restart`).
+    pub restart_limit: u32,
+    /// How long a stopped container is kept for its logs and artifacts, in seconds (rule 15).
+    pub retention_s: u64,
+    /// Most that one artifact may be, in MiB.
+    pub artifact_mb: u64,
+}
+
+/// An image that organisations may start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageConfig {
+    /// What the Session API calls it: 1-100 letters, digits, dots, hyphens and underscores.
+    pub name: String,
+    /// Where it is, without tag or digest.
+    pub repository: String,
+    /// Who may start it.
+    pub organisations: Vec<String>,
+    /// Tags in the order of their priority, the highest first. What is not named here comes after, the newest first.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// `server` or `game`.
+    #[serde(default = "server")]
+    pub profile: Profile,
+    /// It speaks the runner contract, and a picture is awaited.
+    #[serde(default)]
+    pub stream: bool,
+    /// `absolute`, `relative` or `none`.
+    #[serde(default)]
+    pub pointer: Option<String>,
+    #[serde(default)]
+    pub width: Option<u32>,
+    #[serde(default)]
+    pub height: Option<u32>,
+    #[serde(default)]
+    pub fps: Option<u32>,
+    #[serde(default)]
+    pub kbps: Option<u32>,
+    #[serde(default)]
+    pub container: ContainerConfig,
+}
+
+fn server() -> Profile {
+    Profile::Server
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -308,8 +374,10 @@ impl Default for Config {
             runner: RunnerConfig::default(),
             node: NodeConfig::default(),
             docker: DockerConfig::default(),
+            session_api: SessionApiConfig::default(),
             log: LogConfig::default(),
             games: Vec::new(),
+            images: Vec::new(),
         }
     }
 }
@@ -346,6 +414,22 @@ impl Default for DockerConfig {
             runner_image: "playgate-runner:latest".to_owned(),
             package_cache_mb: 20_480,
             registries: Vec::new(),
+        }
+    }
+}
+
+impl Default for SessionApiConfig {
+    fn default() -> Self {
+        Self {
+            first_port: 20_000,
+            last_port: 30_000,
+            port_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            host: None,
+            starts_per_minute: 600,
+            stop_grace_ms: 10_000,
+            restart_limit: 5,
+            retention_s: 14_400,
+            artifact_mb: 100,
         }
     }
 }

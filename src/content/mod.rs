@@ -101,6 +101,12 @@ pub trait ContentSource: Send + Sync {
     ) -> Result<Ready, ContentError>;
 
     async fn is_cached(&self, content: &Content) -> bool;
+
+    /// The tags of a repository, on the engine and in its registry, the newest first. A registry that does not answer has
+    /// none, as long as the engine has any.
+    async fn tags(&self, _repository: &str) -> Result<Vec<String>, ContentError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Images of one engine and packages below one directory. Cheap to clone.

@@ -4,7 +4,8 @@
 //! site, keep their save inside until it is collected, and can be adopted.
 
 use super::{
-    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
+    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, SiteRequest, StartSpec,
+    Usage,
 };
 use crate::ids::SessionId;
 use std::collections::{HashMap, HashSet};
@@ -161,6 +162,7 @@ impl FakeDriver {
         Site {
             address: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 7))),
             gateway: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1))),
+            ports: Vec::new(),
             lease: Some(Box::new(lease)),
         }
     }
@@ -172,7 +174,7 @@ impl FakeDriver {
 
 #[async_trait::async_trait]
 impl Driver for FakeDriver {
-    async fn site(&self, _session: SessionId, _egress: bool) -> Result<Site, DriverError> {
+    async fn site(&self, _session: SessionId, _request: &SiteRequest) -> Result<Site, DriverError> {
         Ok(self.make_site())
     }
 

@@ -13,7 +13,10 @@ pub use external::ExternalDriver;
 pub use process::ProcessDriver;
 
 use crate::ids::{Generation, SessionId};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,9 +42,75 @@ pub struct StartSpec {
     pub container: Option<ContainerSpec>,
 }
 
+/// How much a container may (design, decision 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Player and gateway are the only ones it deals with: no root, no capability, a read-only root, the internal bridge.
+    #[default]
+    Game,
+    /// As it was made for a server of its own: the image's user, a writable layer, the engine's default capabilities
+    /// without NET_RAW, the open bridge, published ports.
+    Server,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    /// As the Session API and the engine spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// A port that an image exposes, 1-65535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExposedPort {
+    pub protocol: Protocol,
+    pub container: u16,
+}
+
+/// A port of a container, published at a port of this machine (contract Port).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Port {
+    #[serde(rename = "type")]
+    pub protocol: Protocol,
+    pub container: u16,
+    pub host: u16,
+}
+
+/// What an image says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageFacts {
+    /// In order.
+    pub ports: Vec<ExposedPort>,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What is asked of an instance's site.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SiteRequest {
+    /// On the open network instead of the internal one.
+    pub egress: bool,
+    /// To be published.
+    pub ports: Vec<ExposedPort>,
+}
+
+/// Bytes as they come; an error ends them.
+pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
 /// A container to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContainerSpec {
+    pub profile: Profile,
     /// Present on the engine: an image id, `sha256:...`, or a reference.
     pub image: String,
     /// In place of the image's own arguments. Empty: the image's.
@@ -68,7 +137,9 @@ pub struct Site {
     pub address: Option<IpAddr>,
     /// The gateway's address on its network, where control and media are received. Absent: the private listener's.
     pub gateway: Option<IpAddr>,
-    /// Keeps the address taken; dropped with the instance.
+    /// Where the ports asked for are published.
+    pub ports: Vec<Port>,
+    /// Keeps address and ports taken; dropped with the instance.
     pub lease: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
@@ -106,6 +177,8 @@ pub enum DriverEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usage {
     pub cpu_seconds: f64,
+    /// At the last look.
+    pub memory_bytes: u64,
     pub peak_memory_bytes: u64,
     pub network_rx_bytes: u64,
     pub network_tx_bytes: u64,
@@ -138,11 +211,28 @@ pub enum DriverError {
     Other(String),
 }
 
+/// Why there is no artifact.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// The container, or the path in it. A sentence for people, without its full stop.
+    #[error("{0}")]
+    NotFound(String),
+    #[error("what is there is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+}
+
 /// Starts instances.
 #[async_trait::async_trait]
 pub trait Driver: Send + Sync {
+    /// What an image that is here says of itself; by id or reference.
+    async fn image_facts(&self, _image: &str) -> Result<ImageFacts, DriverError> {
+        Ok(ImageFacts::default())
+    }
+
     /// Chooses where an instance will live, before anything of it exists.
-    async fn site(&self, _session: SessionId, _egress: bool) -> Result<Site, DriverError> {
+    async fn site(&self, _session: SessionId, _request: &SiteRequest) -> Result<Site, DriverError> {
         Ok(Site::default())
     }
 
@@ -163,6 +253,23 @@ pub trait Driver: Send + Sync {
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Option<Adopted>, DriverError>;
 
+    /// What an instance has written to its standard output and error so far, both in one, as they came; with `follow`,
+    /// further lines until it has ended. Read no faster than it is taken. `None` when the instance is gone.
+    async fn logs(&self, _instance: &InstanceRef, _follow: bool) -> Result<Option<ByteStream>, DriverError> {
+        Ok(None)
+    }
+
+    /// A file or folder of an instance that has ended, as a gzip-compressed tar. `path` is absolute; `limit` bounds the
+    /// sum of the sizes, and is held against what is there before the first byte is given out.
+    async fn artifact(
+        &self,
+        _instance: &InstanceRef,
+        _path: &str,
+        _limit: u64,
+    ) -> Result<ByteStream, ArtifactError> {
+        Err(ArtifactError::NotFound("this session keeps no files".to_owned()))
+    }
+
     /// Removes everything of this node's that belongs to no session of `keep`; gives how many sessions' it was.
     async fn remove_strays(&self, _keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
         Ok(0)
@@ -180,6 +287,12 @@ pub trait Instance: Send + Sync {
 
     /// SIGTERM, `grace`, SIGKILL; returns when every process is gone. Idempotent, also after it ended by itself.
     async fn stop(&self, grace: Duration) -> Ended;
+
+    /// After it ended by itself: starts the same one again, with its files and ports as they are. Events come again until it
+    /// has ended; usage goes on from what it was.
+    async fn restart(&self, _events: mpsc::Sender<DriverEvent>) -> Result<(), DriverError> {
+        Err(DriverError::Other("a game of this kind is not started again".to_owned()))
+    }
 
     /// After the end: brings the save the instance left to `target`, in place of what is there; on failure `target` stays
     /// as it was. A driver whose games work in `StartSpec::save_dir` itself does nothing.

@@ -51,6 +51,7 @@ pub trait SessionCore: Send + Sync + 'static {
         who: &Principal,
         id: SessionId,
         role: Role,
+        origins: Vec<String>,
         expires_in: Duration,
     ) -> Result<GrantView, ServiceError>;
     async fn grants(&self, who: &Principal, id: SessionId) -> Result<Vec<GrantView>, ServiceError>;
@@ -132,9 +133,10 @@ impl SessionCore for Sessions {
         who: &Principal,
         id: SessionId,
         role: Role,
+        origins: Vec<String>,
         expires_in: Duration,
     ) -> Result<GrantView, ServiceError> {
-        Self::share(self, who, id, role, expires_in).await
+        Self::share(self, who, id, role, origins, expires_in).await
     }
 
     async fn grants(&self, who: &Principal, id: SessionId) -> Result<Vec<GrantView>, ServiceError> {

@@ -100,6 +100,12 @@ impl From<ServiceError> for ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).retry_after(retry_after)
             }
             ServiceError::NoServers => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_servers", message),
+            ServiceError::IdUsed => Self::new(StatusCode::CONFLICT, "id_used", message),
+            ServiceError::Terminated => Self::new(StatusCode::CONFLICT, "terminated", message),
+            ServiceError::StartFailed(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "start_failed", message)
+            }
+            ServiceError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message),
             ServiceError::NotReady => {
                 Self::new(StatusCode::CONFLICT, "not_ready", message).retry_after(Duration::from_secs(1))
             }

@@ -46,7 +46,9 @@ async fn health(State(state): State<HttpState>) -> Json<Value> {
 async fn metrics(State(state): State<HttpState>, Caller(who): Caller) -> Result<Response, ApiError> {
     match who {
         Principal::Operator => Ok(render(&state.registry)),
-        Principal::User(_) | Principal::Grant(_) => Err(ApiError::forbidden("Metrics are for operators.")),
+        Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
+            Err(ApiError::forbidden("Metrics are for operators."))
+        }
     }
 }
 

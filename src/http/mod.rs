@@ -18,6 +18,7 @@ mod play;
 pub mod proxy;
 mod render;
 mod serve;
+pub mod session_api;
 mod share;
 mod sign_in;
 mod slots;

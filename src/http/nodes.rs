@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<HttpState> {
 async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
     match who {
         Principal::Operator => {}
-        Principal::User(_) | Principal::Grant(_) => {
+        Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
             return Err(ApiError::forbidden("Nodes are for operators."));
         }
     }

@@ -40,11 +40,12 @@ async fn share(
     };
     let expires_in = body.whole("expiresIn", MIN_SECONDS..=MAX_SECONDS)?.unwrap_or(DEFAULT_SECONDS);
     let id: SessionId = body.id("sessionId", NO_SESSION)?;
-    let grant = state.core.share(&who, id, role, Duration::from_secs(expires_in)).await?;
+    let grant = state.core.share(&who, id, role, Vec::new(), Duration::from_secs(expires_in)).await?;
     let claims = GrantClaims {
         grant: grant.id,
         session: grant.session,
         role: grant.role,
+        origins: grant.origins.clone(),
         expires_at: grant.expires_at.unix_timestamp(),
     };
     let token = state.auth.mint_grant(&claims).map_err(ApiError::internal)?;

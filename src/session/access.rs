@@ -12,7 +12,13 @@ use playgate_signaling::message::Role;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Access {
     Owner(UserId),
-    Grant { grant: GrantId, role: Role, expires_at: i64 },
+    /// Of the organisation it belongs to: it may do what an owner may, but nobody of it plays without a grant.
+    Organisation,
+    Grant {
+        grant: GrantId,
+        role: Role,
+        expires_at: i64,
+    },
 }
 
 impl Sessions {
@@ -34,7 +40,7 @@ impl Sessions {
     pub(super) async fn owned_by(&self, who: &Principal, id: SessionId) -> Result<SessionView, ServiceError> {
         let (view, access) = self.seen_by(who, id).await?;
         match access {
-            Access::Owner(_) => Ok(view),
+            Access::Owner(_) | Access::Organisation => Ok(view),
             Access::Grant { .. } => Err(no_session()),
         }
     }
@@ -49,7 +55,10 @@ impl Sessions {
             Principal::User(user) if view.owner == Owner::User(user.id.clone()) => {
                 Ok(Access::Owner(user.id.clone()))
             }
-            Principal::User(_) | Principal::Operator => Err(no_session()),
+            Principal::Organisation(name) if view.owner == Owner::Organisation(name.clone()) => {
+                Ok(Access::Organisation)
+            }
+            Principal::User(_) | Principal::Operator | Principal::Organisation(_) => Err(no_session()),
             Principal::Grant(claims) => {
                 let row = self.context().store.grant(claims.grant).await.map_err(internal)?;
                 let now = self.context().clock.now_ms();

@@ -3,6 +3,7 @@
 use super::view::GameView;
 use crate::config::{Config, ContainerConfig, DriverName, GameConfig, IngestStream};
 use crate::content::{Content, Package, Sha256};
+use crate::driver::Profile;
 use crate::games::BuiltIn;
 use crate::relay::{Codec, IngestSpec};
 use playgate_signaling::message::{GameHints, PointerMode};
@@ -78,8 +79,21 @@ pub enum Source {
 /// How a game is run in a container.
 #[derive(Debug, Clone)]
 pub struct ContainerGame {
+    pub profile: Profile,
+    /// A picture is awaited.
+    pub stream: bool,
     pub content: Content,
     pub config: ContainerConfig,
+}
+
+impl Game {
+    /// A picture is awaited.
+    pub fn streams(&self) -> bool {
+        match &self.source {
+            Source::BuiltIn | Source::External { .. } => true,
+            Source::Container(container) => container.stream,
+        }
+    }
 }
 
 impl Catalogue {
@@ -164,7 +178,7 @@ fn from_built_in(game: BuiltIn) -> Game {
     }
 }
 
-fn from_config(
+pub(super) fn from_config(
     config: &GameConfig,
     runner_image: &str,
     addresses: &mut HashSet<SocketAddr>,
@@ -182,7 +196,12 @@ fn from_config(
         DriverName::Docker => {
             let content =
                 content(config, runner_image).ok_or_else(|| CatalogueError::NoContent(slug.clone()))?;
-            Source::Container(Box::new(ContainerGame { content, config: config.container.clone() }))
+            Source::Container(Box::new(ContainerGame {
+                profile: Profile::Game,
+                stream: true,
+                content,
+                config: config.container.clone(),
+            }))
         }
     };
     let hints = GameHints {

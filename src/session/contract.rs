@@ -118,6 +118,7 @@ pub(super) fn container(game: &ContainerGame, ready: &Ready) -> ContainerSpec {
         }
     };
     ContainerSpec {
+        profile: game.profile,
         image: ready.image.clone(),
         command,
         package: ready.package.as_ref().map(|lease| lease.dir.clone()),

@@ -22,6 +22,18 @@ pub enum ServiceError {
     /// 503 `no_servers` (rule 7).
     #[error("No game server has room at the moment. Please try again shortly.")]
     NoServers,
+    /// The organisation has used this id before (409, rule 1).
+    #[error("A session with this id exists already.")]
+    IdUsed,
+    /// It has ended, or is being ended (409, rule 14).
+    #[error("The session has already been terminated.")]
+    Terminated,
+    /// A sentence for people: a hosted session that did not start (420, rule 5).
+    #[error("{0}")]
+    StartFailed(String),
+    /// An artifact above the limit (422, G16).
+    #[error("What is there is larger than {} MiB.", limit >> 20)]
+    TooLarge { limit: u64 },
     /// The session has no picture yet: WHEP answers 409 with `Retry-After`.
     #[error("The session is still starting.")]
     NotReady,

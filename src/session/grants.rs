@@ -15,12 +15,14 @@ use std::time::Duration;
 const LIFE: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(604_800);
 
 impl Sessions {
-    /// Mints a grant for an active session. Owner only; 60 seconds to 7 days.
+    /// Mints a grant for an active session. Owner only; 60 seconds to 7 days. `origins` are the web sites that may use it;
+    /// none: any.
     pub async fn share(
         &self,
         who: &Principal,
         id: SessionId,
         role: Role,
+        origins: Vec<String>,
         expires_in: Duration,
     ) -> Result<GrantView, ServiceError> {
         if !LIFE.contains(&expires_in) {
@@ -37,6 +39,7 @@ impl Sessions {
             session: id,
             role,
             slot: None,
+            origins,
             created_at: now,
             expires_at: now.saturating_add(i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX)),
             revoked_at: None,
@@ -57,7 +60,7 @@ impl Sessions {
         let no_grant = || ServiceError::NotFound("Grant not found.".to_owned());
         let row = self.context().store.grant(grant).await.map_err(internal)?.ok_or_else(no_grant)?;
         match self.seen_by(who, row.session).await {
-            Ok((_, Access::Owner(_))) => {}
+            Ok((_, Access::Owner(_) | Access::Organisation)) => {}
             Ok((_, Access::Grant { .. })) | Err(ServiceError::NotFound(_)) => return Err(no_grant()),
             Err(error) => return Err(error),
         }
@@ -77,6 +80,7 @@ fn view(row: &GrantRow) -> GrantView {
         session: row.session,
         role: row.role,
         slot: row.slot,
+        origins: row.origins.clone(),
         created_at: time_of(row.created_at),
         expires_at: time_of(row.expires_at),
         revoked: row.revoked_at.is_some(),

@@ -61,8 +61,10 @@ pub(super) async fn keep(
         std::fs::create_dir_all(context.session_dir(row.id))?;
         instance.collect_save(&dir).await?;
     }
-    if dir.is_dir() {
-        context.saves.commit(row.slot, dir, context.clock.now_ms()).await?;
+    if let Some(slot) = row.slot
+        && dir.is_dir()
+    {
+        context.saves.commit(slot, dir, context.clock.now_ms()).await?;
     }
     Ok(())
 }
@@ -126,10 +128,7 @@ impl Unsaved {
 
     /// The slot may have been played on since: what came later stays the newest.
     async fn commit(&self, context: &Context, dir: PathBuf) -> Result<(), KeepError> {
-        let slot = self.row.slot;
-        if !dir.is_dir() {
-            return Ok(());
-        }
+        let Some(slot) = self.row.slot.filter(|_| dir.is_dir()) else { return Ok(()) };
         let internal = |error| KeepError::Store(crate::store::SaveError::Store(error));
         let newest = context.store.versions(slot).await.map_err(internal)?.into_iter().next();
         let now = context.clock.now_ms();

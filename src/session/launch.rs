@@ -10,7 +10,7 @@ use super::contract;
 use super::ports::RunnerLink;
 use super::view::{EndReason, Milestone};
 use crate::content::{Progress, Ready};
-use crate::driver::{Driver, DriverEvent, Instance, Site, StartSpec};
+use crate::driver::{Driver, DriverEvent, Instance, Site, SiteRequest, StartSpec};
 use crate::ids::{Generation, SessionId, SlotId};
 use crate::relay::OpenedSession;
 use playgate_signaling::runner::env;
@@ -25,7 +25,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Plan {
     pub(super) session: SessionId,
     pub(super) generation: Generation,
-    pub(super) slot: SlotId,
+    pub(super) slot: Option<SlotId>,
     pub(super) game: Arc<Game>,
 }
 
@@ -141,7 +141,8 @@ async fn site(driver: &dyn Driver, plan: &Plan) -> Result<Site, LaunchFailed> {
         Source::Container(game) => game.config.egress,
         Source::BuiltIn | Source::External { .. } => false,
     };
-    driver.site(plan.session, egress).await.map_err(|error| failed("network", &error))
+    let request = SiteRequest { egress, ports: Vec::new() };
+    driver.site(plan.session, &request).await.map_err(|error| failed("network", &error))
 }
 
 /// Opens media and the control channel; gives the game's variables.
@@ -178,7 +179,9 @@ async fn restore_save(
     std::fs::create_dir_all(context.session_dir(plan.session))
         .map_err(|error| failed("session directory", &error))?;
     let save_dir = context.save_dir(plan.session);
-    context.saves.restore(plan.slot, save_dir).await.map_err(|error| failed("save", &error))?;
+    if let Some(slot) = plan.slot {
+        context.saves.restore(slot, save_dir).await.map_err(|error| failed("save", &error))?;
+    }
     tell(steps, Step::Reached(Milestone::SaveRestored)).await;
     Ok(())
 }

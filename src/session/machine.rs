@@ -29,6 +29,8 @@ pub enum Container {
     /// Asked for.
     Created,
     Running,
+    /// It failed, and is about to be started again.
+    Restarting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +38,16 @@ pub enum Stream {
     /// No key frame yet.
     Waiting,
     Live,
+    /// None is awaited.
+    None,
 }
 
 /// What happens to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     ContainerUp,
+    /// It ended, and shall be started again.
+    ContainerDown,
     /// The first key frame has reached the relay.
     KeyFrame,
     /// Somebody or something ends it; the game may still be running.
@@ -74,16 +80,26 @@ impl State {
     /// Requested; nothing started.
     pub const NEW: Self = Self::Active { container: Container::Created, stream: Stream::Waiting };
 
+    /// As [`State::NEW`], of a session without a picture.
+    pub const NEW_WITHOUT_STREAM: Self = Self::Active { container: Container::Created, stream: Stream::None };
+
     /// Found again by a new gateway: the container runs. `ran`: it was `running` already, and stays so.
-    pub fn adopted(ran: bool) -> Self {
-        let stream = if ran { Stream::Live } else { Stream::Waiting };
+    pub fn adopted(ran: bool, streams: bool) -> Self {
+        let stream = match (streams, ran) {
+            (false, _) => Stream::None,
+            (true, true) => Stream::Live,
+            (true, false) => Stream::Waiting,
+        };
         Self::Active { container: Container::Running, stream }
     }
 
     /// The Sessions API's view (contract 1.2). A launch that failed stays `starting` until it is cleaned up.
     pub fn status(self) -> Status {
         match self {
-            Self::Active { container: Container::Running, stream: Stream::Live } => Status::Running,
+            Self::Active {
+                container: Container::Running | Container::Restarting,
+                stream: Stream::Live | Stream::None,
+            } => Status::Running,
             Self::Active { .. } => Status::Starting,
             Self::Ending { reason, ran } if !ran && is_failure(reason) => Status::Starting,
             Self::Ending { .. } => Status::Stopping,
@@ -97,7 +113,10 @@ impl State {
         match self {
             Self::Active { container: Container::Created, .. } => ContainerStatus::Created,
             Self::Active { container: Container::Running, .. } => ContainerStatus::Running,
+            Self::Active { container: Container::Restarting, .. } => ContainerStatus::Restarting,
             Self::Ending { .. } => ContainerStatus::ShuttingDown,
+            // A game that ended with a code ended by itself, with an error or without one (rule 17).
+            Self::Ended { reason: EndReason::GameExited, .. } => ContainerStatus::Exited,
             Self::Ended { reason, .. } if is_failure(reason) => ContainerStatus::Dead,
             Self::Ended { .. } => ContainerStatus::Exited,
         }
@@ -125,6 +144,14 @@ impl State {
                 let next = Self::Active { container: Container::Running, stream };
                 Ok((next, vec![Action::Mark(Milestone::ContainerUp), Action::Publish]))
             }
+            (Self::Active { container: Container::Restarting, stream }, Event::ContainerUp) => {
+                let next = Self::Active { container: Container::Running, stream };
+                Ok((next, vec![Action::Publish]))
+            }
+            (Self::Active { container: Container::Running, stream }, Event::ContainerDown) => {
+                let next = Self::Active { container: Container::Restarting, stream };
+                Ok((next, vec![Action::Publish]))
+            }
             (Self::Active { container, stream: Stream::Waiting }, Event::KeyFrame) => {
                 let next = Self::Active { container, stream: Stream::Live };
                 Ok((next, vec![Action::Mark(Milestone::FirstKeyFrame), Action::Publish]))
@@ -138,24 +165,48 @@ impl State {
                 Ok((next, vec![Action::Mark(Milestone::Ended), Action::Publish, Action::Forget]))
             }
             (Self::Active { container: Container::Running, .. }, Event::ContainerUp)
-            | (Self::Active { stream: Stream::Live, .. }, Event::KeyFrame)
+            | (
+                Self::Active { container: Container::Created | Container::Restarting, .. },
+                Event::ContainerDown,
+            )
+            | (Self::Active { stream: Stream::Live | Stream::None, .. }, Event::KeyFrame)
             | (Self::Active { .. }, Event::TornDown)
-            | (Self::Ending { .. }, Event::ContainerUp | Event::KeyFrame | Event::End(_))
-            | (Self::Ended { .. }, Event::ContainerUp | Event::KeyFrame | Event::End(_) | Event::TornDown) => {
-                Err(illegal)
-            }
+            | (
+                Self::Ending { .. },
+                Event::ContainerUp | Event::ContainerDown | Event::KeyFrame | Event::End(_),
+            )
+            | (
+                Self::Ended { .. },
+                Event::ContainerUp | Event::ContainerDown | Event::KeyFrame | Event::End(_) | Event::TornDown,
+            ) => Err(illegal),
         }
     }
 }
 
 /// The Session API's statuses that one node's machine can give (contract 2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ContainerStatus {
     Created,
     Running,
+    Restarting,
     ShuttingDown,
     Exited,
     Dead,
+}
+
+impl ContainerStatus {
+    /// As the contract spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::ShuttingDown => "shuttingdown",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
 }
 
 /// Whether something went wrong, as against somebody having decided it. Before the first picture a failure is `error`.
@@ -223,6 +274,7 @@ mod tests {
     fn events() -> impl Strategy<Value = Vec<Event>> {
         let event = prop_oneof![
             Just(Event::ContainerUp),
+            Just(Event::ContainerDown),
             Just(Event::KeyFrame),
             reasons().prop_map(Event::End),
             Just(Event::TornDown),
@@ -274,7 +326,9 @@ mod tests {
             let path = run(&events);
             let first = path.iter().find_map(|(_, event)| match event {
                 Some(Event::End(reason)) => Some(*reason),
-                Some(Event::ContainerUp | Event::KeyFrame | Event::TornDown) | None => None,
+                Some(Event::ContainerUp | Event::ContainerDown | Event::KeyFrame | Event::TornDown) | None => {
+                    None
+                }
             });
             prop_assert_eq!(path.last().unwrap().0.end_reason(), first);
         }

@@ -12,6 +12,7 @@ mod contract;
 mod ending;
 pub mod error;
 mod grants;
+pub mod hosted;
 pub mod input;
 mod keep;
 mod launch;

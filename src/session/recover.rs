@@ -215,7 +215,9 @@ fn finish(
     }
     timeline.mark(Milestone::Ended, now);
     row.timeline = timeline.entries().to_vec();
-    row.status = State::Ended { reason, ran: row.ran }.status();
+    let state = State::Ended { reason, ran: row.ran };
+    row.status = state.status();
+    row.container = state.container_status();
     row.end_reason = Some(reason);
     row.end_detail = row.end_detail.take().or(detail);
     row.ended_at = Some(now);

@@ -216,6 +216,8 @@ impl Sessions {
         let (person, may, until) = match access {
             Access::Owner(user) => (Person::Owner(user), Role::Player, None),
             Access::Grant { grant, role, expires_at } => (Person::Grant(grant), role, Some(expires_at)),
+            // Its token is a server's, and belongs into no browser.
+            Access::Organisation => return Err(no_session()),
         };
         let principal = person.principal();
         let command = |reply| Command::Admit { viewer, person, may, wanted, until, reply };
@@ -399,8 +401,11 @@ impl Sessions {
             external_id: id.to_string(),
             game: game.view.slug.clone(),
             title: game.view.title.clone(),
-            slot,
+            slot: Some(slot),
             status: State::NEW.status(),
+            container: State::NEW.container_status(),
+            hosted: None,
+            removed_at: None,
             generation: Generation(1),
             ran: false,
             started_at: now,

@@ -1,7 +1,10 @@
 //! What the session core tells about sessions, slots, games and grants: plain values, rendered by `http`.
 
+use super::hosted::Hosted;
+use super::machine::ContainerStatus;
 use crate::ids::{GrantId, Owner, SessionId, SlotId, VersionId};
 use playgate_signaling::message::{GameHints, Progress, Role};
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// Sessions API status (contract 1.2).
@@ -59,8 +62,13 @@ pub struct SessionView {
     pub owner: Owner,
     pub game_slug: String,
     pub game_title: String,
-    pub slot: SlotId,
+    /// Of a user's session; an organisation's has none.
+    pub slot: Option<SlotId>,
     pub status: Status,
+    /// The Session API's view of the same facts (contract X7).
+    pub container: ContainerStatus,
+    /// Of an organisation's session.
+    pub hosted: Option<Arc<Hosted>>,
     pub started_at: OffsetDateTime,
     /// When the idle lease runs out, while active.
     pub expires_at: Option<OffsetDateTime>,
@@ -141,6 +149,7 @@ pub struct GrantView {
     pub session: SessionId,
     pub role: Role,
     pub slot: Option<u8>,
+    pub origins: Vec<String>,
     pub created_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
     pub revoked: bool,

@@ -69,6 +69,10 @@ impl From<ServiceError> for Refusal {
             | ServiceError::SlotInUse
             | ServiceError::NoServers
             | ServiceError::NotReady
+            | ServiceError::IdUsed
+            | ServiceError::Terminated
+            | ServiceError::StartFailed(_)
+            | ServiceError::TooLarge { .. }
             | ServiceError::Internal(_) => ErrorCode::Internal,
         };
         if let ServiceError::Internal(source) = &error {

@@ -170,7 +170,10 @@ fn same_person(one: &Principal, other: &Principal) -> bool {
         (Principal::User(one), Principal::User(other)) => one.id == other.id,
         (Principal::Grant(one), Principal::Grant(other)) => one.grant == other.grant,
         (Principal::Operator, Principal::Operator) => true,
-        (Principal::User(_) | Principal::Grant(_) | Principal::Operator, _) => false,
+        (Principal::Organisation(one), Principal::Organisation(other)) => one == other,
+        (Principal::User(_) | Principal::Grant(_) | Principal::Operator | Principal::Organisation(_), _) => {
+            false
+        }
     }
 }
 

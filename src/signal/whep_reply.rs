@@ -88,7 +88,12 @@ fn of_service(error: &ServiceError) -> (StatusCode, &'static str, Option<Duratio
         ServiceError::Media(RelayError::Full | RelayError::Unavailable | RelayError::Bind { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "busy", Some(Duration::from_secs(5)))
         }
-        ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
+        // The Session API's; no viewer meets them.
+        ServiceError::IdUsed
+        | ServiceError::Terminated
+        | ServiceError::StartFailed(_)
+        | ServiceError::TooLarge { .. }
+        | ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
     }
 }
 

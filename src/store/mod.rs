@@ -19,7 +19,7 @@ pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -64,6 +64,22 @@ pub trait Store: Send + Sync {
     async fn active_sessions(&self) -> Result<Vec<SessionRow>>;
     /// Ended sessions whose save is not in its slot yet ([`SessionRow::unsaved`]), the longest ended first.
     async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>>;
+
+    /// Hosted sessions that have ended and whose containers are still there; of one organisation or of all, the longest
+    /// ended first.
+    async fn retained_sessions(&self, organisation: Option<&str>) -> Result<Vec<SessionRow>>;
+    /// A hosted session that could not be started is as if it had never been asked for: its id is free again.
+    async fn forget_external_id(&self, id: SessionId, now: Millis) -> Result<()>;
+
+    /// Enters who is not there yet; gives the whole roster, the first to join first. One step, as all of these.
+    async fn join_players(&self, id: SessionId, players: &[String], now: Millis) -> Result<Vec<String>>;
+    /// Takes out who is there; gives how many are left.
+    async fn leave_players(&self, id: SessionId, players: &[String]) -> Result<u64>;
+    async fn players(&self, id: SessionId) -> Result<Vec<String>>;
+    /// Of an organisation's sessions whose containers are there; one without players is left out.
+    async fn player_counts(&self, organisation: &str) -> Result<HashMap<SessionId, u64>>;
+    /// The active sessions that all of these players have joined, two at most.
+    async fn sessions_with_players(&self, owner: &Owner, players: &[String]) -> Result<Vec<SessionId>>;
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()>;
     async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>>;

@@ -2,8 +2,11 @@
 
 use crate::driver::InstanceRef;
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::session::hosted::Hosted;
+use crate::session::machine::ContainerStatus;
 use crate::session::view::{EndReason, Milestone, Status};
 use playgate_signaling::message::Role;
+use std::sync::Arc;
 
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;
@@ -36,8 +39,15 @@ pub struct SessionRow {
     pub external_id: String,
     pub game: String,
     pub title: String,
-    pub slot: SlotId,
+    /// Of a user's session; an organisation's has none.
+    pub slot: Option<SlotId>,
     pub status: Status,
+    /// The Session API's view of the same facts (contract X7).
+    pub container: ContainerStatus,
+    /// Of an organisation's session.
+    pub hosted: Option<Arc<Hosted>>,
+    /// When the stopped container of a hosted session was removed: from then on it is remembered by its id alone (G23).
+    pub removed_at: Option<Millis>,
     /// Fencing token: a write with another generation than the stored one is refused.
     pub generation: Generation,
     /// It was `running` once.
@@ -110,6 +120,8 @@ pub struct GrantRow {
     pub role: Role,
     /// Control slot promised to a player; absent: the next free one.
     pub slot: Option<u8>,
+    /// Web sites that may use it (`https://example.org`). Empty: any.
+    pub origins: Vec<String>,
     pub created_at: Millis,
     pub expires_at: Millis,
     pub revoked_at: Option<Millis>,
@@ -162,6 +174,8 @@ pub struct TokenRow {
 pub enum TokenScope {
     User,
     Operator,
+    /// The Session API's callers; the subject is the organisation's name.
+    Organisation,
 }
 
 /// What came of inserting a session. When several refusals hold, any one of them is told.

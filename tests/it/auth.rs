@@ -73,7 +73,9 @@ impl Desk {
     async fn user(&self, token: &str) -> Option<String> {
         match self.auth.verify(token).await.ok()?.principal {
             Principal::User(user) => Some(user.id.0),
-            Principal::Grant(_) | Principal::Operator => panic!("an outside token is only ever a user"),
+            Principal::Grant(_) | Principal::Operator | Principal::Organisation(_) => {
+                panic!("an outside token is only ever a user")
+            }
         }
     }
 }
@@ -248,6 +250,7 @@ async fn a_grant_is_for_one_session_and_ends_by_the_second() {
         grant: GrantId::new(),
         session: SessionId::new(),
         role: Role::Spectator,
+        origins: vec!["https://example.org".to_owned()],
         expires_at: now() + 60,
     };
     let verified = desk.auth.verify(&desk.auth.mint_grant(&claims).unwrap()).await.unwrap();

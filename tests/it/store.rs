@@ -4,6 +4,7 @@
 
 use playgate::driver::InstanceRef;
 use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::session::machine::ContainerStatus;
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{
     Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow, TokenScope,
@@ -117,14 +118,15 @@ async fn a_session_whose_save_waits_is_found_until_it_is_stored(store: Any) {
 
 async fn a_version_is_entered_only_while_no_session_is_on_its_slot(store: Any) {
     let mut row = session(&store, &user("u"), 0).await;
-    let insert =
-        async || store.insert_version_if_idle(VersionId::new(), row.slot, [1; 32], 10, 1).await.unwrap();
+    let insert = async || {
+        store.insert_version_if_idle(VersionId::new(), row.slot.unwrap(), [1; 32], 10, 1).await.unwrap()
+    };
     assert_eq!(insert().await.unwrap().number, 1);
     store.insert_session(&row).await.unwrap();
     assert_eq!(insert().await, None);
-    assert_eq!(store.versions(row.slot).await.unwrap().len(), 1);
+    assert_eq!(store.versions(row.slot.unwrap()).await.unwrap().len(), 1);
     end(&store, &mut row).await;
-    let slot = row.slot;
+    let slot = row.slot.unwrap();
     let next = store.insert_version_if_idle(VersionId::new(), slot, [1; 32], 10, 1).await.unwrap();
     assert_eq!(next.unwrap().number, 2);
 }
@@ -186,10 +188,10 @@ async fn a_slot_takes_one_active_session(store: Any) {
     let first = session(&store, &user("u"), 0).await;
     let mut second = session(&store, &user("v"), 0).await;
     second.slot = first.slot;
-    assert!(!store.slot_in_use(first.slot).await.unwrap());
+    assert!(!store.slot_in_use(first.slot.unwrap()).await.unwrap());
     store.insert_session(&first).await.unwrap();
     assert_eq!(store.insert_session(&second).await.unwrap(), Inserted::SlotBusy);
-    assert!(store.slot_in_use(first.slot).await.unwrap());
+    assert!(store.slot_in_use(first.slot.unwrap()).await.unwrap());
 }
 
 async fn a_write_of_another_generation_is_refused(store: Any) {
@@ -237,13 +239,13 @@ async fn slots_are_three_with_ids_that_stay(store: Any) {
 
 async fn a_slot_in_use_is_not_cleared(store: Any) {
     let mut row = session(&store, &user("u"), 0).await;
-    store.insert_version(VersionId::new(), row.slot, [1; 32], 10, 1).await.unwrap();
+    store.insert_version(VersionId::new(), row.slot.unwrap(), [1; 32], 10, 1).await.unwrap();
     store.insert_session(&row).await.unwrap();
-    assert_eq!(store.clear_slot(row.slot).await.unwrap(), None);
-    assert_eq!(store.versions(row.slot).await.unwrap().len(), 1);
+    assert_eq!(store.clear_slot(row.slot.unwrap()).await.unwrap(), None);
+    assert_eq!(store.versions(row.slot.unwrap()).await.unwrap().len(), 1);
     end(&store, &mut row).await;
-    assert_eq!(store.clear_slot(row.slot).await.unwrap().unwrap().len(), 1);
-    assert_eq!(store.versions(row.slot).await.unwrap(), []);
+    assert_eq!(store.clear_slot(row.slot.unwrap()).await.unwrap().unwrap().len(), 1);
+    assert_eq!(store.versions(row.slot.unwrap()).await.unwrap(), []);
 }
 
 async fn versions_count_up_and_come_newest_first(store: Any) {
@@ -282,6 +284,7 @@ async fn grants_are_listed_and_revoked_once(store: Any) {
         session: row.id,
         role: Role::Player,
         slot: Some(1),
+        origins: vec!["https://example.org".to_owned()],
         created_at: 10,
         expires_at: 100,
         revoked_at: None,
@@ -354,8 +357,11 @@ async fn session(store: &Any, user: &UserId, slot: usize) -> SessionRow {
         external_id: id.to_string(),
         game: "game".to_owned(),
         title: "A Game".to_owned(),
-        slot,
+        slot: Some(slot),
         status: Status::Starting,
+        container: ContainerStatus::Created,
+        hosted: None,
+        removed_at: None,
         generation: Generation(1),
         ran: false,
         started_at: 5,

@@ -45,7 +45,7 @@ async fn a_game_that_plays_goes_on_under_the_same_session() {
     let grant = killed
         .world
         .sessions
-        .share(&user_of("ada"), id, Role::Player, Duration::from_secs(600))
+        .share(&user_of("ada"), id, Role::Player, Vec::new(), Duration::from_secs(600))
         .await
         .unwrap();
     let before = killed.world.sessions.status(&user_of("ada"), id).await.unwrap();

@@ -194,7 +194,9 @@ async fn a_stop_collects_the_save_and_removes_the_container_in_the_contracts_ord
             "ada" => user_of("ada"),
             _ => {
                 let (role, life) = (playgate_signaling::message::Role::Player, Duration::from_secs(600));
-                crate::world::holder_of(&world.sessions.share(&user_of("ada"), id, role, life).await.unwrap())
+                crate::world::holder_of(
+                    &world.sessions.share(&user_of("ada"), id, role, Vec::new(), life).await.unwrap(),
+                )
             }
         };
         world.sessions.admit(&who, id, viewer, None).await.unwrap();
@@ -208,6 +210,7 @@ async fn a_stop_collects_the_save_and_removes_the_container_in_the_contracts_ord
     world.docker.on_collect(OnCollect::Leaves("chapter 3".to_owned()));
     world.docker.set_usage(Usage {
         cpu_seconds: 12.5,
+        memory_bytes: 32 << 20,
         peak_memory_bytes: 64 << 20,
         network_rx_bytes: 1000,
         network_tx_bytes: 2_000_000,

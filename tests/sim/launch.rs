@@ -114,7 +114,7 @@ async fn b4_neither_continues_the_most_recently_played_slot_else_the_first_empty
             .launch(&ada(), LaunchRequest { save_slot: wanted, ..request("story") })
             .await
             .unwrap();
-        assert_eq!(launched.slot, slots[expected].id);
+        assert_eq!(launched.slot, Some(slots[expected].id));
         world.bring_up("ada", launched.id).await;
         world.stop("ada", launched.id).await;
     }
@@ -134,11 +134,11 @@ async fn b5_fresh_takes_an_empty_slot_and_is_invalid_when_all_are_used() {
         world.stop("ada", view.id).await;
     }
     let slots = world.sessions.save_slots(&ada(), "story").await.unwrap();
-    assert_eq!(slots.iter().map(|slot| slot.id).collect::<Vec<_>>(), used);
+    assert_eq!(slots.iter().map(|slot| Some(slot.id)).collect::<Vec<_>>(), used);
     assert!(slots.iter().all(|slot| !slot.empty && slot.latest.is_some() && slot.bytes.unwrap() > 0));
     let refused = world.sessions.launch(&ada(), fresh()).await;
     assert!(matches!(refused, Err(ServiceError::InvalidRequest(_))));
-    world.sessions.delete_slot(&ada(), used[1]).await.unwrap();
+    world.sessions.delete_slot(&ada(), used[1].unwrap()).await.unwrap();
     assert_eq!(world.sessions.launch(&ada(), fresh()).await.unwrap().slot, used[1]);
 }
 

@@ -6,6 +6,7 @@ use playgate::schedule::health::HealthRules;
 use playgate::schedule::heart::{EngineProbe, HeartParts, NodeHeart};
 use playgate::schedule::{Needs, PlaceError, Placed, Request, SILENT_AFTER_MS, Scheduler};
 use playgate::session::Clock;
+use playgate::session::machine::ContainerStatus;
 use playgate::session::view::{EndReason, Status};
 use playgate::store::{
     Admission, Announcement, Fenced, Inserted, MachineLoad, Resources, SessionRow, SqliteStore, Store,
@@ -433,8 +434,11 @@ async fn session(store: &Arc<SqliteStore>, user: &str) -> SessionRow {
         external_id: id.to_string(),
         game: GAME.to_owned(),
         title: "The Question".to_owned(),
-        slot,
+        slot: Some(slot),
         status: Status::Starting,
+        container: ContainerStatus::Created,
+        hosted: None,
+        removed_at: None,
         generation: Generation(1),
         ran: false,
         started_at: START_MS,

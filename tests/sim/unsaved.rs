@@ -104,7 +104,7 @@ async fn a_save_that_comes_late_does_not_hide_what_was_played_since() {
     .await;
     stored(&world, id).await;
     assert_eq!(world.saved(id).await.as_deref(), Some("played since"));
-    let slot = world.store.session(id).await.unwrap().unwrap().slot;
+    let slot = world.store.session(id).await.unwrap().unwrap().slot.unwrap();
     assert_eq!(world.store.versions(slot).await.unwrap().len(), 4, "the late one is there to go back to");
 }
 
@@ -115,7 +115,7 @@ async fn files_of_a_child_process_are_put_aside_and_stored_later() {
     let id = world.play("ada").await;
     world.game_saves(id, "chapter 3").await;
     // No archive can be made here for now.
-    let slot = world.store.session(id).await.unwrap().unwrap().slot;
+    let slot = world.store.session(id).await.unwrap().unwrap().slot.unwrap();
     let archives = world.data.saves().join(slot.to_string());
     std::fs::write(&archives, "in the way").unwrap();
     world.stop("ada", id).await;

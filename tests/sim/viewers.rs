@@ -63,8 +63,8 @@ async fn grants_let_in_with_their_role_and_nobody_else_comes_in() {
     let world = World::new(dir.path()).await;
     let id = world.play("ada").await;
     let ada = user_of("ada");
-    let play = world.sessions.share(&ada, id, Role::Player, HOUR).await.unwrap();
-    let watch = world.sessions.share(&ada, id, Role::Spectator, HOUR).await.unwrap();
+    let play = world.sessions.share(&ada, id, Role::Player, Vec::new(), HOUR).await.unwrap();
+    let watch = world.sessions.share(&ada, id, Role::Spectator, Vec::new(), HOUR).await.unwrap();
     let wanted = Some(Role::Player);
     let player = world.sessions.admit(&holder_of(&play), id, ViewerId::new(), wanted).await.unwrap();
     assert_eq!((player.role, player.slot), (Role::Player, Some(0)));
@@ -76,7 +76,7 @@ async fn grants_let_in_with_their_role_and_nobody_else_comes_in() {
     let not_theirs = [
         world.sessions.keepalive(&holder_of(&watch), id).await.map(|_| ()),
         world.sessions.stop(&holder_of(&play), id).await.map(|_| ()),
-        world.sessions.share(&holder_of(&play), id, Role::Player, HOUR).await.map(|_| ()),
+        world.sessions.share(&holder_of(&play), id, Role::Player, Vec::new(), HOUR).await.map(|_| ()),
         world.sessions.grants(&holder_of(&play), id).await.map(|_| ()),
         world.sessions.revoke(&user_of("bob"), play.id).await,
         world.sessions.admit(&user_of("bob"), id, ViewerId::new(), None).await.map(|_| ()),
@@ -85,7 +85,8 @@ async fn grants_let_in_with_their_role_and_nobody_else_comes_in() {
         assert!(matches!(refused, Err(ServiceError::NotFound(_))), "{refused:?}");
     }
     for bad in [59, 604_801] {
-        let refused = world.sessions.share(&ada, id, Role::Player, Duration::from_secs(bad)).await;
+        let refused =
+            world.sessions.share(&ada, id, Role::Player, Vec::new(), Duration::from_secs(bad)).await;
         assert!(matches!(refused, Err(ServiceError::InvalidRequest(_))));
     }
 }
@@ -96,7 +97,7 @@ async fn a_revoked_grant_ends_running_views_and_lets_nobody_in_again() {
     let world = World::new(dir.path()).await;
     let id = world.play("ada").await;
     let ada = user_of("ada");
-    let grant = world.sessions.share(&ada, id, Role::Player, HOUR).await.unwrap();
+    let grant = world.sessions.share(&ada, id, Role::Player, Vec::new(), HOUR).await.unwrap();
     let viewer = enter(&world, &holder_of(&grant), id).await;
     let mut pushes = world.sessions.subscribe(id).unwrap();
     world.sessions.revoke(&ada, grant.id).await.unwrap();
@@ -113,7 +114,7 @@ async fn an_expired_grant_ends_running_views_and_lets_nobody_in_again() {
     let world = World::new(dir.path()).await;
     let id = world.play("ada").await;
     let minute = Duration::from_secs(60);
-    let grant = world.sessions.share(&user_of("ada"), id, Role::Spectator, minute).await.unwrap();
+    let grant = world.sessions.share(&user_of("ada"), id, Role::Spectator, Vec::new(), minute).await.unwrap();
     let viewer = enter(&world, &holder_of(&grant), id).await;
     let mut pushes = world.sessions.subscribe(id).unwrap();
     world.clock.advance(minute + Duration::from_millis(2));

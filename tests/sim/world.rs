@@ -185,7 +185,7 @@ impl World {
 
     /// What the slot's newest version holds.
     pub(crate) async fn saved(&self, id: SessionId) -> Option<String> {
-        let slot = self.store.session(id).await.unwrap().unwrap().slot;
+        let slot = self.store.session(id).await.unwrap().unwrap().slot.unwrap();
         let saves = SaveStore::open(&self.data, self.store.clone(), 10).await.unwrap();
         let target = self.data.root().join("look");
         saves.restore(slot, target.clone()).await.unwrap()?;
@@ -211,6 +211,7 @@ pub(crate) fn holder_of(grant: &GrantView) -> Principal {
         grant: grant.id,
         session: grant.session,
         role: grant.role,
+        origins: grant.origins.clone(),
         expires_at: grant.expires_at.unix_timestamp(),
     })
 }

@@ -71,6 +71,7 @@ fn site(node: &Node, found: &ContainerInspectResponse) -> (Site, Option<Lease>) 
     let site = Site {
         address: Some(IpAddr::V4(address)),
         gateway: Some(IpAddr::V4(bridge.gateway)),
+        ports: Vec::new(),
         lease: lease.clone().map(|lease| Box::new(lease) as Box<dyn Any + Send + Sync>),
     };
     (site, lease)

@@ -24,7 +24,7 @@ mod watch;
 pub use connect::socket;
 pub use error::DockerError;
 
-use super::{Adopted, Driver, DriverError, DriverEvent, Instance, InstanceRef, Site, StartSpec};
+use super::{Adopted, Driver, DriverError, DriverEvent, Instance, InstanceRef, Site, SiteRequest, StartSpec};
 use crate::config::DockerConfig;
 use crate::ids::SessionId;
 use networks::Bridge;
@@ -88,8 +88,8 @@ impl DockerDriver {
 
 #[async_trait::async_trait]
 impl Driver for DockerDriver {
-    async fn site(&self, _session: SessionId, egress: bool) -> Result<Site, DriverError> {
-        Ok(self.node.bridge(egress).site(&self.node.engine).await?)
+    async fn site(&self, _session: SessionId, request: &SiteRequest) -> Result<Site, DriverError> {
+        Ok(self.node.bridge(request.egress).site(&self.node.engine).await?)
     }
 
     async fn start(

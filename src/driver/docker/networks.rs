@@ -61,6 +61,7 @@ impl Bridge {
         Ok(Site {
             address: Some(IpAddr::V4(lease.address())),
             gateway: Some(IpAddr::V4(self.gateway)),
+            ports: Vec::new(),
             lease: Some(Box::new(lease)),
         })
     }

@@ -97,6 +97,7 @@ fn usage_of(stats: &ContainerStatsResponse) -> Usage {
     });
     Usage {
         cpu_seconds: Duration::from_nanos(cpu.unwrap_or_default()).as_secs_f64(),
+        memory_bytes: memory_of(stats),
         peak_memory_bytes: memory_of(stats),
         network_rx_bytes: rx,
         network_tx_bytes: tx,
@@ -111,10 +112,11 @@ fn memory_of(stats: &ContainerStatsResponse) -> u64 {
     memory.usage.unwrap_or_default().saturating_sub(cache.copied().unwrap_or_default())
 }
 
-/// Never less than before.
+/// Never less than before, but for the memory of the moment.
 fn raise(so_far: Usage, now: Usage) -> Usage {
     Usage {
         cpu_seconds: so_far.cpu_seconds.max(now.cpu_seconds),
+        memory_bytes: now.memory_bytes,
         peak_memory_bytes: so_far.peak_memory_bytes.max(now.peak_memory_bytes),
         network_rx_bytes: so_far.network_rx_bytes.max(now.network_rx_bytes),
         network_tx_bytes: so_far.network_tx_bytes.max(now.network_tx_bytes),
@@ -136,8 +138,13 @@ mod tests {
             "memory_stats":{"usage":1000,"max_usage":9000,"stats":{"inactive_file":1,"total_inactive_file":300}},
             "networks":{"eth0":{"rx_bytes":5,"tx_bytes":7},"eth1":{"rx_bytes":1}}}"#,
         );
-        let expected =
-            Usage { cpu_seconds: 1.5, peak_memory_bytes: 700, network_rx_bytes: 6, network_tx_bytes: 7 };
+        let expected = Usage {
+            cpu_seconds: 1.5,
+            memory_bytes: 700,
+            peak_memory_bytes: 700,
+            network_rx_bytes: 6,
+            network_tx_bytes: 7,
+        };
         assert_eq!(v1, expected);
         let v2 = stats(r#"{"memory_stats":{"usage":1000,"stats":{"inactive_file":100}}}"#);
         assert_eq!(v2.peak_memory_bytes, 900);
@@ -156,8 +163,13 @@ mod tests {
 
     #[test]
     fn an_ended_containers_zeros_do_not_lower_the_figures() {
-        let usage =
-            Usage { cpu_seconds: 1.5, peak_memory_bytes: 700, network_rx_bytes: 6, network_tx_bytes: 7 };
+        let usage = Usage {
+            cpu_seconds: 1.5,
+            memory_bytes: 700,
+            peak_memory_bytes: 700,
+            network_rx_bytes: 6,
+            network_tx_bytes: 7,
+        };
         assert_eq!(raise(usage, Usage::default()), usage);
         assert_eq!(raise(Usage::default(), usage), usage);
     }

@@ -15,7 +15,7 @@ mod tape;
 
 use super::engine::{self, EngineError};
 use crate::config::DockerConfig;
-use crate::driver::{ContainerSpec, DockerDriver, Driver, DriverError};
+use crate::driver::{ContainerSpec, DockerDriver, Driver, DriverError, Profile};
 use bollard::Docker;
 use bollard::query_parameters::ListNetworksOptions;
 use facts::Asked;
@@ -84,6 +84,7 @@ pub async fn run(
     let driver = DockerDriver::connect(&config, &node).await?;
     driver.remove_strays(&HashSet::new()).await?;
     let container = ContainerSpec {
+        profile: Profile::Game,
         image: image.id.unwrap_or_else(|| plan.image.clone()),
         command: plan.command.clone(),
         package: None,

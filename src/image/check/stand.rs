@@ -9,7 +9,9 @@ use super::tape::Recorder;
 use super::{CheckError, script};
 use crate::bots::h264::AccessUnit;
 use crate::control::{ControlEvent, ControlHub, ControlSender, WelcomeSpec};
-use crate::driver::{ContainerSpec, Driver, DriverEvent, Instance, InstanceRef, Site, StartSpec};
+use crate::driver::{
+    ContainerSpec, Driver, DriverEvent, Instance, InstanceRef, Site, SiteRequest, StartSpec,
+};
 use crate::ids::{Generation, SessionId};
 use axum::serve::ListenerExt;
 use bollard::query_parameters::LogsOptions;
@@ -98,7 +100,7 @@ pub async fn observe(
     cancel: impl Future<Output = ()>,
 ) -> Result<Facts, CheckError> {
     let session = SessionId::new();
-    let site = driver.site(session, false).await?;
+    let site = driver.site(session, &SiteRequest::default()).await?;
     let ip = site.gateway.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let scratch = Scratch::new().map_err(io("no directory for the save can be made"))?;
     let (video, audio) = (media_socket(ip).await?, media_socket(ip).await?);

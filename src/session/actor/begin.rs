@@ -50,7 +50,7 @@ impl Actor {
         register: impl FnOnce(Handle) -> OnEnd,
     ) {
         let mut actor = Self::new(context, found.row, found.game, permit, register);
-        actor.state = State::adopted(actor.row.ran);
+        actor.state = State::adopted(actor.row.ran, actor.game.streams());
         actor.driver_events = found.events;
         actor.instance = Some(found.instance);
         actor.holds = found.holds;
@@ -97,7 +97,7 @@ impl Actor {
         };
         Self {
             roster: Roster::new(game.view.hints.pads, config.max_viewers),
-            state: State::NEW,
+            state: if game.streams() { State::NEW } else { State::NEW_WITHOUT_STREAM },
             timeline: Timeline::from(row.timeline.clone()),
             progress: None,
             on_end: register(handle),

@@ -339,6 +339,7 @@ impl Actor {
     /// Writes the session, then tells its viewers.
     async fn publish(&mut self) {
         self.row.status = self.state.status();
+        self.row.container = self.state.container_status();
         self.row.ran |= self.state.ran();
         self.row.end_reason = self.state.end_reason();
         self.row.timeline = self.timeline.entries().to_vec();
@@ -402,6 +403,8 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         game_title: row.title.clone(),
         slot: row.slot,
         status: row.status,
+        container: row.container,
+        hosted: row.hosted.clone(),
         started_at: to_time(row.started_at),
         expires_at: row.ended_at.is_none().then(|| row.lease_until.map(to_time)).flatten(),
         progress,

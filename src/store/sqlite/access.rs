@@ -1,6 +1,6 @@
 //! Rows of users, grants and tokens.
 
-use super::convert::{column, name_of, named, parsed, sha256, unsigned};
+use super::convert::{column, json, name_of, named, parsed, sha256, to_json, unsigned};
 use super::{GrantRow, Millis, Result, TokenRow, UserRow, database};
 use crate::ids::{GrantId, SessionId, UserId};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
@@ -44,13 +44,14 @@ pub(super) async fn user(pool: &SqlitePool, user: &UserId) -> Result<Option<User
 
 pub(super) async fn insert_grant(pool: &SqlitePool, row: &GrantRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO grants (id, session_id, role, slot, created_at, expires_at, revoked_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO grants (id, session_id, role, slot, origins, created_at, expires_at, revoked_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id.to_string())
     .bind(row.session.to_string())
     .bind(name_of(&row.role)?)
     .bind(row.slot.map(i64::from))
+    .bind(to_json(&row.origins)?)
     .bind(row.created_at)
     .bind(row.expires_at)
     .bind(row.revoked_at)
@@ -160,6 +161,7 @@ fn read_grant(row: &SqliteRow) -> Result<GrantRow> {
         session: parsed(row, "session_id")?,
         role: named(row, "role")?,
         slot: slot.map(|_| unsigned(row, "slot")).transpose()?,
+        origins: json(column(row, "origins")?, "origins")?,
         created_at: column(row, "created_at")?,
         expires_at: column(row, "expires_at")?,
         revoked_at: column(row, "revoked_at")?,

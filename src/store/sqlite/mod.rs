@@ -6,6 +6,7 @@
 mod access;
 mod convert;
 mod nodes;
+mod players;
 mod saves;
 mod sessions;
 
@@ -19,7 +20,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,10 +28,11 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
+    (4, "hosted", include_str!("../migrations/0004_hosted.sql")),
 ];
 
 /// Cheap to clone.
@@ -139,6 +141,34 @@ impl Store for SqliteStore {
 
     async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>> {
         sessions::unsaved(&self.readers).await
+    }
+
+    async fn retained_sessions(&self, organisation: Option<&str>) -> Result<Vec<SessionRow>> {
+        sessions::retained(&self.readers, organisation).await
+    }
+
+    async fn forget_external_id(&self, id: SessionId, now: Millis) -> Result<()> {
+        sessions::forget_external_id(&self.writer, id, now).await
+    }
+
+    async fn join_players(&self, id: SessionId, players: &[String], now: Millis) -> Result<Vec<String>> {
+        players::join(self.begin().await?, id, players, now).await
+    }
+
+    async fn leave_players(&self, id: SessionId, players: &[String]) -> Result<u64> {
+        players::leave(self.begin().await?, id, players).await
+    }
+
+    async fn players(&self, id: SessionId) -> Result<Vec<String>> {
+        players::of(&self.readers, id).await
+    }
+
+    async fn player_counts(&self, organisation: &str) -> Result<HashMap<SessionId, u64>> {
+        players::counts(&self.readers, organisation).await
+    }
+
+    async fn sessions_with_players(&self, owner: &Owner, players: &[String]) -> Result<Vec<SessionId>> {
+        players::held_by(&self.readers, owner, players).await
     }
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()> {

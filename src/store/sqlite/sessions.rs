@@ -8,13 +8,15 @@ use crate::ids::{Generation, Owner, SessionId, UserId};
 use crate::store::Figures;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
+use std::sync::Arc;
 
 pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Inserted> {
     let (owner_kind, owner_name) = owner_columns(&row.owner);
     let result = sqlx::query(
         "INSERT INTO sessions (id, owner_kind, owner_name, external_id, game, title, slot_id, status, generation,
-             ran, started_at, ended_at, lease_until, timeline, end_reason, end_detail, instance, node, placement)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             ran, started_at, ended_at, lease_until, timeline, end_reason, end_detail, instance, node, placement, container,
+             hosted)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id.to_string())
     .bind(owner_kind)
@@ -22,7 +24,7 @@ pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Insert
     .bind(&row.external_id)
     .bind(&row.game)
     .bind(&row.title)
-    .bind(row.slot.to_string())
+    .bind(row.slot.map(|slot| slot.to_string()))
     .bind(name_of(&row.status)?)
     .bind(signed(row.generation.0))
     .bind(row.ran)
@@ -35,12 +37,18 @@ pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Insert
     .bind(row.instance.as_ref().map(to_json).transpose()?)
     .bind(&row.node)
     .bind(to_json(&row.placement)?)
+    .bind(name_of(&row.container)?)
+    .bind(hosted(row)?)
     .execute(pool)
     .await;
     match result {
         Ok(_) => Ok(Inserted::Done),
         Err(error) => refusal(&error).map_or_else(|| Err(database(error)), Ok),
     }
+}
+
+fn hosted(row: &SessionRow) -> Result<Option<String>> {
+    row.hosted.as_deref().map(to_json).transpose()
 }
 
 /// SQLite names the columns of the index that refused, not the index.
@@ -70,7 +78,7 @@ pub(super) async fn update(
         "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
              end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
              network_tx_bytes = ?, exit_code = ?, out_of_memory = ?, instance = ?, runner_token_sha256 = ?,
-             players = ?, unsaved = ?
+             players = ?, unsaved = ?, container = ?, hosted = ?, removed_at = ?
          WHERE id = ? AND generation = ?",
     )
     .bind(name_of(&row.status)?)
@@ -91,6 +99,9 @@ pub(super) async fn update(
     .bind(row.runner_token_sha256.as_ref().map(<[u8; 32]>::as_slice))
     .bind(to_json(&row.players)?)
     .bind(&row.unsaved)
+    .bind(name_of(&row.container)?)
+    .bind(hosted(row)?)
+    .bind(row.removed_at)
     .bind(row.id.to_string())
     .bind(signed(row.generation.0))
     .execute(&mut *transaction)
@@ -227,7 +238,7 @@ pub(super) async fn unsaved(pool: &SqlitePool) -> Result<Vec<SessionRow>> {
     rows.iter().map(read).collect()
 }
 
-fn owner_columns(owner: &Owner) -> (&'static str, &str) {
+pub(super) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
     match owner {
         Owner::User(user) => ("user", &user.0),
         Owner::Organisation(name) => ("org", name),
@@ -242,6 +253,8 @@ fn read(row: &SqliteRow) -> Result<SessionRow> {
         other => return Err(StoreError::BadRow(format!("`{other}` as owner_kind"))),
     };
     let instance: Option<&str> = column(row, "instance")?;
+    let slot: Option<&str> = column(row, "slot_id")?;
+    let hosted: Option<&str> = column(row, "hosted")?;
     let duration: Option<i64> = column(row, "duration_s")?;
     let token: Option<&[u8]> = column(row, "runner_token_sha256")?;
     Ok(SessionRow {
@@ -250,8 +263,11 @@ fn read(row: &SqliteRow) -> Result<SessionRow> {
         external_id: column(row, "external_id")?,
         game: column(row, "game")?,
         title: column(row, "title")?,
-        slot: parsed(row, "slot_id")?,
+        slot: slot.map(|_| parsed(row, "slot_id")).transpose()?,
         status: named(row, "status")?,
+        container: named(row, "container")?,
+        hosted: hosted.map(|text| json(text, "hosted").map(Arc::new)).transpose()?,
+        removed_at: column(row, "removed_at")?,
         generation: Generation(unsigned(row, "generation")?),
         ran: row.try_get("ran").map_err(database)?,
         started_at: column(row, "started_at")?,
@@ -268,6 +284,30 @@ fn read(row: &SqliteRow) -> Result<SessionRow> {
         players: json(column(row, "players")?, "players")?,
         unsaved: column(row, "unsaved")?,
     })
+}
+
+/// Ended, with their stopped containers still there; of one organisation or of all, the longest ended first.
+pub(super) async fn retained(pool: &SqlitePool, organisation: Option<&str>) -> Result<Vec<SessionRow>> {
+    let rows = sqlx::query(
+        "SELECT * FROM sessions
+         WHERE hosted IS NOT NULL AND removed_at IS NULL AND ended_at IS NOT NULL AND (?1 IS NULL OR owner_name = ?1)
+         ORDER BY ended_at",
+    )
+    .bind(organisation)
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn forget_external_id(pool: &SqlitePool, id: SessionId, now: Millis) -> Result<()> {
+    sqlx::query("UPDATE sessions SET external_id = id, removed_at = coalesce(removed_at, ?) WHERE id = ?")
+        .bind(now)
+        .bind(id.to_string())
+        .execute(pool)
+        .await
+        .map_err(database)?;
+    Ok(())
 }
 
 fn figures(row: &SqliteRow) -> Result<Figures> {

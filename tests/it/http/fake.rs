@@ -11,6 +11,7 @@ use playgate::config::Config;
 use playgate::http::{Access, Assets, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails, router};
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
+use playgate::session::machine::ContainerStatus;
 use playgate::session::service::LaunchRequest;
 use playgate::session::view::{
     EndReason, GameView, GrantView, Milestone, SaveDownload, SessionView, SlotView, Status, StopReport,
@@ -65,8 +66,10 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
         owner: Owner::User(UserId(owner.into())),
         game_slug: "garden".into(),
         game_title: "The Garden".into(),
-        slot: SlotId::new(),
+        slot: Some(SlotId::new()),
         status,
+        container: ContainerStatus::Running,
+        hosted: None,
         started_at: at(STARTED_MS),
         expires_at: Some(at(STARTED_MS + 1_800_000)),
         progress: Some(Progress { step: "starting".into(), percent: Some(40.0) }),
@@ -242,6 +245,7 @@ impl SessionCore for FakeCore {
         _: &Principal,
         id: SessionId,
         role: Role,
+        origins: Vec<String>,
         ttl: Duration,
     ) -> Result<GrantView, ServiceError> {
         self.note(format!("share {role:?} {}", ttl.as_secs()))?;
@@ -251,6 +255,7 @@ impl SessionCore for FakeCore {
             session: id,
             role,
             slot: None,
+            origins,
             created_at: now,
             expires_at: now + ttl,
             revoked: false,
@@ -258,7 +263,7 @@ impl SessionCore for FakeCore {
     }
 
     async fn grants(&self, who: &Principal, id: SessionId) -> Result<Vec<GrantView>, ServiceError> {
-        Ok(vec![self.share(who, id, Role::Player, Duration::from_secs(60)).await?])
+        Ok(vec![self.share(who, id, Role::Player, Vec::new(), Duration::from_secs(60)).await?])
     }
 
     async fn revoke(&self, _: &Principal, grant: GrantId) -> Result<(), ServiceError> {

@@ -3,7 +3,7 @@
 use super::stand::{Game, Stand};
 use crate::support::wait::{PATIENT, eventually};
 use bollard::query_parameters::StopContainerOptionsBuilder;
-use playgate::driver::{Adopted, DockerDriver, Driver, DriverEvent, InstanceRef};
+use playgate::driver::{Adopted, DockerDriver, Driver, DriverEvent, InstanceRef, SiteRequest};
 use playgate::ids::SessionId;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn a_playing_game_is_adopted_with_its_address_and_ends_as_any_other() {
     let stand = Stand::new().await;
     let spec =
         stand.spec("trap 'echo late > /save/late; exit 0' TERM; echo up; while :; do sleep 0.05; done");
-    let site = stand.driver.site(spec.session, false).await.unwrap();
+    let site = stand.driver.site(spec.session, &SiteRequest::default()).await.unwrap();
     let address = site.address;
     let game = stand.start_at(spec, site).await;
     game.said("up").await;
@@ -47,7 +47,7 @@ async fn a_playing_game_is_adopted_with_its_address_and_ends_as_any_other() {
     // Its address is lent to nobody else.
     let mut sites = Vec::new();
     for _ in 0..20 {
-        sites.push(next.site(SessionId::new(), false).await.unwrap());
+        sites.push(next.site(SessionId::new(), &SiteRequest::default()).await.unwrap());
     }
     assert!(sites.iter().all(|site| site.address != address));
     eventually("figures come", PATIENT, async || {

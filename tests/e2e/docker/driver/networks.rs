@@ -3,7 +3,7 @@
 use super::stand::{Stand, subnets};
 use crate::support::wait::{SOON, eventually};
 use playgate::config::DockerConfig;
-use playgate::driver::{DockerDriver, Driver};
+use playgate::driver::{DockerDriver, Driver, SiteRequest};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ async fn a_game_reaches_the_gateway_but_no_other_game_and_nothing_of_loopback() 
     let private = TcpListener::bind((gateway, 0)).await.unwrap();
     let loopback = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let one = stand.spec("nc -ll -p 7000 -e /bin/echo hello");
-    let site = stand.driver.site(one.session, false).await.unwrap();
+    let site = stand.driver.site(one.session, &SiteRequest::default()).await.unwrap();
     let address = site.address.unwrap();
     assert_eq!(site.gateway, Some(gateway));
     let one = stand.start_at(one, site).await;

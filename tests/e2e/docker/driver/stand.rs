@@ -11,7 +11,8 @@ use futures_util::StreamExt;
 use ipnet::Ipv4Net;
 use playgate::config::DockerConfig;
 use playgate::driver::{
-    ContainerSpec, DockerDriver, Driver, DriverEvent, Instance, InstanceRef, Site, StartSpec,
+    ContainerSpec, DockerDriver, Driver, DriverEvent, Instance, InstanceRef, Profile, Site, SiteRequest,
+    StartSpec,
 };
 use playgate::ids::{Generation, SessionId};
 use std::collections::{BTreeMap, HashMap};
@@ -90,6 +91,7 @@ impl Stand {
             seed: None,
             marker: false,
             container: Some(ContainerSpec {
+                profile: Profile::Game,
                 image: self.image.clone(),
                 command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
                 package: None,
@@ -110,7 +112,8 @@ impl Stand {
 
     pub(super) async fn start_spec(&self, spec: StartSpec) -> Game {
         let egress = spec.container.as_ref().is_some_and(|container| container.egress);
-        let site = self.driver.site(spec.session, egress).await.unwrap();
+        let site =
+            self.driver.site(spec.session, &SiteRequest { egress, ..SiteRequest::default() }).await.unwrap();
         self.start_at(spec, site).await
     }
 

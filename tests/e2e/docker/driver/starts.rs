@@ -2,7 +2,7 @@
 
 use super::stand::Stand;
 use crate::support::wait::{PATIENT, SOON, eventually};
-use playgate::driver::{Driver, DriverEvent, Site, StartSpec};
+use playgate::driver::{Driver, DriverEvent, Site, SiteRequest, StartSpec};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ async fn racing_starts_get_addresses_of_their_own() {
     let stand = Stand::new().await;
     let one = async || {
         let spec = stand.spec("ip -4 address show dev eth0; echo end; sleep 1000");
-        let site = stand.driver.site(spec.session, false).await.unwrap();
+        let site = stand.driver.site(spec.session, &SiteRequest::default()).await.unwrap();
         let address = site.address.unwrap();
         (address, stand.start_at(spec, site).await)
     };
@@ -32,7 +32,7 @@ async fn a_start_that_fails_leaves_nothing_and_says_why() {
     let stand = Stand::new().await;
     let fail = async |spec: StartSpec| {
         let (sender, mut events) = mpsc::channel::<DriverEvent>(8);
-        let site = stand.driver.site(spec.session, false).await.unwrap();
+        let site = stand.driver.site(spec.session, &SiteRequest::default()).await.unwrap();
         let error = stand.driver.start(spec, site, sender).await.map(|_| ()).unwrap_err().to_string();
         assert_eq!(events.recv().await, None);
         assert_eq!(stand.things().await, Vec::<String>::new());
@@ -76,7 +76,7 @@ async fn a_start_that_nobody_waits_for_leaves_nothing() {
     for seen in ["", "home", "porter", "save"] {
         let spec = stand.spec("echo up; sleep 1000");
         std::fs::write(spec.save_dir.join("large"), vec![b'x'; 20_000_000]).unwrap();
-        let site = stand.driver.site(spec.session, false).await.unwrap();
+        let site = stand.driver.site(spec.session, &SiteRequest::default()).await.unwrap();
         let (sender, mut events) = mpsc::channel(8);
         let mut start = stand.driver.start(spec, site, sender);
         tokio::select! {
@@ -105,7 +105,7 @@ async fn a_site_that_nobody_took_is_free_again() {
     let mut seen = HashSet::new();
     for _ in 0..600 {
         let spec = stand.spec("");
-        seen.insert(stand.driver.site(spec.session, false).await.unwrap().address.unwrap());
+        seen.insert(stand.driver.site(spec.session, &SiteRequest::default()).await.unwrap().address.unwrap());
     }
     assert!(seen.len() <= 253);
     let gateway = stand.driver.gateways()[0];

@@ -1,0 +1,91 @@
+//! Rows of players who joined hosted sessions.
+
+use super::convert::{parsed, to_json, unsigned};
+use super::{Millis, Result, database};
+use crate::ids::{Owner, SessionId};
+use sqlx::sqlite::{SqliteExecutor, SqlitePool};
+use sqlx::{Sqlite, Transaction};
+use std::collections::HashMap;
+
+/// Gives the whole roster after it.
+pub(super) async fn join(
+    mut transaction: Transaction<'static, Sqlite>,
+    session: SessionId,
+    players: &[String],
+    now: Millis,
+) -> Result<Vec<String>> {
+    for player in players {
+        sqlx::query("INSERT INTO joined_players (session_id, player, joined_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+            .bind(session.to_string())
+            .bind(player)
+            .bind(now)
+            .execute(&mut *transaction)
+            .await
+            .map_err(database)?;
+    }
+    let roster = roster(&mut *transaction, session).await?;
+    transaction.commit().await.map_err(database)?;
+    Ok(roster)
+}
+
+/// Gives how many are left.
+pub(super) async fn leave(
+    mut transaction: Transaction<'static, Sqlite>,
+    session: SessionId,
+    players: &[String],
+) -> Result<u64> {
+    sqlx::query(
+        "DELETE FROM joined_players WHERE session_id = ? AND player IN (SELECT value FROM json_each(?))",
+    )
+    .bind(session.to_string())
+    .bind(to_json(&players)?)
+    .execute(&mut *transaction)
+    .await
+    .map_err(database)?;
+    let left = roster(&mut *transaction, session).await?.len();
+    transaction.commit().await.map_err(database)?;
+    Ok(u64::try_from(left).unwrap_or(u64::MAX))
+}
+
+pub(super) async fn of(pool: &SqlitePool, session: SessionId) -> Result<Vec<String>> {
+    roster(pool, session).await
+}
+
+async fn roster(from: impl SqliteExecutor<'_>, session: SessionId) -> Result<Vec<String>> {
+    sqlx::query_scalar("SELECT player FROM joined_players WHERE session_id = ? ORDER BY joined_at, player")
+        .bind(session.to_string())
+        .fetch_all(from)
+        .await
+        .map_err(database)
+}
+
+/// Sessions without players are not in it.
+pub(super) async fn counts(pool: &SqlitePool, organisation: &str) -> Result<HashMap<SessionId, u64>> {
+    let rows = sqlx::query(
+        "SELECT session_id, count(*) AS players FROM joined_players JOIN sessions ON sessions.id = session_id
+         WHERE owner_kind = 'org' AND owner_name = ? AND removed_at IS NULL GROUP BY session_id",
+    )
+    .bind(organisation)
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(|row| Ok((parsed(row, "session_id")?, unsigned(row, "players")?))).collect()
+}
+
+/// The active sessions of an owner that all of the players have joined; two are enough to know that it is not one.
+pub(super) async fn held_by(pool: &SqlitePool, owner: &Owner, players: &[String]) -> Result<Vec<SessionId>> {
+    let (kind, name) = super::sessions::owner_columns(owner);
+    let rows = sqlx::query(
+        "SELECT session_id FROM joined_players JOIN sessions ON sessions.id = session_id
+         WHERE owner_kind = ?1 AND owner_name = ?2 AND status IN ('starting', 'running', 'stopping')
+             AND player IN (SELECT value FROM json_each(?3))
+         GROUP BY session_id HAVING count(*) = (SELECT count(DISTINCT value) FROM json_each(?3)) LIMIT 2",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(to_json(&players)?)
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(|row| parsed(row, "session_id")).collect()
+}
