@@ -16,7 +16,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// When a game asks for it, or a game of the gateway before this one may still be there. Only the first is reason
+    /// When a game or an image of organisations asks for it, or a game of the gateway before this one may still be there. Only the first is reason
     /// enough not to start without it.
     pub(super) async fn if_needed(
         config: &Config,
@@ -25,7 +25,8 @@ impl Engine {
         store: &dyn Store,
         registry: &mut Registry,
     ) -> Result<Option<Self>> {
-        if config.games.iter().any(|game| game.driver() == DriverName::Docker) {
+        let for_games = config.games.iter().any(|game| game.driver() == DriverName::Docker);
+        if for_games || !config.images.is_empty() {
             return Self::start(config, node, data_dir, registry).await.map(Some);
         }
         if !leaves_containers(store).await? {
@@ -69,5 +70,6 @@ impl Engine {
 async fn leaves_containers(store: &dyn Store) -> Result<bool> {
     let mut rows = store.active_sessions().await?;
     rows.extend(store.unsaved_sessions().await?);
+    rows.extend(store.retained_sessions(None).await?);
     Ok(rows.iter().any(|row| matches!(row.instance, Some(InstanceRef::Container { .. }))))
 }

@@ -1,6 +1,7 @@
 //! The composition root: puts a gateway together from its configuration and takes it down in order.
 
 mod engine;
+mod hosting;
 mod ledger;
 mod node;
 mod private;
@@ -64,6 +65,7 @@ impl App {
 
         let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;
         let catalogue = Catalogue::load(&config)?;
+        let hosting = hosting::load(&config)?;
         let node = node_name(&config.node, data_dir.root())?;
         // The engine comes first: the private listener binds the addresses of its bridges.
         let engine = Engine::if_needed(&config, &node, &data_dir, store.as_ref(), &mut registry).await?;
@@ -74,8 +76,15 @@ impl App {
         let relay = start_relay(&config, front.address(), private.address, &mut registry)?;
         let control = ControlHub::new(&mut registry);
         let runner = std::env::current_exe().context("cannot find this program")?;
-        let (scheduler, heart) =
-            node::start(&node, &config, &data_dir, &store, &catalogue, engine.as_ref()).await?;
+        let (scheduler, heart) = node::start(
+            &node,
+            &config,
+            &data_dir,
+            &store,
+            node::games(&catalogue, &hosting),
+            engine.as_ref(),
+        )
+        .await?;
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
@@ -89,6 +98,7 @@ impl App {
                 external: Arc::new(ExternalDriver),
                 docker: engine.as_ref().map(Engine::driver),
             },
+            hosting,
             catalogue,
             config: config.sessions.clone(),
             data_dir,

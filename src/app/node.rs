@@ -6,7 +6,8 @@ use crate::content::Content;
 use crate::schedule::health::HealthRules;
 use crate::schedule::heart::HeartTask;
 use crate::schedule::{AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine};
-use crate::session::catalogue::Source;
+use crate::session::catalogue::{Game, Source};
+use crate::session::hosted::Hosting;
 use crate::session::{Catalogue, Clock};
 use crate::store::{DataDir, Store};
 use crate::telemetry::Machine;
@@ -19,7 +20,7 @@ pub(super) async fn start(
     config: &Config,
     data_dir: &DataDir,
     store: &Arc<dyn Store>,
-    catalogue: &Catalogue,
+    games: Vec<(String, Option<Content>)>,
     engine: Option<&Engine>,
 ) -> Result<(Scheduler, HeartTask)> {
     // Without an engine there is nothing that could fail to answer.
@@ -32,7 +33,7 @@ pub(super) async fn start(
         node: machine::announcement(config, name),
         probe,
         content: engine.map(Engine::content),
-        games: games(catalogue),
+        games,
         machine: Arc::new(Machine::new(data_dir.root().to_owned())),
         rules: HealthRules::default(),
     };
@@ -42,16 +43,16 @@ pub(super) async fn start(
     Ok((Scheduler::new(Arc::clone(store)).bound_to(name), heart.run(clock)))
 }
 
-/// Every game, with what has to be here for it.
-fn games(catalogue: &Catalogue) -> Vec<(String, Option<Content>)> {
+/// Every game and every image of organisations, with what has to be here for it.
+pub(super) fn games(catalogue: &Catalogue, hosting: &Hosting) -> Vec<(String, Option<Content>)> {
     let views = catalogue.views();
-    let games = views.iter().filter_map(|view| catalogue.get(&view.slug));
-    let content = games.map(|game| {
-        let content = match &game.source {
+    let games = views.iter().filter_map(|view| catalogue.get(&view.slug).map(|game| Game::clone(game)));
+    let content = games.chain(hosting.images.games()).map(|game| {
+        let content = match game.source {
             Source::BuiltIn | Source::External { .. } => None,
-            Source::Container(container) => Some(container.content.clone()),
+            Source::Container(container) => Some(container.content),
         };
-        (game.view.slug.clone(), content)
+        (game.view.slug, content)
     });
     content.collect()
 }

@@ -135,6 +135,22 @@ const DOCKER: [Key; 6] = [
     key("registries", "Credentials of image registries: {host, username, password}."),
 ];
 
+const SESSION_API: [Key; 9] = [
+    key("first_port", "First of the host ports that containers' ports are published at (1024-65535)."),
+    key("last_port", "Last of them."),
+    key("port_address", "Address of this machine they are published at."),
+    optional(
+        "host",
+        "IPv4 address told to players. Absent: the first of public_ip, else this machine's.",
+        "\"203.0.113.7\"",
+    ),
+    key("starts_per_minute", "Sessions an organisation may start per minute (1-100000)."),
+    key("stop_grace_ms", "Between SIGTERM and SIGKILL, in milliseconds (1-60000)."),
+    key("restart_limit", "How often in a row a failing container is started again (1-1000)."),
+    key("retention_s", "A stopped container is kept so long for logs and artifacts, in seconds (1-2592000)."),
+    key("artifact_mb", "Most that one artifact may be, in MiB (1-10000)."),
+];
+
 const LOG: [Key; 2] = [
     key("filter", "What is logged, as in RUST_LOG: \"info\", \"playgate=debug,warn\"."),
     key("json", "One JSON object a line instead of text."),
@@ -180,6 +196,20 @@ const GAMES: &str = r#"
 # command = []                     # in place of the image's own arguments
 "#;
 
+const IMAGES: &str = r#"
+# What organisations may start by the Session API, as many tables as wanted. A dedicated server, for instance:
+# [[images]]
+# name = "arena"                   # what the Session API calls it: 1-100 letters, digits, dots, hyphens, underscores
+# repository = "registry.example.org/studio/arena" # without tag
+# organisations = ["studio"]       # who may start it (playgate token mint --organisation studio)
+# tags = ["stable"]                # by priority, the highest first; others come after, the newest first
+# profile = "server"               # or "game": as games of players, with no way out and no published ports
+# stream = false                   # true: it speaks the runner contract; pointer, width, height, fps, kbps as of games
+# [images.container]               # as of games
+# memory_mb = 512
+# cpus = 1.0
+"#;
+
 /// The defaults as TOML, one comment line before each key.
 pub fn print_defaults() -> String {
     let defaults = toml::Table::try_from(Config::default()).expect("the defaults are TOML");
@@ -194,6 +224,7 @@ pub fn print_defaults() -> String {
         ("runner", RUNNER.as_slice()),
         ("node", NODE.as_slice()),
         ("docker", DOCKER.as_slice()),
+        ("session_api", SESSION_API.as_slice()),
         ("log", LOG.as_slice()),
     ] {
         let _ = writeln!(out, "\n[{name}]");
@@ -202,6 +233,7 @@ pub fn print_defaults() -> String {
         }
     }
     out.push_str(GAMES);
+    out.push_str(IMAGES);
     out
 }
 
@@ -241,7 +273,8 @@ mod tests {
 
     #[test]
     fn every_key_is_printed_with_a_comment_and_no_other() {
-        let sections = ["auth", "ice", "sessions", "runner", "node", "docker", "log", "games"];
+        let sections =
+            ["auth", "ice", "sessions", "runner", "node", "docker", "session_api", "log", "games", "images"];
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<std::collections::BTreeSet<_>>();
         let top = known(None).into_iter().filter(|key| !sections.contains(key)).collect();
         assert_eq!(names(&TOP), top);
@@ -251,8 +284,9 @@ mod tests {
         assert_eq!(names(&RUNNER), known(Some("runner")).into_iter().collect());
         assert_eq!(names(&NODE), known(Some("node")).into_iter().collect());
         assert_eq!(names(&DOCKER), known(Some("docker")).into_iter().collect());
+        assert_eq!(names(&SESSION_API), known(Some("session_api")).into_iter().collect());
         assert_eq!(names(&LOG), known(Some("log")).into_iter().collect());
-        for keys in [TOP.as_slice(), &AUTH, &ICE, &SESSIONS, &RUNNER, &NODE, &DOCKER, &LOG] {
+        for keys in [TOP.as_slice(), &AUTH, &ICE, &SESSIONS, &RUNNER, &NODE, &DOCKER, &SESSION_API, &LOG] {
             for key in keys {
                 let line = |prefix: &str| print_defaults().contains(&format!("\n{prefix}{} = ", key.name));
                 assert!(line("") || line("# "), "{}", key.name);
@@ -261,17 +295,18 @@ mod tests {
     }
 
     #[test]
-    fn the_example_games_are_valid_ones() {
+    fn the_example_games_and_images_are_valid_ones() {
         let printed = print_defaults();
         let examples: Vec<&str> = printed.split("for instance:").skip(1).collect();
-        assert_eq!(examples.len(), 2);
-        for example in examples {
+        assert_eq!(examples.len(), 3);
+        for (number, example) in examples.into_iter().enumerate() {
             // An empty line of the comment ends it.
-            let lines = example.lines().take_while(|line| *line != "#");
+            let lines = example.lines().take_while(|line| line.len() > 1);
             let text: String =
                 lines.map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
             let config: Config = toml::from_str(&text).unwrap();
-            assert_eq!(config.games.len(), 1, "{text}");
+            let images = usize::from(number == 2);
+            assert_eq!((config.games.len(), config.images.len()), (1 - images, images), "{text}");
             super::super::validate::validate(&config).unwrap();
         }
     }

@@ -1,9 +1,11 @@
 //! What a configuration must fulfil beyond its types. Each rule has a name, each problem the key it is about.
 
+mod containers;
+mod images;
+
 use super::schema::{
     AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IngestStream, NodeConfig,
 };
-use crate::plain_path::is_below_root;
 use crate::signal::ice::is_turn;
 use axum::http::Uri;
 use std::collections::HashSet;
@@ -89,6 +91,16 @@ pub enum Invalid {
     Subnet,
     #[error("must not be empty")]
     Empty,
+    #[error("must be 1-100 letters, digits, dots, hyphens and underscores, the first a letter or digit")]
+    ImageName,
+    #[error("another image has the same name")]
+    ImageTwice,
+    #[error("must be a repository without tag and digest")]
+    Repository,
+    #[error("must be a tag: 1-128 letters, digits, underscores, dots and hyphens")]
+    Tag,
+    #[error("must not be below the first one")]
+    PortRange,
     #[error("must be absolute, relative or none")]
     Pointer,
     #[error("must be even")]
@@ -111,6 +123,8 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     sessions(config)?;
     node(&config.node)?;
     docker(&config.docker)?;
+    images::session_api(&config.session_api)?;
+    images::images(&config.images)?;
     if let Err(error) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
         return Err(problem("log.filter", Invalid::LogFilter(error.to_string())));
     }
@@ -218,22 +232,7 @@ fn game_rules(game: &GameConfig, listeners: &mut HashSet<SocketAddr>) -> Result<
     check(is_slug(&game.slug), || path("slug"), Invalid::Slug)?;
     let title = game.title.chars().count();
     check((1..=200).contains(&title), || path("title"), Invalid::Title)?;
-    if let Some(pointer) = &game.pointer {
-        let known = ["absolute", "relative", "none"].contains(&pointer.as_str());
-        check(known, || path("pointer"), Invalid::Pointer)?;
-    }
-    for (key, value) in [("width", game.width), ("height", game.height)] {
-        if let Some(value) = value {
-            range(&path(key), value.into(), 16..=7_680)?;
-            check(value % 2 == 0, || path(key), Invalid::Odd)?;
-        }
-    }
-    if let Some(fps) = game.fps {
-        range(&path("fps"), fps.into(), 1..=240)?;
-    }
-    if let Some(kbps) = game.kbps {
-        range(&path("kbps"), kbps.into(), 100..=200_000)?;
-    }
+    containers::picture(&path, game.pointer.as_deref(), [game.width, game.height], game.fps, game.kbps)?;
     let driver = game.driver();
     let contained =
         game.image.is_some() || game.package.is_some() || game.container != ContainerConfig::default();
@@ -270,32 +269,7 @@ fn container(game: &GameConfig) -> Result<(), Problem> {
         let is_script = package.launcher.ends_with(".sh");
         check(inside && is_script, || path("package.launcher"), Invalid::Launcher)?;
     }
-    let container = &game.container;
-    check(
-        is_below_root(Path::new(&container.save_path)),
-        || path("container.save_path"),
-        Invalid::AbsolutePath,
-    )?;
-    range(&path("container.memory_mb"), container.memory_mb, 16..=1_048_576)?;
-    let tenths = container.cpus * 10.0;
-    check((1.0..=2560.0).contains(&tenths), || path("container.cpus (in tenths)"), Invalid::Range(1, 2560))?;
-    range(&path("container.pids"), container.pids.into(), 8..=65_536)?;
-    range(&path("container.gpus"), container.gpus.into(), 0..=64)?;
-    range(&path("container.pads"), container.pads.into(), 0..=4)?;
-    if let Some(grace) = container.stop_grace_ms {
-        range(&path("container.stop_grace_ms"), grace, 1..=60_000)?;
-    }
-    for device in &container.devices {
-        let fits = is_below_root(Path::new(device)) && device.starts_with("/dev/");
-        check(fits, || path("container.devices"), Invalid::Device)?;
-    }
-    for name in container.env.keys() {
-        let taken = ["PLAYGATE_", "GAMEYE_"].iter().any(|prefix| name.starts_with(prefix));
-        let named = !name.is_empty() && !name.contains(['=', '\0']);
-        check(named, || path("container.env"), Invalid::Empty)?;
-        check(!taken, || path(&format!("container.env.{name}")), Invalid::ContractVariable)?;
-    }
-    Ok(())
+    containers::bounds(&path, &game.container)
 }
 
 fn node(node: &NodeConfig) -> Result<(), Problem> {

@@ -4,8 +4,8 @@
 //! site, keep their save inside until it is collected, and can be adopted.
 
 use super::{
-    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, SiteRequest, StartSpec,
-    Usage,
+    Adopted, Driver, DriverError, DriverEvent, Ended, ExposedPort, ImageFacts, Instance, InstanceRef, Port,
+    Site, SiteRequest, StartSpec, Usage,
 };
 use crate::ids::SessionId;
 use std::collections::{HashMap, HashSet};
@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+const FIRST_PORT: u16 = 20_000;
 
 /// What happened, in order, over all the fakes of one simulation.
 #[derive(Debug, Clone, Default)]
@@ -80,10 +82,13 @@ struct Shared {
     started: HashMap<SessionId, Started>,
     adopted: HashMap<SessionId, mpsc::Sender<DriverEvent>>,
     orphans: Vec<InstanceRef>,
+    facts: ImageFacts,
+    restarts: u32,
     kept: Option<HashSet<SessionId>>,
     removed: Vec<SessionId>,
     leases: Arc<()>,
     next_number: u32,
+    next_port: u16,
 }
 
 /// A started fake instance.
@@ -117,6 +122,16 @@ impl FakeDriver {
     /// What every instance reports from now on.
     pub fn set_usage(&self, usage: Usage) {
         lock(&self.shared).ended.usage = usage;
+    }
+
+    /// What every image says of itself from now on.
+    pub fn set_facts(&self, facts: ImageFacts) {
+        lock(&self.shared).facts = facts;
+    }
+
+    /// How often instances were started again.
+    pub fn restarts(&self) -> u32 {
+        lock(&self.shared).restarts
     }
 
     /// How every instance ends from now on; what it used stays.
@@ -154,7 +169,7 @@ impl FakeDriver {
         Arc::strong_count(&lock(&self.shared).leases) - 1
     }
 
-    fn make_site(&self) -> Site {
+    fn make_site(&self, ports: &[ExposedPort]) -> Site {
         if !self.containers {
             return Site::default();
         }
@@ -162,9 +177,20 @@ impl FakeDriver {
         Site {
             address: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 7))),
             gateway: Some(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1))),
-            ports: Vec::new(),
+            ports: self.published(ports),
             lease: Some(Box::new(lease)),
         }
+    }
+
+    /// At ports that no site had before.
+    fn published(&self, ports: &[ExposedPort]) -> Vec<Port> {
+        let mut shared = lock(&self.shared);
+        let publish = |port: &ExposedPort| {
+            shared.next_port += 1;
+            let host = FIRST_PORT.saturating_add(shared.next_port);
+            Port { protocol: port.protocol, container: port.container, host }
+        };
+        ports.iter().map(publish).collect()
     }
 
     fn instance(&self, session: SessionId, reference: InstanceRef, site: Option<Site>) -> Box<dyn Instance> {
@@ -174,8 +200,12 @@ impl FakeDriver {
 
 #[async_trait::async_trait]
 impl Driver for FakeDriver {
-    async fn site(&self, _session: SessionId, _request: &SiteRequest) -> Result<Site, DriverError> {
-        Ok(self.make_site())
+    async fn image_facts(&self, _image: &str) -> Result<ImageFacts, DriverError> {
+        Ok(lock(&self.shared).facts.clone())
+    }
+
+    async fn site(&self, _session: SessionId, request: &SiteRequest) -> Result<Site, DriverError> {
+        Ok(self.make_site(&request.ports))
     }
 
     async fn start(
@@ -225,7 +255,7 @@ impl Driver for FakeDriver {
         shared.adopted.insert(session, events);
         drop(shared);
         let instance = self.instance(session, instance.clone(), None);
-        Ok(Some(Adopted { instance, site: self.make_site(), running }))
+        Ok(Some(Adopted { instance, site: self.make_site(&[]), running }))
     }
 
     async fn remove_strays(&self, keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
@@ -258,6 +288,21 @@ impl Instance for FakeInstance {
             self.driver.journal.note("driver stop");
         }
         lock(&self.driver.shared).ended
+    }
+
+    async fn restart(&self, events: mpsc::Sender<DriverEvent>) -> Result<(), DriverError> {
+        self.driver.journal.note("driver restart");
+        let mut shared = lock(&self.driver.shared);
+        if shared.on_start == OnStart::Fail {
+            return Err(DriverError::Other("the fake driver was told to fail".to_owned()));
+        }
+        shared.restarts += 1;
+        if let Some(started) = shared.started.get_mut(&self.session) {
+            started.events = events;
+        } else {
+            shared.adopted.insert(self.session, events);
+        }
+        Ok(())
     }
 
     async fn collect_save(&self, target: &Path) -> Result<(), DriverError> {

@@ -138,7 +138,8 @@ impl Scheduler {
         *self.closed.write().await = true;
     }
 
-    async fn states(&self) -> Result<Vec<NodeState>, PlaceError> {
+    /// The nodes it places on, as they are now.
+    pub async fn states(&self) -> Result<Vec<NodeState>, PlaceError> {
         let now = self.clock.now_ms();
         let mut rows = self.store.nodes().await?;
         if let Some(only) = &self.only {

@@ -32,6 +32,23 @@ pub struct NodeState {
     pub cached: BTreeSet<String>,
 }
 
+impl NodeState {
+    /// Its location; a node that says none is a place of its own.
+    pub fn place(&self) -> &str {
+        self.location.as_deref().unwrap_or(&self.name)
+    }
+
+    /// What the place lies in.
+    pub fn region_or_place(&self) -> &str {
+        self.region.as_deref().unwrap_or_else(|| self.place())
+    }
+
+    /// It is in this place or region, in any case of letters.
+    pub fn is_at(&self, wanted: &str) -> bool {
+        [self.place(), self.region_or_place()].iter().any(|place| place.eq_ignore_ascii_case(wanted))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request {
     pub game: String,
@@ -132,8 +149,7 @@ fn refusal(node: &NodeState, request: &Request) -> Option<Refusal> {
 }
 
 fn is_there(node: &NodeState, wanted: Option<&str>) -> bool {
-    let Some(wanted) = wanted else { return true };
-    [&node.location, &node.region].into_iter().flatten().any(|place| place.eq_ignore_ascii_case(wanted))
+    wanted.is_none_or(|wanted| node.is_at(wanted))
 }
 
 /// How loaded the node would be with the session, in per cent of the scarcer of cores and memory. What is reserved counts

@@ -2,6 +2,7 @@
 
 use super::catalogue::{Game, Source};
 use super::clock::Clock;
+use super::hosted::Hosting;
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use crate::config::SessionsConfig;
@@ -52,6 +53,7 @@ pub(super) struct Context {
     /// The private listener, whose port is the same on every network of games.
     pub(super) private: SocketAddr,
     pub(super) drivers: Drivers,
+    pub(super) hosting: Hosting,
     pub(super) config: SessionsConfig,
     pub(super) data_dir: Arc<DataDir>,
     pub(super) marker: bool,

@@ -58,7 +58,7 @@ pub(super) fn welcome(game: &Game, rtp_video: String, rtp_audio: Option<String>)
     }
 }
 
-/// Everything but the control channel's address and token. What a game brings of its own gives way to the contract.
+/// Everything but the control channel's address and token.
 pub(super) fn variables(
     context: &Context,
     session: SessionId,
@@ -68,9 +68,6 @@ pub(super) fn variables(
 ) -> BTreeMap<String, String> {
     let hints = &game.view.hints;
     let mut variables = BTreeMap::new();
-    if let Source::Container(container) = &game.source {
-        variables.extend(container.config.env.clone());
-    }
     let mut set = |name: &str, value: String| drop(variables.insert(name.to_owned(), value));
     set(env::SESSION_ID, session.to_string());
     set(env::RTP_VIDEO, rtp_video.to_owned());

@@ -1,5 +1,6 @@
 //! What is told of a session's end: why its game ended, and what it used.
 
+use super::machine::{ContainerStatus, State};
 use super::view::{EndReason, Milestone, StopReport};
 use crate::driver::{Ended, Usage};
 use crate::store::{Figures, Millis, SessionRow};
@@ -18,6 +19,15 @@ pub(super) fn verdict(
             (EndReason::GameCrashed, Some(format!("The game was ended by signal {signal}.")))
         }
         (None, None) => (EndReason::GameCrashed, Some("The game ended.".to_owned())),
+    }
+}
+
+/// The Session API's status: what ended with a code ended by itself, by error or without one (rule 17).
+pub(super) fn container_status(state: State, row: &SessionRow) -> ContainerStatus {
+    let code = row.figures.and_then(|figures| figures.exit_code);
+    match state {
+        State::Ended { reason: EndReason::GameCrashed, .. } if code.is_some() => ContainerStatus::Exited,
+        State::Active { .. } | State::Ending { .. } | State::Ended { .. } => state.container_status(),
     }
 }
 

@@ -7,10 +7,13 @@
 use super::catalogue::{ContainerGame, Game, Source};
 use super::context::Context;
 use super::contract;
+use super::hosted::{self, Hosted};
 use super::ports::RunnerLink;
 use super::view::{EndReason, Milestone};
 use crate::content::{Progress, Ready};
-use crate::driver::{Driver, DriverEvent, Instance, Site, SiteRequest, StartSpec};
+use crate::driver::{
+    Driver, DriverEvent, ExposedPort, ImageFacts, Instance, Port, Site, SiteRequest, StartSpec,
+};
 use crate::ids::{Generation, SessionId, SlotId};
 use crate::relay::OpenedSession;
 use playgate_signaling::runner::env;
@@ -27,12 +30,16 @@ pub(super) struct Plan {
     pub(super) generation: Generation,
     pub(super) slot: Option<SlotId>,
     pub(super) game: Arc<Game>,
+    /// Of a hosted session, with its external id.
+    pub(super) hosted: Option<(String, Arc<Hosted>)>,
 }
 
 /// Told on the way.
 pub(super) enum Step {
     Progress(&'static str, Option<f32>),
     Reached(Milestone),
+    /// What a hosted session's container will be like.
+    Hosted(Arc<Hosted>),
     MediaOpen(OpenedSession),
     RunnerExpected(Box<dyn RunnerLink>),
 }
@@ -74,8 +81,26 @@ pub(super) async fn launch(
             Some(ready)
         }
     };
-    let site = site(driver.as_ref(), &plan).await?;
-    let variables = expect_runner(&context, &plan, &site, &steps).await?;
+    let facts = match (&plan.hosted, &content) {
+        (Some(_), Some(ready)) => {
+            driver.image_facts(&ready.image).await.map_err(|error| failed("image", &error))?
+        }
+        (Some(_) | None, _) => ImageFacts::default(),
+    };
+    let site = site(driver.as_ref(), &plan, facts.ports).await?;
+    // What a game's entry brings gives way to what a hosted session's caller says, and both to the contract.
+    let mut variables = match &plan.game.source {
+        Source::Container(container) => container.config.env.clone(),
+        Source::BuiltIn | Source::External { .. } => BTreeMap::new(),
+    };
+    if let Some((external_id, hosted)) = &plan.hosted {
+        let hosted = published(external_id, hosted, &site.ports, facts.labels);
+        variables.extend(hosted.env.clone());
+        tell(&steps, Step::Hosted(Arc::new(hosted))).await;
+    }
+    if plan.game.streams() {
+        variables.extend(expect_runner(&context, &plan, &site, &steps).await?);
+    }
     restore_save(&context, &plan, &steps).await?;
     if content.is_none() {
         // Nothing to download for what is in this binary or comes from elsewhere.
@@ -91,13 +116,35 @@ pub(super) async fn launch(
         seed: None,
         marker: context.marker,
         container: match (&plan.game.source, &content) {
-            (Source::Container(game), Some(ready)) => Some(contract::container(game, ready)),
+            (Source::Container(game), Some(ready)) => {
+                let mut spec = contract::container(game, ready);
+                if let Some((_, hosted)) = plan.hosted.as_ref().filter(|(_, hosted)| !hosted.args.is_empty())
+                {
+                    spec.command.clone_from(&hosted.args);
+                }
+                Some(spec)
+            }
             (Source::Container(_) | Source::BuiltIn | Source::External { .. }, _) => None,
         },
     };
     // Last, so that a started instance is always handed over.
     let instance = driver.start(spec, site, events).await.map_err(|error| failed("game", &error))?;
     Ok(Launched { instance, holds: Holds { content, site: None } })
+}
+
+/// A hosted session with what is known once its container has its ports.
+fn published(
+    external_id: &str,
+    asked: &Hosted,
+    ports: &[Port],
+    image_labels: BTreeMap<String, String>,
+) -> Hosted {
+    Hosted {
+        env: hosted::environment(&asked.env, external_id, &asked.host, ports),
+        ports: ports.to_vec(),
+        image_labels,
+        ..asked.clone()
+    }
 }
 
 /// Waits for the game's content, and tells how far it is. The limit is the waiting's: the download goes on.
@@ -136,12 +183,12 @@ async fn tell_progress(mut progress: watch::Receiver<Progress>, steps: &mpsc::Se
     std::future::pending().await
 }
 
-async fn site(driver: &dyn Driver, plan: &Plan) -> Result<Site, LaunchFailed> {
+async fn site(driver: &dyn Driver, plan: &Plan, ports: Vec<ExposedPort>) -> Result<Site, LaunchFailed> {
     let egress = match &plan.game.source {
         Source::Container(game) => game.config.egress,
         Source::BuiltIn | Source::External { .. } => false,
     };
-    let request = SiteRequest { egress, ports: Vec::new() };
+    let request = SiteRequest { egress, ports };
     driver.site(plan.session, &request).await.map_err(|error| failed("network", &error))
 }
 
@@ -179,9 +226,10 @@ async fn restore_save(
     std::fs::create_dir_all(context.session_dir(plan.session))
         .map_err(|error| failed("session directory", &error))?;
     let save_dir = context.save_dir(plan.session);
-    if let Some(slot) = plan.slot {
-        context.saves.restore(slot, save_dir).await.map_err(|error| failed("save", &error))?;
-    }
+    let Some(slot) = plan.slot else {
+        return std::fs::create_dir_all(save_dir).map_err(|error| failed("session directory", &error));
+    };
+    context.saves.restore(slot, save_dir).await.map_err(|error| failed("save", &error))?;
     tell(steps, Step::Reached(Milestone::SaveRestored)).await;
     Ok(())
 }

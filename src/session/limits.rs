@@ -4,6 +4,7 @@
 use crate::ids::UserId;
 use dashmap::DashMap;
 use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,20 +13,20 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Users remembered before those without a recent launch are forgotten.
 const MANY_USERS: usize = 1024;
 
-/// At most so many launches per user in any minute (contract rule 8).
+/// At most so many launches per user in any minute (contract rule 8), or starts per organisation (rule 5).
 #[derive(Debug)]
-pub struct LaunchLimiter {
+pub struct LaunchLimiter<K: Eq + Hash = UserId> {
     per_minute: usize,
-    recent: DashMap<UserId, VecDeque<Instant>>,
+    recent: DashMap<K, VecDeque<Instant>>,
 }
 
-impl LaunchLimiter {
+impl<K: Eq + Hash + Clone> LaunchLimiter<K> {
     pub fn new(per_minute: u32) -> Self {
         Self { per_minute: usize::try_from(per_minute).unwrap_or(usize::MAX), recent: DashMap::new() }
     }
 
     /// Counts one launch, or tells how long to wait. A refused one does not count.
-    pub fn check(&self, now: Instant, user: &UserId) -> Result<(), Duration> {
+    pub fn check(&self, now: Instant, user: &K) -> Result<(), Duration> {
         if self.recent.len() > MANY_USERS {
             self.recent.retain(|_, times| times.back().is_some_and(|last| now < *last + WINDOW));
         }

@@ -196,6 +196,14 @@ pub enum ContainerStatus {
 }
 
 impl ContainerStatus {
+    /// It is being taken down, or has ended.
+    pub fn has_ended(self) -> bool {
+        match self {
+            Self::Created | Self::Running | Self::Restarting => false,
+            Self::ShuttingDown | Self::Exited | Self::Dead => true,
+        }
+    }
+
     /// As the contract spells it.
     pub fn name(self) -> &'static str {
         match self {

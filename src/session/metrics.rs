@@ -1,5 +1,6 @@
 //! Counters of the session core.
 
+use super::hosted::HostedMetrics;
 use super::view::EndReason;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,11 +18,12 @@ pub struct SessionMetrics {
     pub input_invalid: Counter,
     /// No runner connected, or its queue full.
     pub input_dropped: Counter,
+    pub(super) hosted: HostedMetrics,
 }
 
 impl SessionMetrics {
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self { hosted: HostedMetrics::register(registry), ..Self::default() };
         registry.register("sessions_active", "Sessions that are not ended", metrics.active.clone());
         registry.register("sessions_launched", "Sessions launched", metrics.launched.clone());
         registry.register("sessions_ended", "Sessions ended, by reason", metrics.ended.clone());

@@ -4,8 +4,12 @@ use super::catalogue::{Game, Source};
 use super::context::Context;
 use crate::schedule::{Needs, Request};
 
-/// A game in a container asks for what it is believed to use; any other is counted by the node's capacity alone.
-pub(super) async fn request(context: &Context, game: &Game) -> crate::store::Result<Request> {
+/// `location` is a place or a region; absent: anywhere. A game in a container asks for what it is believed to use; any other is counted by the node's capacity alone.
+pub(super) async fn request(
+    context: &Context,
+    game: &Game,
+    location: Option<&str>,
+) -> crate::store::Result<Request> {
     let slug = &game.view.slug;
     let needs = match &game.source {
         Source::External { .. } | Source::BuiltIn => Needs::default(),
@@ -13,5 +17,6 @@ pub(super) async fn request(context: &Context, game: &Game) -> crate::store::Res
             Needs::of(context.store.profile(slug).await?, Needs::limits(&container.config))
         }
     };
-    Ok(Request { game: slug.clone(), needs, ..Request::default() })
+    let location = location.map(str::to_owned);
+    Ok(Request { game: slug.clone(), needs, location, ..Request::default() })
 }

@@ -4,7 +4,7 @@
 use crate::control::{ControlEvent, ControlHub, ControlLink, ControlSender, WelcomeSpec};
 use crate::ids::{SessionId, ViewerId};
 use crate::relay::{AddViewer, Codec, OpenSession, OpenedSession, Relay, RelayError};
-use crate::schedule::{PlaceError, Placed, Request, Scheduler};
+use crate::schedule::{NodeState, PlaceError, Placed, Request, Scheduler};
 use bytes::Bytes;
 use playgate_signaling::runner::GatewayMessage;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub trait Placement: Send + Sync {
     /// The reservation ends with [`Placement::release`], or when the session's row becomes final.
     async fn reserve(&self, session: SessionId, request: &Request) -> Result<Placed, PlaceError>;
     async fn release(&self, session: SessionId) -> Result<(), PlaceError>;
+    /// Every node a session could be placed on, if it had room.
+    async fn nodes(&self) -> Result<Vec<NodeState>, PlaceError>;
 }
 
 /// One session's control channel; dropping it closes it.
@@ -133,6 +135,10 @@ impl Placement for Scheduler {
 
     async fn release(&self, session: SessionId) -> Result<(), PlaceError> {
         Self::release(self, session).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeState>, PlaceError> {
+        Self::states(self).await
     }
 }
 

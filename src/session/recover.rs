@@ -32,8 +32,10 @@ pub(super) struct Found {
     pub(super) game: Arc<Game>,
     pub(super) instance: Box<dyn Instance>,
     pub(super) events: mpsc::Receiver<DriverEvent>,
-    pub(super) link: Box<dyn RunnerLink>,
-    pub(super) opened: OpenedSession,
+    /// Of one with a picture.
+    pub(super) planes: Option<(OpenedSession, Box<dyn RunnerLink>)>,
+    /// False: it has failed, and is to be started again.
+    pub(super) running: bool,
     pub(super) holds: Holds,
 }
 
@@ -64,6 +66,7 @@ pub(super) async fn recover(
     let mut keep = playing;
     keep.extend(&waiting.keep);
     keep.extend(context.store.unsaved_sessions().await?.iter().map(|row| row.id));
+    keep.extend(context.store.retained_sessions(None).await?.iter().map(|row| row.id));
     remove_strays(context, &keep).await;
     Ok((found, waiting))
 }
@@ -85,7 +88,7 @@ async fn take_up(
     row.generation = generation;
     let mut left = look(context, &row).await;
     if let Left::Instance(adopted, events) = left {
-        left = if adopted.running && row.end_reason.is_none() {
+        left = if row.end_reason.is_none() && (adopted.running || is_restarted(&row, &adopted).await) {
             match reopen(context, catalogue, &mut row, *adopted, events).await? {
                 Ok(found) => return Ok(Some(found)),
                 Err(left) => left,
@@ -125,29 +128,65 @@ async fn reopen(
     adopted: Adopted,
     events: mpsc::Receiver<DriverEvent>,
 ) -> anyhow::Result<Result<Found, Left>> {
-    let game = catalogue.get(&row.game).filter(|game| matches!(game.source, Source::Container(_)));
-    let (Some(game), Some(token)) = (game.cloned(), row.runner_token_sha256) else {
+    let Some(game) = game_of(context, catalogue, row) else {
         tracing::warn!(session = %row.id, game = row.game, "a game that plays is not offered any more; it ends");
         return Ok(Err(Left::Instance(Box::new(adopted), events)));
     };
-    let opened = match context.media.open(contract::ingest(context, row.id, &game, &adopted.site)).await {
+    let planes = match row.runner_token_sha256 {
+        Some(token) => match reopen_planes(context, row, &game, &adopted, token).await {
+            Some(planes) => Some(planes),
+            None => return Ok(Err(Left::Instance(Box::new(adopted), events))),
+        },
+        None if game.streams() => return Ok(Err(Left::Instance(Box::new(adopted), events))),
+        None => None,
+    };
+    std::fs::create_dir_all(context.session_dir(row.id))?;
+    if row.hosted.is_none() {
+        let least = context.clock.now_ms().saturating_add(LEAST_LEASE_MS);
+        row.lease_until = Some(row.lease_until.map_or(least, |until| until.max(least)));
+    }
+    context.store.update_session(row).await?;
+    let content = package_in_use(context, &game).await;
+    let Adopted { instance, site, running } = adopted;
+    tracing::info!(session = %row.id, game = row.game, running, "a game of the gateway before this one goes on");
+    let holds = Holds { content, site: Some(site) };
+    Ok(Ok(Found { row: row.clone(), game, instance, events, planes, running, holds }))
+}
+
+/// What the session runs, from what is offered.
+fn game_of(context: &Context, catalogue: &Catalogue, row: &SessionRow) -> Option<Arc<Game>> {
+    if let Some(hosted) = &row.hosted {
+        let image =
+            context.hosting.images.by_name(&hosted.image).filter(|image| image.streams() == hosted.stream);
+        return image.map(|image| Arc::new(image.game(&hosted.tag)));
+    }
+    catalogue.get(&row.game).filter(|game| matches!(game.source, Source::Container(_))).cloned()
+}
+
+/// It failed by itself while there was no gateway, and its caller wants it started again (G30).
+async fn is_restarted(row: &SessionRow, adopted: &Adopted) -> bool {
+    let restart = row.hosted.as_ref().is_some_and(|hosted| hosted.restart);
+    // Of an instance that has ended this only tells how.
+    restart && adopted.instance.stop(Duration::ZERO).await.exit_code != Some(0)
+}
+
+async fn reopen_planes(
+    context: &Context,
+    row: &SessionRow,
+    game: &Game,
+    adopted: &Adopted,
+    token: [u8; 32],
+) -> Option<(OpenedSession, Box<dyn RunnerLink>)> {
+    let opened = match context.media.open(contract::ingest(context, row.id, game, &adopted.site)).await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::error!(session = %row.id, %error, "no media for a game that plays; it ends");
-            return Ok(Err(Left::Instance(Box::new(adopted), events)));
+            return None;
         }
     };
     let (rtp_video, rtp_audio) = (opened.rtp_video.to_string(), opened.rtp_audio.map(|at| at.to_string()));
-    let link = context.control.adopt(row.id, token, contract::welcome(&game, rtp_video, rtp_audio));
-    std::fs::create_dir_all(context.session_dir(row.id))?;
-    let least = context.clock.now_ms().saturating_add(LEAST_LEASE_MS);
-    row.lease_until = Some(row.lease_until.map_or(least, |until| until.max(least)));
-    context.store.update_session(row).await?;
-    let content = package_in_use(context, &game).await;
-    let Adopted { instance, site, running: _ } = adopted;
-    tracing::info!(session = %row.id, game = row.game, "a game of the gateway before this one plays on");
-    let holds = Holds { content, site: Some(site) };
-    Ok(Ok(Found { row: row.clone(), game, instance, events, link, opened, holds }))
+    let link = context.control.adopt(row.id, token, contract::welcome(game, rtp_video, rtp_audio));
+    Some((opened, link))
 }
 
 /// The lease on a package that is mounted into the game, so that it is not evicted.
@@ -171,6 +210,11 @@ async fn close_with(
     let mut kept_in = None;
     let kept = match left {
         Left::Nothing => keep::keep(context, &row, None).await,
+        Left::Unreachable(error) if row.hosted.is_some() => {
+            tracing::error!(session = %row.id, %error, "a hosted session cannot be reached; its container stays as it is");
+            ended = Some(Ended::default());
+            Ok(())
+        }
         Left::Unreachable(error) => Err(error),
         Left::Instance(adopted, _events) => {
             let grace = Duration::from_millis(context.config.stop_grace_ms);
@@ -179,6 +223,12 @@ async fn close_with(
                 verdict = ending::verdict(end.exit_code, None, end.out_of_memory);
             }
             ended = Some(end);
+            if row.hosted.is_some() {
+                finish(context, &mut row, verdict, ended, &Ok(()));
+                context.store.update_session(&row).await?;
+                context.leave_session_dir(row.id, false);
+                return Ok(());
+            }
             let kept = keep::keep(context, &row, Some(adopted.instance.as_ref())).await;
             if kept.is_ok() {
                 keep::remove(adopted.instance.as_ref(), row.id).await;
@@ -187,7 +237,7 @@ async fn close_with(
             kept
         }
     };
-    finish(context, &mut row, verdict, ended.unwrap_or_default(), &kept);
+    finish(context, &mut row, verdict, ended, &kept);
     if context.store.update_session(&row).await? == Fenced::Written {
         let in_container = matches!(row.instance, Some(InstanceRef::Container { .. }));
         context.leave_session_dir(row.id, kept.is_err() && !in_container);
@@ -204,7 +254,7 @@ fn finish(
     context: &Context,
     row: &mut SessionRow,
     (reason, detail): (EndReason, Option<String>),
-    ended: Ended,
+    ended: Option<Ended>,
     kept: &Result<(), KeepError>,
 ) {
     let reason = row.end_reason.unwrap_or(reason);
@@ -217,13 +267,20 @@ fn finish(
     row.timeline = timeline.entries().to_vec();
     let state = State::Ended { reason, ran: row.ran };
     row.status = state.status();
-    row.container = state.container_status();
     row.end_reason = Some(reason);
     row.end_detail = row.end_detail.take().or(detail);
     row.ended_at = Some(now);
     row.lease_until = None;
-    row.figures = Some(ending::final_figures(row, now, ended));
+    row.figures = Some(ending::final_figures(row, now, ended.unwrap_or_default()));
+    row.container = ending::container_status(state, row);
     match kept {
+        // Its stopped container stays for a while.
+        Ok(()) if row.hosted.is_some() => {
+            if ended.is_none() {
+                row.instance = None;
+                row.removed_at = Some(now);
+            }
+        }
         Ok(()) => row.instance = None,
         Err(error) => keep::note(row, error),
     }

@@ -8,8 +8,9 @@ use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
 use super::context::{Context, Drivers};
 use super::error::ServiceError;
+use super::hosted::{Hosting, Janitor};
 use super::limits::{Doors, LaunchLimiter};
-use super::machine::{State, Timeline};
+use super::machine::{ContainerStatus, State, Timeline};
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use super::roster::Person;
@@ -25,6 +26,7 @@ use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
 use playgate_signaling::message::Role;
 use prometheus_client::registry::Registry;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -40,10 +42,13 @@ struct Inner {
     context: Arc<Context>,
     catalogue: Catalogue,
     limiter: LaunchLimiter,
+    /// Of organisations: a key of its own.
+    starts: LaunchLimiter<String>,
     doors: Doors,
     live: Arc<DashMap<SessionId, Handle>>,
     /// One launch of a user at a time.
     gates: DashMap<UserId, Arc<Mutex<()>>>,
+    _janitor: Janitor,
 }
 
 /// Contract B-1.
@@ -66,6 +71,7 @@ pub struct SessionDeps {
     /// Where child processes reach the private listener; containers reach the same port at their network's gateway.
     pub private: SocketAddr,
     pub drivers: Drivers,
+    pub hosting: Hosting,
     pub catalogue: Catalogue,
     pub config: SessionsConfig,
     pub data_dir: Arc<DataDir>,
@@ -84,6 +90,7 @@ pub struct SimulatedDeps {
     pub content: Option<Arc<dyn ContentSource>>,
     pub private: SocketAddr,
     pub drivers: Drivers,
+    pub hosting: Hosting,
     pub catalogue: Catalogue,
     pub config: SessionsConfig,
     pub data_dir: Arc<DataDir>,
@@ -103,6 +110,7 @@ impl Sessions {
             content: deps.content,
             private: deps.private,
             drivers: deps.drivers,
+            hosting: deps.hosting,
             catalogue: deps.catalogue,
             config: deps.config,
             data_dir: deps.data_dir,
@@ -122,6 +130,7 @@ impl Sessions {
             content: deps.content,
             private: deps.private,
             drivers: deps.drivers,
+            hosting: deps.hosting,
             config: deps.config,
             data_dir: deps.data_dir,
             marker: deps.marker,
@@ -132,6 +141,8 @@ impl Sessions {
         let (found, waiting) = super::recover::recover(&context, &deps.catalogue).await?;
         let inner = Inner {
             limiter: LaunchLimiter::new(context.config.launches_per_minute),
+            starts: LaunchLimiter::new(context.hosting.config.starts_per_minute),
+            _janitor: Janitor::begin(Arc::clone(&context)),
             doors: Doors::default(),
             catalogue: deps.catalogue,
             live: Arc::default(),
@@ -168,6 +179,15 @@ impl Sessions {
             return Err(no_session());
         }
         let handle = self.live(id).ok_or_else(no_session)?;
+        if handle.view.borrow().hosted.is_some() {
+            // No idle lease ends it (X11): it is told until when it lives at least.
+            let idle = self.context().config.idle_timeout_s.saturating_mul(1000);
+            let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+            let ttl = handle.view.borrow().expires_at;
+            return Ok(ttl.unwrap_or_else(|| {
+                super::access::time_of(self.context().clock.now_ms().saturating_add(idle))
+            }));
+        }
         let until = ask(&handle, Command::Keepalive).await.ok_or_else(no_session)?;
         // Written here and not by the actor: players' input does not wait for the disk.
         self.context().store.extend_lease(id, handle.generation, until).await.map_err(internal)?;
@@ -212,7 +232,7 @@ impl Sessions {
         wanted: Option<Role>,
     ) -> Result<Admission, ServiceError> {
         let (_, access) = self.seen_by(who, id).await?;
-        let handle = self.live(id).ok_or_else(no_session)?;
+        let handle = self.live(id).filter(|handle| handle.game.streams()).ok_or_else(no_session)?;
         let (person, may, until) = match access {
             Access::Owner(user) => (Person::Owner(user), Role::Player, None),
             Access::Grant { grant, role, expires_at } => (Person::Grant(grant), role, Some(expires_at)),
@@ -283,10 +303,16 @@ impl Sessions {
         self.inner.live.len()
     }
 
-    /// Ends every session in order (SIGTERM of the gateway); takes no launch any more.
+    /// Ends every player's session in order (SIGTERM of the gateway); takes no launch any more. Hosted sessions that run go
+    /// on, for the next gateway to find: whoever started them ends them, or their time to live does (X11).
     pub async fn shutdown(&self) {
         self.inner.doors.close();
-        let ids: Vec<SessionId> = self.inner.live.iter().map(|entry| *entry.key()).collect();
+        let ends_here = |view: &SessionView| {
+            view.hosted.is_none() || view.container == ContainerStatus::Created || view.container.has_ended()
+        };
+        let live = self.inner.live.iter();
+        let ids: Vec<SessionId> =
+            live.filter(|entry| ends_here(&entry.value().view.borrow())).map(|entry| *entry.key()).collect();
         let ends = ids.into_iter().map(|id| self.end(id, EndReason::GatewayShutdown));
         futures_util::future::join_all(ends).await;
     }
@@ -336,15 +362,9 @@ impl Sessions {
             Source::External { .. } => Some(game.view.slug.as_str()),
         };
         let permit = self.inner.doors.enter(exclusive).ok_or(ServiceError::NoServers)?;
-        let mut row = self.new_row(owner, &game, slot.id);
-        self.place(&mut row, &game).await?;
-        let inserted = self.context().store.insert_session(&row).await;
-        if !matches!(inserted, Ok(Inserted::Done))
-            && let Err(error) = self.context().placement.release(row.id).await
-        {
-            tracing::error!(session = %row.id, %error, "a reservation could not be given back");
-        }
-        match inserted.map_err(internal)? {
+        let mut row = self.new_row(owner, &game, Some(slot.id));
+        self.place(&mut row, &game, None).await?;
+        match self.insert(&row).await? {
             Inserted::Done => {}
             Inserted::UserBusy | Inserted::SlotBusy | Inserted::ExternalIdUsed => {
                 return Err(ServiceError::SessionActive);
@@ -362,9 +382,25 @@ impl Sessions {
         Ok(view)
     }
 
+    /// Writes a session that has its place; what is refused gives the place back.
+    pub(super) async fn insert(&self, row: &SessionRow) -> Result<Inserted, ServiceError> {
+        let inserted = self.context().store.insert_session(row).await;
+        if !matches!(inserted, Ok(Inserted::Done))
+            && let Err(error) = self.context().placement.release(row.id).await
+        {
+            tracing::error!(session = %row.id, %error, "a reservation could not be given back");
+        }
+        inserted.map_err(internal)
+    }
+
     /// Reserves a node before there is a row.
-    async fn place(&self, row: &mut SessionRow, game: &Game) -> Result<(), ServiceError> {
-        let request = super::placement::request(self.context(), game).await.map_err(internal)?;
+    pub(super) async fn place(
+        &self,
+        row: &mut SessionRow,
+        game: &Game,
+        location: Option<&str>,
+    ) -> Result<(), ServiceError> {
+        let request = super::placement::request(self.context(), game, location).await.map_err(internal)?;
         match self.context().placement.reserve(row.id, &request).await {
             Ok(placed) => {
                 row.node = Some(placed.node);
@@ -380,7 +416,7 @@ impl Sessions {
     }
 
     /// Enters a session among the live ones, and takes it out at its end.
-    fn enter(&self, id: SessionId) -> impl FnOnce(Handle) -> OnEnd + use<> {
+    pub(super) fn enter(&self, id: SessionId) -> impl FnOnce(Handle) -> OnEnd + use<> {
         let live = Arc::clone(&self.inner.live);
         move |handle| {
             live.insert(id, handle);
@@ -388,7 +424,7 @@ impl Sessions {
         }
     }
 
-    fn new_row(&self, owner: Owner, game: &Game, slot: SlotId) -> SessionRow {
+    pub(super) fn new_row(&self, owner: Owner, game: &Game, slot: Option<SlotId>) -> SessionRow {
         let id = SessionId::new();
         let now = self.context().clock.now_ms();
         let idle_ms = i64::try_from(self.context().config.idle_timeout_s.saturating_mul(1000));
@@ -401,7 +437,7 @@ impl Sessions {
             external_id: id.to_string(),
             game: game.view.slug.clone(),
             title: game.view.title.clone(),
-            slot: Some(slot),
+            slot,
             status: State::NEW.status(),
             container: State::NEW.container_status(),
             hosted: None,
@@ -410,7 +446,8 @@ impl Sessions {
             ran: false,
             started_at: now,
             ended_at: None,
-            lease_until: Some(now.saturating_add(idle_ms.unwrap_or(i64::MAX))),
+            // Only players are idle (X11).
+            lease_until: slot.map(|_| now.saturating_add(idle_ms.unwrap_or(i64::MAX))),
             timeline: timeline.entries().to_vec(),
             end_reason: None,
             end_detail: None,
@@ -435,6 +472,22 @@ impl Sessions {
         game.cloned().ok_or_else(|| ServiceError::NotFound(format!("Game with slug '{slug}' not found.")))
     }
 
+    /// Everything of an owner's that lives here.
+    pub(super) fn live_of(&self, owner: &Owner) -> HashMap<SessionId, SessionView> {
+        let views = self.inner.live.iter().map(|entry| entry.value().view.borrow().clone());
+        views.filter(|view| view.owner == *owner).map(|view| (view.id, view)).collect()
+    }
+
+    /// Counts a start of an organisation's.
+    pub(super) fn may_start(&self, organisation: &str) -> Result<(), ServiceError> {
+        let checked = self.inner.starts.check(self.context().clock.now(), &organisation.to_owned());
+        checked.map_err(|retry_after| ServiceError::RateLimited { retry_after })
+    }
+
+    pub(super) fn doors(&self) -> &Doors {
+        &self.inner.doors
+    }
+
     pub(super) fn live(&self, id: SessionId) -> Option<Handle> {
         self.inner.live.get(&id).map(|handle| handle.value().clone())
     }
@@ -445,7 +498,10 @@ impl Sessions {
 }
 
 /// `None` when the session ended before it answered.
-async fn ask<T>(handle: &Handle, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+pub(super) async fn ask<T>(
+    handle: &Handle,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Option<T> {
     let (reply, answer) = oneshot::channel();
     handle.commands.send(command(reply)).await.ok()?;
     answer.await.ok()

@@ -23,6 +23,8 @@ pub(super) struct Teardown {
     pub(super) link: Option<Box<dyn RunnerLink>>,
     /// Between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
+    /// At once, without asking.
+    pub(super) by_force: bool,
     /// The game ended by itself already: there is nobody to ask.
     pub(super) game_is_gone: bool,
     /// Another gateway has taken the session over: its save is not ours to store.
@@ -60,11 +62,13 @@ impl Teardown {
             // Another gateway plays on with it.
             return;
         }
-        if !self.game_is_gone {
+        if !self.game_is_gone && !self.by_force {
             self.flush_save().await;
         }
-        done.ended = Some(instance.stop(self.grace).await);
-        if self.fenced {
+        let grace = if self.by_force { Duration::ZERO } else { self.grace };
+        done.ended = Some(instance.stop(grace).await);
+        // A hosted session's container stays as it is, for its logs and artifacts.
+        if self.fenced || self.row.hosted.is_some() {
             return;
         }
         match keep::keep(&self.context, &self.row, Some(instance.as_ref())).await {

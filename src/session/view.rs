@@ -60,6 +60,10 @@ pub enum Milestone {
 pub struct SessionView {
     pub id: SessionId,
     pub owner: Owner,
+    /// What its caller calls it.
+    pub external_id: String,
+    /// The node it is placed on.
+    pub node: Option<String>,
     pub game_slug: String,
     pub game_title: String,
     /// Of a user's session; an organisation's has none.

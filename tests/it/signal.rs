@@ -51,6 +51,8 @@ impl SignalCore for FakeCore {
         Ok(SessionView {
             id,
             owner: Owner::User(UserId("ann".to_owned())),
+            external_id: "match-1".to_owned(),
+            node: None,
             game_slug: "garden".to_owned(),
             game_title: "Garden".to_owned(),
             slot: Some(SlotId::new()),

@@ -1,7 +1,7 @@
 //! Content that comes as fast as the test says.
 
 use playgate::content::{Content, ContentError, ContentSource, PackageLease, Progress, Ready};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,7 @@ pub(crate) struct FakeContent {
 #[derive(Default)]
 struct Shared {
     download: watch::Sender<Download>,
+    tags: Mutex<Vec<String>>,
     /// Held once more for each lease.
     hold: Arc<()>,
 }
@@ -29,6 +30,11 @@ impl FakeContent {
     /// From now on.
     pub(crate) fn is(&self, download: Download) {
         self.shared.download.send_replace(download);
+    }
+
+    /// Of every repository, the newest first.
+    pub(crate) fn has_tags(&self, tags: &[&str]) {
+        *self.shared.tags.lock().unwrap() = tags.iter().map(|tag| (*tag).to_owned()).collect();
     }
 
     /// Packages in use.
@@ -59,7 +65,18 @@ impl ContentSource for FakeContent {
         Ok(Ready { image: "sha256:0123".to_owned(), package })
     }
 
-    async fn is_cached(&self, _content: &Content) -> bool {
-        matches!(*self.shared.download.borrow(), Download::Here)
+    async fn is_cached(&self, content: &Content) -> bool {
+        let tags = self.shared.tags.lock().unwrap();
+        let known = match content {
+            Content::Image { reference } if !tags.is_empty() => {
+                tags.iter().any(|tag| reference.ends_with(&format!(":{tag}")))
+            }
+            Content::Image { .. } | Content::Package(_) => true,
+        };
+        known && matches!(*self.shared.download.borrow(), Download::Here)
+    }
+
+    async fn tags(&self, _repository: &str) -> Result<Vec<String>, ContentError> {
+        Ok(self.shared.tags.lock().unwrap().clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::content::FakeContent;
 use playgate::auth::{GrantClaims, Principal, User};
-use playgate::config::{Config, SessionsConfig};
+use playgate::config::{Config, SessionApiConfig, SessionsConfig};
 use playgate::control::{ControlEvent, WelcomeSpec};
 use playgate::driver::fake::{FakeDriver, Journal, Started};
 use playgate::driver::{DriverEvent, ExternalDriver};
@@ -10,6 +10,7 @@ use playgate::games::BuiltIn;
 use playgate::ids::{SessionId, UserId, ViewerId};
 use playgate::relay::{AddViewer, Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
 use playgate::schedule::Scheduler;
+use playgate::session::hosted::{Hosting, Images};
 use playgate::session::ports::{ControlPlane, MediaPlane, RunnerLink, RunnerSender};
 use playgate::session::view::{GrantView, SessionView, Status};
 use playgate::session::{Catalogue, Clock, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
@@ -56,7 +57,14 @@ pub(crate) fn config() -> SessionsConfig {
 /// A node that only its capacity bounds.
 async fn only_node(store: &Arc<SqliteStore>, capacity: u32) -> Scheduler {
     let total = Resources { milli_cpus: 1 << 40, memory_bytes: 1 << 50, gpus: 0 };
-    let said = Announcement { name: "only".to_owned(), capacity, total, ..Announcement::default() };
+    let said = Announcement {
+        name: "only".to_owned(),
+        location: Some("frankfurt".to_owned()),
+        region: Some("europe".to_owned()),
+        capacity,
+        total,
+        ..Announcement::default()
+    };
     store.put_node(&said, START_MS).await.unwrap();
     store.reconcile_reservations(&said.name).await.unwrap();
     store.set_node_health(&said.name, true, START_MS).await.unwrap();
@@ -78,6 +86,15 @@ impl World {
         config: SessionsConfig,
         prepare: impl FnOnce(&FakeDriver),
     ) -> Self {
+        Self::hosting(dir, config, SessionApiConfig::default(), prepare).await
+    }
+
+    pub(crate) async fn hosting(
+        dir: &Path,
+        config: SessionsConfig,
+        hosted: SessionApiConfig,
+        prepare: impl FnOnce(&FakeDriver),
+    ) -> Self {
         let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
         let store = Arc::new(SqliteStore::open(&data.database()).await.unwrap());
         let saves = SaveStore::open(&data, store.clone(), config.save_versions).await.unwrap();
@@ -96,6 +113,7 @@ impl World {
             placement: Arc::new(only_node(&store, config.capacity).await),
             content: Some(Arc::new(content.clone())),
             private: std::net::SocketAddr::from(([127, 0, 0, 1], 4000)),
+            hosting: hosting(hosted),
             drivers: Drivers {
                 process: Arc::new(driver.clone()),
                 external: Arc::new(ExternalDriver),
@@ -232,6 +250,29 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut condition: impl 
     })
     .await
     .expect("the condition came in time")
+}
+
+/// What the organisation `studio` may start; `arena` is `rival`'s too.
+fn hosting(config: SessionApiConfig) -> Hosting {
+    let images: Config = toml::from_str(
+        r#"
+        [[images]]
+        name = "arena"
+        repository = "registry.example/arena"
+        organisations = ["studio", "rival"]
+        tags = ["stable", "beta"]
+        container.env = { LOBBY = "eu", MODE = "default" }
+
+        [[images]]
+        name = "show"
+        repository = "registry.example/show"
+        organisations = ["studio"]
+        profile = "game"
+        stream = true
+    "#,
+    )
+    .unwrap();
+    Hosting { images: Images::load(&images).unwrap(), config, host: "192.0.2.1".to_owned() }
 }
 
 fn catalogue() -> Catalogue {

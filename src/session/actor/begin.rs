@@ -2,10 +2,11 @@
 
 use super::super::catalogue::{Game, Source};
 use super::super::context::Context;
+use super::super::hosted::Restarts;
 use super::super::input::HeldKeys;
 use super::super::launch::{self, Holds, Plan, Step};
 use super::super::limits::Permit;
-use super::super::machine::{State, Timeline};
+use super::super::machine::{Event, State, Timeline};
 use super::super::recover::Found;
 use super::super::roster::Roster;
 use super::super::view::Milestone;
@@ -33,8 +34,13 @@ impl Actor {
     ) {
         let (steps_tx, steps) = mpsc::channel(STEPS);
         let (driver_tx, driver_events) = mpsc::channel(DRIVER_EVENTS);
-        let plan =
-            Plan { session: row.id, generation: row.generation, slot: row.slot, game: Arc::clone(&game) };
+        let plan = Plan {
+            session: row.id,
+            generation: row.generation,
+            slot: row.slot,
+            game: Arc::clone(&game),
+            hosted: row.hosted.clone().map(|hosted| (row.external_id.clone(), hosted)),
+        };
         let launching = launch::launch(Arc::clone(&context), plan, steps_tx, driver_tx);
         let mut actor = Self::new(context, row, game, permit, register);
         (actor.steps, actor.driver_events) = (steps, driver_events);
@@ -54,13 +60,26 @@ impl Actor {
         actor.driver_events = found.events;
         actor.instance = Some(found.instance);
         actor.holds = found.holds;
-        actor.on_step(Step::MediaOpen(found.opened));
-        actor.on_step(Step::RunnerExpected(found.link));
-        let back = actor.context.clock.now() + RUNNER_BACK;
-        actor.runner_deadline = Some(back);
-        actor.runner_known = true;
-        actor.launch_deadline = actor.rest_of_the_launch().max(back);
-        if !actor.row.ran {
+        let now = actor.context.clock.now();
+        if let Some((opened, link)) = found.planes {
+            actor.on_step(Step::MediaOpen(opened));
+            actor.on_step(Step::RunnerExpected(link));
+            let back = now + RUNNER_BACK;
+            actor.runner_deadline = Some(back);
+            actor.runner_known = true;
+            actor.launch_deadline = actor.rest_of_the_launch().max(back);
+        }
+        if found.running {
+            actor.restarts.up(now);
+        } else {
+            // It failed while nobody looked, and is to be started again.
+            actor.state = actor.state.step(Event::ContainerDown).map_or(actor.state, |(state, _)| state);
+            actor.row.container = actor.state.container_status();
+            actor.game_is_gone = true;
+            actor.runner_deadline = None;
+            actor.restarts.failed(now, actor.context.hosting.config.restart_limit);
+        }
+        if !actor.row.ran && actor.game.streams() {
             actor.progress = Some(Progress { step: "waiting_for_picture".to_owned(), percent: None });
         }
         actor.refresh();
@@ -92,7 +111,8 @@ impl Actor {
             Source::BuiltIn | Source::External { .. } => (Duration::ZERO, None),
             // The launch itself watches over the download.
             Source::Container(game) => {
-                (Duration::from_secs(config.download_timeout_s), game.config.stop_grace_ms)
+                let hosted = row.hosted.is_some().then_some(context.hosting.config.stop_grace_ms);
+                (Duration::from_secs(config.download_timeout_s), game.config.stop_grace_ms.or(hosted))
             }
         };
         Self {
@@ -125,6 +145,7 @@ impl Actor {
             paused: false,
             pause_at: None,
             note_usage_at: context.clock.now() + NOTE_USAGE_FIRST,
+            restarts: Restarts::default(),
             is_over: false,
             context,
             row,

@@ -4,9 +4,12 @@ use super::super::catalogue::{Source, audio_codec, video_codec};
 use super::super::ending::{figures, verdict};
 use super::super::input::Routed;
 use super::super::launch::Step;
-use super::super::machine::{Event, State};
+use super::super::machine::{ContainerStatus, Event, State};
 use super::super::view::{EndReason, Milestone, Push, Status};
-use super::{Actor, DRIVERS_WORD, KILLED, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER};
+use super::{
+    Actor, DRIVER_EVENTS, DRIVERS_WORD, KILLED, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER,
+    RESTART_WITHIN,
+};
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
 use crate::ids::ViewerId;
@@ -18,6 +21,7 @@ use playgate_signaling::message::Role;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 impl Actor {
@@ -40,6 +44,10 @@ impl Actor {
                 self.media_open = true;
                 self.relay_events = Some(opened.events);
                 self.answer_tickets();
+            }
+            Step::Hosted(hosted) => {
+                self.row.hosted = Some(hosted);
+                self.refresh();
             }
             Step::RunnerExpected(link) => {
                 self.runner = Some(link.sender());
@@ -98,10 +106,56 @@ impl Actor {
             DriverEvent::Progress { step, percent } => self.set_progress(step, percent),
             DriverEvent::Exited { code, signal, out_of_memory } => {
                 self.game_is_gone = true;
+                if self.is_restarted() && code != Some(0) && self.start_again_later().await {
+                    return;
+                }
                 self.note_exit(code, out_of_memory);
                 let (reason, detail) = verdict(code, signal, out_of_memory);
                 self.end(reason, detail).await;
             }
+        }
+    }
+
+    /// Its caller asked for it (`restart`, G30).
+    fn is_restarted(&self) -> bool {
+        self.row.hosted.as_ref().is_some_and(|hosted| hosted.restart)
+    }
+
+    /// False when it has failed too often, or is ending anyway.
+    async fn start_again_later(&mut self) -> bool {
+        if self.state.end_reason().is_some() || self.instance.is_none() {
+            return false;
+        }
+        let limit = self.context.hosting.config.restart_limit;
+        let again = self.restarts.failed(self.context.clock.now(), limit);
+        if again {
+            tracing::info!(session = %self.row.id, "a hosted session failed and will be started again");
+            if self.state.container_status() == ContainerStatus::Running {
+                self.step(Event::ContainerDown).await;
+            }
+        }
+        again
+    }
+
+    /// The session waits for it, as nothing else goes on in it.
+    async fn start_again(&mut self) {
+        let Some(instance) = self.instance.as_ref() else { return };
+        let (sender, events) = mpsc::channel(DRIVER_EVENTS);
+        let started = tokio::time::timeout(RESTART_WITHIN, instance.restart(sender)).await;
+        let error = match started {
+            Ok(Ok(())) => {
+                self.driver_events = events;
+                self.game_is_gone = false;
+                self.restarts.up(self.context.clock.now());
+                return self.step(Event::ContainerUp).await;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the engine takes too long".to_owned(),
+        };
+        tracing::warn!(session = %self.row.id, error, "a hosted session could not be started again");
+        if !self.start_again_later().await {
+            let detail = format!("The session could not be started again: {error}.");
+            self.end(EndReason::GameCrashed, Some(detail)).await;
         }
     }
 
@@ -116,11 +170,14 @@ impl Actor {
             if self.instance.is_some() {
                 wake_at = wake_at.min(self.note_usage_at);
             }
-            for at in [self.runner_deadline, self.driver_deadline].into_iter().flatten() {
+            for at in [self.runner_deadline, self.driver_deadline, self.restarts.due()].into_iter().flatten()
+            {
                 wake_at = wake_at.min(at);
             }
             let now_ms = self.context.clock.now_ms();
-            for at in [self.row.lease_until, self.roster.next_expiry()].into_iter().flatten() {
+            for at in
+                [self.row.lease_until, self.ttl_until(), self.roster.next_expiry()].into_iter().flatten()
+            {
                 let left = u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0);
                 // One more than needed: sleeping is not exact to the millisecond.
                 wake_at = wake_at.min(now + Duration::from_millis(left.min(60_000) + 1));
@@ -157,15 +214,25 @@ impl Actor {
         } else if self.driver_deadline.is_some_and(|at| now >= at) {
             let (reason, detail) = verdict(Some(KILLED), None, false);
             self.end(reason, detail).await;
+        } else if self.ttl_until().is_some_and(|until| now_ms >= until) {
+            self.end(EndReason::Ttl, None).await;
+        } else if self.restarts.is_time(now) {
+            self.start_again().await;
         } else if self.row.lease_until.is_some_and(|until| now_ms >= until) {
             self.end(EndReason::Idle, None).await;
         }
     }
 
+    fn ttl_until(&self) -> Option<i64> {
+        self.row.hosted.as_ref()?.ttl_until
+    }
+
     /// Written beside the actor: players' input does not wait for the disk.
     async fn note_usage(&mut self, now_ms: i64) {
         let Some(instance) = self.instance.as_ref().filter(|_| !self.fenced) else { return };
-        let figures = figures(&self.row, now_ms, instance.usage().await);
+        let usage = instance.usage().await;
+        self.context.metrics.hosted.show(&self.row, usage);
+        let figures = figures(&self.row, now_ms, usage);
         self.row.figures = Some(figures);
         self.write_note(figures);
     }
@@ -265,6 +332,8 @@ impl Actor {
             RunnerMessage::Rumble { pad, strong, weak, duration_ms } => {
                 self.push(Push::Rumble { pad, strong, weak, duration_ms });
             }
+            // The driver tells of it too, and what comes of it is decided then.
+            RunnerMessage::Exit { .. } if self.is_restarted() => {}
             RunnerMessage::Exit { code } => {
                 self.note_exit(Some(code), false);
                 if code == KILLED && self.is_in_container() {

@@ -13,6 +13,7 @@ use super::catalogue::Game;
 use super::clock::to_time;
 use super::context::Context;
 use super::ending;
+use super::hosted::Restarts;
 use super::input::HeldKeys;
 use super::keep::{self, Unsaved};
 use super::launch::{Holds, LaunchFailed, Launched, Step};
@@ -61,6 +62,8 @@ const DRIVERS_WORD: Duration = Duration::from_secs(5);
 const MOST_PLAYERS: usize = 1000;
 /// A game nobody has watched for this long is told to pause.
 const PAUSE_AFTER: Duration = Duration::from_secs(5);
+/// How long the engine may take to start a container again.
+const RESTART_WITHIN: Duration = Duration::from_secs(30);
 /// A runner of an earlier gateway's that has not connected again after this long is lost.
 const RUNNER_BACK: Duration = Duration::from_secs(30);
 
@@ -71,6 +74,8 @@ pub(super) enum Command {
         reason: EndReason,
         reply: oneshot::Sender<StopReport>,
     },
+    /// As a stop, answered when the end has begun; false when it had begun already.
+    Terminate(oneshot::Sender<bool>),
     Admit {
         viewer: ViewerId,
         person: Person,
@@ -177,6 +182,7 @@ pub(super) struct Actor {
     paused: bool,
     pause_at: Option<Instant>,
     note_usage_at: Instant,
+    restarts: Restarts,
     is_over: bool,
 }
 
@@ -203,6 +209,7 @@ impl Actor {
     /// Lets go of everything, then tells those who wait for the end.
     fn finish(mut self) {
         self.context.metrics.active.dec();
+        self.context.metrics.hosted.forget(&self.row);
         if let Some(reason) = self.state.end_reason() {
             self.context.metrics.ended(reason);
         }
@@ -257,6 +264,8 @@ impl Actor {
             instance: self.instance.take(),
             link: self.link.take(),
             grace: self.grace,
+            // The time to live ends by force (G17).
+            by_force: self.state.end_reason() == Some(EndReason::Ttl),
             game_is_gone: self.game_is_gone,
             fenced: self.fenced,
         };
@@ -274,7 +283,12 @@ impl Actor {
                 self.row.instance = instance.reference();
                 self.instance = Some(instance);
                 self.holds = holds;
-                self.set_progress("waiting_for_picture", None);
+                self.restarts.up(self.context.clock.now());
+                if self.game.streams() {
+                    self.set_progress("waiting_for_picture", None);
+                } else {
+                    self.progress = None;
+                }
                 self.step(Event::ContainerUp).await;
                 self.arm_pause();
             }
@@ -295,6 +309,12 @@ impl Actor {
         self.progress = None;
         self.record_profile(now).await;
         match done.unsaved {
+            // A hosted session's stopped container stays for a while.
+            None if self.row.hosted.is_some() => {
+                if self.row.instance.is_none() {
+                    self.row.removed_at = Some(now);
+                }
+            }
             None => self.row.instance = None,
             Some((error, container)) => {
                 if container.is_none() {
@@ -339,7 +359,7 @@ impl Actor {
     /// Writes the session, then tells its viewers.
     async fn publish(&mut self) {
         self.row.status = self.state.status();
-        self.row.container = self.state.container_status();
+        self.row.container = ending::container_status(self.state, &self.row);
         self.row.ran |= self.state.ran();
         self.row.end_reason = self.state.end_reason();
         self.row.timeline = self.timeline.entries().to_vec();
@@ -399,6 +419,8 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
     SessionView {
         id: row.id,
         owner: row.owner.clone(),
+        external_id: row.external_id.clone(),
+        node: row.node.clone(),
         game_slug: row.game.clone(),
         game_title: row.title.clone(),
         slot: row.slot,
@@ -406,13 +428,18 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         container: row.container,
         hosted: row.hosted.clone(),
         started_at: to_time(row.started_at),
-        expires_at: row.ended_at.is_none().then(|| row.lease_until.map(to_time)).flatten(),
+        expires_at: row.ended_at.is_none().then(|| expires_at(row).map(to_time)).flatten(),
         progress,
         timeline: row.timeline.iter().map(|(milestone, at)| (*milestone, to_time(*at))).collect(),
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),
         viewers,
     }
+}
+
+/// The end of the idle lease, or of the time to live (X11).
+fn expires_at(row: &SessionRow) -> Option<i64> {
+    row.lease_until.or_else(|| row.hosted.as_ref()?.ttl_until)
 }
 
 async fn next<T>(receiver: &mut Option<mpsc::Receiver<T>>) -> Option<T> {

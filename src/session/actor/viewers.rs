@@ -1,7 +1,7 @@
 //! What callers ask of a live session: its viewers, its lease, its end.
 
 use super::super::roster::Person;
-use super::super::view::{Milestone, Push};
+use super::super::view::{EndReason, Milestone, Push};
 use super::{Actor, Command, NotAdmitted, Ticket};
 use crate::ids::{GrantId, ViewerId};
 use playgate_signaling::message::{ErrorCode, Role};
@@ -17,6 +17,11 @@ impl Actor {
             Command::Stop { reason, reply } => {
                 self.stops_waiting.push(reply);
                 self.end(reason, None).await;
+            }
+            Command::Terminate(reply) => {
+                let begins = self.state.end_reason().is_none();
+                self.end(EndReason::StoppedByUser, None).await;
+                let _ = reply.send(begins);
             }
             Command::Admit { viewer, person, may, wanted, until, reply } => {
                 let _ = reply.send(self.admit(viewer, &person, may, wanted, until).await);

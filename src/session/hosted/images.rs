@@ -101,6 +101,11 @@ impl HostedImage {
         })
     }
 
+    /// A picture is awaited.
+    pub(in crate::session) fn streams(&self) -> bool {
+        self.game.streams()
+    }
+
     /// What a session of it runs.
     pub fn game(&self, tag: &str) -> Game {
         let mut game = self.game.clone();

@@ -5,14 +5,23 @@
 //! leave their stopped container behind for a while, for its logs and artifacts.
 
 mod access;
+mod environment;
 mod images;
 mod janitor;
-mod life;
+mod logs;
+mod metrics;
 mod read;
+mod restart;
 mod run;
+mod tags;
 
+pub(in crate::session) use environment::environment;
 pub use images::{HostedImage, ImageError, Images};
+pub(in crate::session) use janitor::Janitor;
+pub(in crate::session) use metrics::HostedMetrics;
+pub(in crate::session) use restart::Restarts;
 
+use crate::config::SessionApiConfig;
 use crate::driver::Port;
 use crate::ids::SessionId;
 use crate::session::machine::ContainerStatus;
@@ -36,6 +45,15 @@ pub struct HostRequest {
     /// Whole minutes, one at least (G17).
     pub ttl: Option<Duration>,
     pub enable_metrics: bool,
+}
+
+/// What organisations may start here, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Hosting {
+    pub images: Images,
+    pub config: SessionApiConfig,
+    /// This machine's address, as told to players.
+    pub host: String,
 }
 
 /// What a hosted session is besides a session. Kept in its row.

@@ -1,40 +1,211 @@
-//! What is told of hosted sessions.
+//! What is told of hosted sessions (contract G-2 and G-3).
 
-use super::{HostedFilter, HostedView, LocationView};
+use super::{HostedFilter, HostedStatus, HostedView};
+use crate::ids::{Owner, SessionId};
+use crate::schedule::NodeState;
+use crate::session::access::internal;
+use crate::session::machine::ContainerStatus;
+use crate::session::view::SessionView;
 use crate::session::{ServiceError, Sessions};
+use std::collections::HashMap;
 
 impl Sessions {
+    /// Contract G-2. Sessions that live are told from memory.
     pub async fn hosted(
         &self,
-        _organisation: &str,
-        _filter: &HostedFilter,
+        organisation: &str,
+        filter: &HostedFilter,
     ) -> Result<Vec<HostedView>, ServiceError> {
-        Err(ServiceError::NoServers)
+        let store = &self.context().store;
+        let nodes = self.nodes().await?;
+        let owner = Owner::Organisation(organisation.to_owned());
+        let mut views: HashMap<SessionId, SessionView> = self.live_of(&owner);
+        if filter.all {
+            for row in store.retained_sessions(Some(organisation)).await.map_err(internal)? {
+                views.entry(row.id).or_insert_with(|| crate::session::actor::view_of(&row, None, 0));
+            }
+        }
+        let players = store.player_counts(organisation).await.map_err(internal)?;
+        let mut found: Vec<HostedView> = views
+            .values()
+            .filter_map(|view| {
+                let count = players.get(&view.id).copied().unwrap_or_default();
+                Self::hosted_view(organisation, view, count, &nodes)
+            })
+            .filter(|view| filter.lets_through(view))
+            .collect();
+        found.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
+        Ok(found)
     }
 
+    /// Contract G-3.
     pub async fn describe_hosted(
         &self,
-        _organisation: &str,
-        _id: &str,
+        organisation: &str,
+        id: &str,
     ) -> Result<(HostedView, Vec<String>), ServiceError> {
-        Err(ServiceError::NoServers)
+        let (row, view) = self.find_hosted(organisation, id).await?;
+        let players = self.context().store.players(row.id).await.map_err(internal)?;
+        let count = u64::try_from(players.len()).unwrap_or(u64::MAX);
+        let view = Self::hosted_view(organisation, &view, count, &self.nodes().await?)
+            .ok_or_else(super::access::no_such_session)?;
+        Ok((view, players))
     }
 
-    pub async fn image_locations(
-        &self,
-        _organisation: &str,
-        _image: &str,
-    ) -> Result<Vec<LocationView>, ServiceError> {
-        Err(ServiceError::NoServers)
+    pub(super) fn hosted_view(
+        organisation: &str,
+        view: &SessionView,
+        player_count: u64,
+        nodes: &[NodeState],
+    ) -> Option<HostedView> {
+        let node = nodes.iter().find(|node| view.node.as_deref() == Some(&node.name));
+        Some(HostedView {
+            id: view.id,
+            external_id: view.external_id.clone(),
+            organisation: organisation.to_owned(),
+            created: crate::store::rows::millis(view.started_at),
+            status: status(view.container, node),
+            hosted: view.hosted.clone()?,
+            player_count,
+        })
+    }
+}
+
+/// What a node is like shows in the sessions that run on it (rule 17).
+fn status(container: ContainerStatus, node: Option<&NodeState>) -> HostedStatus {
+    match container {
+        ContainerStatus::Running | ContainerStatus::Restarting => match node {
+            Some(node) if !node.healthy => HostedStatus::ServerUnreachable,
+            Some(node) if node.draining => HostedStatus::Draining,
+            Some(_) | None => HostedStatus::Container(container),
+        },
+        ContainerStatus::Created
+        | ContainerStatus::ShuttingDown
+        | ContainerStatus::Exited
+        | ContainerStatus::Dead => HostedStatus::Container(container),
+    }
+}
+
+impl HostedFilter {
+    fn lets_through(&self, view: &HostedView) -> bool {
+        let hosted = &view.hosted;
+        let is =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let has = |(key, value): &(String, String)| hosted.labels.get(key) == Some(value);
+        let players = i64::try_from(view.player_count).unwrap_or(i64::MAX);
+        (self.all || view.status == HostedStatus::Container(ContainerStatus::Running))
+            && (is(&self.location, &hosted.location) || is(&self.location, &hosted.region))
+            && is(&self.image, &hosted.image)
+            && is(&self.tag, &hosted.tag)
+            && is(&self.host, &hosted.host)
+            && self.fewer_players_than.is_none_or(|limit| players < limit)
+            && self.more_players_than.is_none_or(|limit| players > limit)
+            && self.labels.iter().all(has)
+            && !self.not_labels.iter().any(has)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::hosted::Hosted;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    fn view(status: HostedStatus) -> HostedView {
+        let hosted = Hosted {
+            image: "nginx".to_owned(),
+            tag: "1.22".to_owned(),
+            region: "europe".to_owned(),
+            location: "frankfurt".to_owned(),
+            host: "192.0.2.1".to_owned(),
+            labels: BTreeMap::from([("mode".to_owned(), "ranked".to_owned())]),
+            ..Hosted::default()
+        };
+        HostedView {
+            id: SessionId::new(),
+            external_id: "match-1".to_owned(),
+            organisation: "studio".to_owned(),
+            created: 5,
+            status,
+            hosted: Arc::new(hosted),
+            player_count: 3,
+        }
     }
 
-    pub async fn image_has_tag(
-        &self,
-        _organisation: &str,
-        _region: &str,
-        _image: &str,
-        _tag: &str,
-    ) -> Result<bool, ServiceError> {
-        Err(ServiceError::NoServers)
+    const RUNNING: HostedStatus = HostedStatus::Container(ContainerStatus::Running);
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn rule_8_g7_only_what_is_exactly_running_is_listed_unless_all_is_asked_for() {
+        let all = HostedFilter { all: true, ..HostedFilter::default() };
+        let others = [
+            HostedStatus::Draining,
+            HostedStatus::ServerUnreachable,
+            HostedStatus::Container(ContainerStatus::Created),
+            HostedStatus::Container(ContainerStatus::Restarting),
+            HostedStatus::Container(ContainerStatus::ShuttingDown),
+            HostedStatus::Container(ContainerStatus::Exited),
+            HostedStatus::Container(ContainerStatus::Dead),
+        ];
+        assert!(HostedFilter::default().lets_through(&view(RUNNING)));
+        for status in others {
+            assert!(!HostedFilter::default().lets_through(&view(status)), "{status:?}");
+            assert!(all.lets_through(&view(status)));
+        }
+    }
+
+    #[test]
+    fn rule_9_g13_filters_are_equalities_and_all_of_them_hold() {
+        let none = HostedFilter::default;
+        let good = [
+            HostedFilter { location: some("frankfurt"), ..none() },
+            HostedFilter { location: some("europe"), ..none() },
+            HostedFilter { image: some("nginx"), tag: some("1.22"), host: some("192.0.2.1"), ..none() },
+        ];
+        let bad = [
+            HostedFilter { location: some("Frankfurt"), ..none() },
+            HostedFilter { image: some("nginx"), tag: some("1.2"), ..none() },
+            HostedFilter { host: some("192.0.2.2"), ..none() },
+        ];
+        assert!(good.iter().all(|filter| filter.lets_through(&view(RUNNING))));
+        assert!(!bad.iter().any(|filter| filter.lets_through(&view(RUNNING))));
+    }
+
+    #[test]
+    fn rule_10_player_counts_are_compared_strictly() {
+        let fewer = |limit| HostedFilter { fewer_players_than: Some(limit), ..HostedFilter::default() };
+        let more = |limit| HostedFilter { more_players_than: Some(limit), ..HostedFilter::default() };
+        let through = |filter: HostedFilter| filter.lets_through(&view(RUNNING));
+        assert!(through(fewer(4)) && !through(fewer(3)) && !through(fewer(-1)));
+        assert!(through(more(2)) && !through(more(3)) && through(more(-1)));
+    }
+
+    #[test]
+    fn rule_11_g8_g9_labels_are_the_users_own_and_a_key_it_lacks_never_matches() {
+        let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+        let with = |labels| HostedFilter { labels, ..HostedFilter::default() };
+        let without = |not_labels| HostedFilter { not_labels, ..HostedFilter::default() };
+        let through = |filter: HostedFilter| filter.lets_through(&view(RUNNING));
+        assert!(through(with(pair("mode", "ranked"))));
+        assert!(!through(with(pair("mode", "Ranked"))) && !through(with(pair("location", "frankfurt"))));
+        assert!(!through(without(pair("mode", "ranked"))) && through(without(pair("mode", "casual"))));
+    }
+
+    #[test]
+    fn rule_17_a_nodes_state_shows_in_what_runs_on_it() {
+        let node = NodeState { healthy: true, ..NodeState::default() };
+        let draining = NodeState { draining: true, ..node.clone() };
+        let away = NodeState { healthy: false, draining: true, ..node.clone() };
+        assert_eq!(status(ContainerStatus::Running, Some(&node)), RUNNING);
+        assert_eq!(status(ContainerStatus::Running, Some(&draining)), HostedStatus::Draining);
+        assert_eq!(status(ContainerStatus::Restarting, Some(&away)), HostedStatus::ServerUnreachable);
+        assert_eq!(
+            status(ContainerStatus::Exited, Some(&away)),
+            HostedStatus::Container(ContainerStatus::Exited)
+        );
     }
 }

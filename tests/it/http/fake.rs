@@ -64,6 +64,8 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
     SessionView {
         id: SessionId::new(),
         owner: Owner::User(UserId(owner.into())),
+        external_id: "match-1".to_owned(),
+        node: None,
         game_slug: "garden".into(),
         game_title: "The Garden".into(),
         slot: Some(SlotId::new()),
