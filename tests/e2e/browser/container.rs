@@ -112,6 +112,20 @@ async fn freedoom_moves_sounds_and_turns_with_the_caught_pointer() {
     let gateway = engine.gateway(&freedoom()).await;
     let page = Chrome::start().await;
     page.play_until_picture(&gateway.url, FREEDOOM).await;
+    enter_level(&page).await;
+    let energy = page.until_above("totalAudioEnergy", 0.0).await;
+    page.until_above("totalAudioEnergy", energy).await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", decoded + 300.0).await;
+    looks_about(&page).await;
+    page.screenshot("freedoom").await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+/// From the demo into the first level, with the pointer caught.
+pub(crate) async fn enter_level(page: &Chrome) {
     // The first click catches the pointer and starts the sound.
     page.click("#stage").await;
     eventually("the pointer is caught", PATIENT, async || {
@@ -125,15 +139,6 @@ async fn freedoom_moves_sounds_and_turns_with_the_caught_pointer() {
         page.keys(Key::Enter).await;
         page.until_changed(&before).await;
     }
-    let energy = page.until_above("totalAudioEnergy", 0.0).await;
-    page.until_above("totalAudioEnergy", energy).await;
-    let decoded = page.number("framesDecoded").await.unwrap();
-    page.until_above("framesDecoded", decoded + 300.0).await;
-    looks_about(&page).await;
-    page.screenshot("freedoom").await;
-    page.stop().await;
-    page.quit().await;
-    gateway.finish().await;
 }
 
 /// The hand goes to the right, to the left and back to where it was, and so does the view. Lamps blink in the level, so a
