@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+const HTML: &str = "text/html; charset=utf-8";
+
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
 #[exclude = "tests/*"]
@@ -47,9 +49,9 @@ impl Assets {
 pub(super) fn routes() -> Router<HttpState> {
     Router::new()
         .route("/", get(|state, headers| shell(state, headers, "index.html")))
-        .route("/play/{slug}", get(|state, headers| shell(state, headers, "play.html")))
+        .route("/play/{slug}", get(|state, headers| player(state, headers, "play", "Play")))
         .route("/session/{id}", get(with_slash))
-        .route("/session/{id}/", get(|state, headers| shell(state, headers, "session.html")))
+        .route("/session/{id}/", get(|state, headers| player(state, headers, "session", "Session")))
         .route("/signin", get(|state, headers| shell(state, headers, "signin.html")))
         .route("/favicon.ico", get(favicon))
         .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
@@ -57,12 +59,28 @@ pub(super) fn routes() -> Router<HttpState> {
 }
 
 async fn shell(State(state): State<HttpState>, headers: HeaderMap, file: &'static str) -> Response {
-    match state.assets.read(file) {
-        Some(bytes) => serve(&headers, bytes, "text/html; charset=utf-8"),
-        None => {
-            page(StatusCode::NOT_FOUND, "This page is missing", "This build of Playgate has no pages inside.")
-        }
-    }
+    state.assets.read(file).map_or_else(missing, |bytes| serve(&headers, bytes, HTML))
+}
+
+/// The shell around the player, the same for who starts a game and for who is invited to one. `name` is the folder of the
+/// page's own script.
+async fn player(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    name: &'static str,
+    title: &'static str,
+) -> Response {
+    let html = player_page(&state.assets, name, title);
+    html.map_or_else(missing, |html| serve(&headers, html.into(), HTML))
+}
+
+fn player_page(assets: &Assets, name: &str, title: &str) -> Option<String> {
+    let template = assets.read("player.html")?;
+    Some(String::from_utf8_lossy(&template).replace("{{name}}", name).replace("{{title}}", title))
+}
+
+fn missing() -> Response {
+    page(StatusCode::NOT_FOUND, "This page is missing", "This build of Playgate has no pages inside.")
 }
 
 /// Relative links of the page, and the WebSocket beside it, need the slash.
@@ -141,7 +159,7 @@ pub(super) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
 
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("html") => "text/html; charset=utf-8",
+        Some("html") => HTML,
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("json" | "map") => "application/json",
@@ -158,6 +176,17 @@ fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_pages_with_a_player_have_their_title_and_a_script_that_is_there() {
+        for (name, title) in [("play", "Play"), ("session", "Session")] {
+            let html = player_page(&Assets::Embedded, name, title).unwrap();
+            assert!(html.contains(&format!("<title>{title} – Playgate</title>")) && !html.contains("{{"));
+            let files = html.split('"').filter_map(|part| part.strip_prefix("/assets/"));
+            let missing: Vec<_> = files.filter(|file| Assets::Embedded.read(file).is_none()).collect();
+            assert!(missing.is_empty() && html.contains(&format!("/assets/{name}/page.js")), "{missing:?}");
+        }
+    }
 
     #[test]
     fn what_only_developers_need_is_not_among_the_pages() {

@@ -184,6 +184,24 @@ impl Engine {
 
     /// CPU seconds of a container by its cgroup, of either version.
     pub(crate) async fn cgroup_cpu_seconds(&self, container: &str) -> f64 {
+        let group = self.cgroup(container).await;
+        // Version 1 has a file of nanoseconds.
+        if let Ok(nanoseconds) = std::fs::read_to_string(group.join("cpuacct.usage")) {
+            return nanoseconds.trim().parse::<f64>().expect("a number") / 1e9;
+        }
+        let stat = std::fs::read_to_string(group.join("cpu.stat")).unwrap();
+        let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        usage.and_then(|usage| usage.trim().parse::<f64>().ok()).expect("usage_usec") / 1e6
+    }
+
+    /// Every process of a container, as this machine counts them.
+    pub(crate) async fn processes(&self, container: &str) -> Vec<u32> {
+        let pids = std::fs::read_to_string(self.cgroup(container).await.join("cgroup.procs")).unwrap();
+        pids.lines().filter_map(|pid| pid.trim().parse().ok()).collect()
+    }
+
+    /// The folder of the container's cgroup that counts CPU time.
+    async fn cgroup(&self, container: &str) -> PathBuf {
         let pid = self.pid(container).await;
         let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         let path = |controller: &str| {
@@ -193,15 +211,10 @@ impl Engine {
             });
             lines.find(|(names, _)| names.split(',').any(|name| name == controller)).map(|(_, path)| path)
         };
-        if let Some(path) = path("cpuacct") {
-            let file = format!("/sys/fs/cgroup/cpuacct{path}/cpuacct.usage");
-            let nanoseconds: f64 = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
-            return nanoseconds / 1e9;
+        match path("cpuacct") {
+            Some(path) => PathBuf::from(format!("/sys/fs/cgroup/cpuacct{path}")),
+            None => PathBuf::from(format!("/sys/fs/cgroup{}", path("").expect("a cgroup"))),
         }
-        let path = path("").expect("a cgroup");
-        let stat = std::fs::read_to_string(format!("/sys/fs/cgroup{path}/cpu.stat")).unwrap();
-        let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
-        usage.and_then(|usage| usage.trim().parse::<f64>().ok()).expect("usage_usec") / 1e6
     }
 }
 

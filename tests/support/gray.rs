@@ -40,6 +40,11 @@ impl Gray {
         changed as f64 / self.0.len() as f64
     }
 
+    /// The uppermost rows only. Compares with what was cut alike.
+    pub(crate) fn upper(&self, rows: usize) -> Self {
+        Self(self.0.iter().take(rows * WIDTH).copied().collect())
+    }
+
     /// True for a picture that shows something: not one gray all over.
     pub(crate) fn shows_something(&self) -> bool {
         let (low, high) =

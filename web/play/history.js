@@ -17,14 +17,14 @@ import { bytes, when } from "../lib/words.js";
 export async function showHistory(slot, changed) {
   const list = h("ol", { class: "versions", id: "versions" });
   const trouble = h("p", { class: "error", role: "alert" });
-  const close = h("button", { type: "button", class: "button quiet", id: "history-close", text: "Close" });
+  const close = h("button", { type: "button", class: "button", id: "history-close", text: "Close" });
   const file = h("input", { type: "file", id: "history-file", accept: ".gz,.tgz,application/gzip", hidden: true });
-  const bring = h("button", { type: "button", class: "button quiet", id: "history-bring", text: "Bring in a save file" });
+  const bring = h("button", { type: "button", class: "button", id: "history-bring", text: "Bring in a file" });
   const dialog = openDialog("history", `Save ${slot.slot}`, [
     h("p", { class: "muted", text: "Every stop keeps a version. Going back to one adds it as the newest; nothing is lost." }),
     list,
     trouble,
-    h("div", { class: "row end" }, file, bring, close),
+    h("div", { class: "row apart" }, file, bring, close),
   ]);
   close.addEventListener("click", () => dialog.close());
   bring.addEventListener("click", () => file.click());
@@ -62,14 +62,14 @@ export async function showHistory(slot, changed) {
     const date = when(version.createdAt);
     const back = h("button", {
       type: "button",
-      class: "button quiet small",
+      class: "button small",
       data: { restore: version.number },
       "aria-label": `Go back to version ${version.number}, ${date}`,
       text: "Go back to it",
     });
     back.addEventListener("click", () => void change(() => api.restoreVersion(slot.id, version.id)));
     const home = h("a", {
-      class: "button quiet small",
+      class: "button small",
       href: api.versionUrl(slot.id, version.id),
       download: `save-${slot.slot}-version-${version.number}.tar.gz`,
       data: { download: version.number },
@@ -83,10 +83,10 @@ export async function showHistory(slot, changed) {
         "span",
         { class: "version-words" },
         h("strong", { text: date }),
+        version.current ? h("span", { class: "newest", text: "Newest" }) : null,
         h("span", { class: "muted", text: `Version ${version.number} · ${bytes(version.bytes)}` }),
       ),
-      version.current ? h("span", { class: "newest", text: "Newest" }) : back,
-      home,
+      h("span", { class: "version-acts" }, version.current ? null : back, home),
     );
   }
 

@@ -107,7 +107,13 @@ impl Source {
         for (name, path) in &self.parts {
             // The parts themselves may be links of this machine; what lies in a directory stays as it is.
             let path = path.canonicalize()?;
-            if path.is_dir() {
+            if name == RUNNER_FILE {
+                let mut file = std::fs::File::open(&path)?;
+                let mut header = tar::Header::new_gnu();
+                header.set_metadata(&file.metadata()?);
+                header.set_mode(0o755);
+                archive.append_data(&mut header, name, &mut file)?;
+            } else if path.is_dir() {
                 archive.append_dir_all(name, &path)?;
             } else {
                 archive.append_path_with_name(&path, name)?;
@@ -211,6 +217,9 @@ mod tests {
             let name = entry.path().unwrap().display().to_string();
             let mut content = Vec::new();
             entry.read_to_end(&mut content).unwrap();
+            if name == RUNNER_FILE {
+                assert_eq!(entry.header().mode().unwrap(), 0o755, "the runner can be started");
+            }
             if let Some(target) = entry.link_name().unwrap() {
                 content = target.display().to_string().into_bytes();
             }

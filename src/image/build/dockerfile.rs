@@ -90,8 +90,8 @@ pub fn dockerfile(plan: &BuildPlan) -> Result<String, PlanError> {
     for line in &plan.runs {
         shell(&mut text, line);
     }
+    // Executable in the context already: a chmod here would be a second copy of it.
     let _ = writeln!(text, "COPY {}", json(&[RUNNER_FILE, RUNNER]));
-    shell(&mut text, &format!("chmod 0755 {RUNNER}"));
     let _ = writeln!(text, "ENV HOME=\"/home/player\"");
     for (name, value) in &plan.env {
         let _ = writeln!(text, "ENV {name}={}", quoted(value));

@@ -2,6 +2,7 @@
 
 use crate::support::chrome::{Chrome, Options};
 use crate::support::engine::{Engine, games, image_game};
+use crate::support::gray::Gray;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, eventually};
 use serde_json::json;
@@ -29,6 +30,9 @@ pub(crate) fn question() -> String {
                 container.stop_grace_ms = 1500\ncontainer.memory_mb = 1024";
     image_game(QUESTION, &games().the_question, more)
 }
+
+/// Rows of a [`Gray`] above the shooter's status bar, where a face looks about by itself.
+const VIEW: usize = 72;
 
 /// A shooter on a screen of its own size. It draws 35 pictures a second.
 pub(crate) fn freedoom() -> String {
@@ -103,11 +107,25 @@ async fn the_question_is_read_saved_and_stands_there_in_the_next_launch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn freedoom_moves_sounds_and_catches_the_pointer() {
+async fn freedoom_moves_sounds_and_turns_with_the_caught_pointer() {
     let engine = Engine::connect().await;
     let gateway = engine.gateway(&freedoom()).await;
     let page = Chrome::start().await;
     page.play_until_picture(&gateway.url, FREEDOOM).await;
+    enter_level(&page).await;
+    let energy = page.until_above("totalAudioEnergy", 0.0).await;
+    page.until_above("totalAudioEnergy", energy).await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", decoded + 300.0).await;
+    looks_about(&page).await;
+    page.screenshot("freedoom").await;
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+/// From the demo into the first level, with the pointer caught.
+pub(crate) async fn enter_level(page: &Chrome) {
     // The first click catches the pointer and starts the sound.
     page.click("#stage").await;
     eventually("the pointer is caught", PATIENT, async || {
@@ -121,12 +139,54 @@ async fn freedoom_moves_sounds_and_catches_the_pointer() {
         page.keys(Key::Enter).await;
         page.until_changed(&before).await;
     }
-    let energy = page.until_above("totalAudioEnergy", 0.0).await;
-    page.until_above("totalAudioEnergy", energy).await;
-    let decoded = page.number("framesDecoded").await.unwrap();
-    page.until_above("framesDecoded", decoded + 300.0).await;
-    page.screenshot("freedoom").await;
-    page.stop().await;
-    page.quit().await;
-    gateway.finish().await;
+}
+
+/// The hand goes to the right, to the left and back to where it was, and so does the view. Lamps blink in the level, so a
+/// view is a series of pictures. Only one that follows the hand looks like none of the series before on both sides, and
+/// like one of the first when the motion is undone.
+async fn looks_about(page: &Chrome) {
+    page.move_mouse(640, 400).await;
+    let ahead = series(page).await;
+    let turned = async |x: i64, others: &[&[Gray]]| {
+        page.move_mouse(x, 400).await;
+        let name = format!("the mouse at {x} turns the view");
+        until_view(page, &name, |now| others.iter().all(|other| nearest(now, other) > 0.08), others).await;
+        series(page).await
+    };
+    let right = turned(1140, &[&ahead]).await;
+    page.screenshot("freedoom-right").await;
+    turned(140, &[&ahead, &right]).await;
+    page.screenshot("freedoom-left").await;
+    page.move_mouse(640, 400).await;
+    until_view(page, "the view is back where it was", |now| nearest(now, &ahead) < 0.02, &[&ahead]).await;
+}
+
+/// Pictures of about two seconds.
+async fn series(page: &Chrome) -> Vec<Gray> {
+    let mut series = Vec::new();
+    for _ in 0..20 {
+        series.push(view(page).await.unwrap());
+    }
+    series
+}
+
+async fn view(page: &Chrome) -> Result<Gray, String> {
+    Ok(page.picture().await?.upper(VIEW))
+}
+
+/// How much of a picture is something else than in the one of the series that is most like it.
+fn nearest(now: &Gray, series: &[Gray]) -> f64 {
+    series.iter().map(|other| now.changed(other)).fold(1.0, f64::min)
+}
+
+async fn until_view(page: &Chrome, what: &str, wanted: impl Fn(&Gray) -> bool, others: &[&[Gray]]) {
+    eventually(what, PATIENT, async || {
+        let now = view(page).await?;
+        if wanted(&now) {
+            return Ok(());
+        }
+        let distances: Vec<_> = others.iter().map(|other| format!("{:.3}", nearest(&now, other))).collect();
+        Err(format!("{} of it is something else", distances.join(" and ")))
+    })
+    .await;
 }

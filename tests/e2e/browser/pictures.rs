@@ -5,6 +5,7 @@ use crate::support::chrome::{Chrome, Options};
 use crate::support::gateway::Gateway;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, eventually};
+use thirtyfour::Key;
 
 /// True while some picture, font or style is still on its way.
 const LOADED: &str = "await document.fonts.ready; return document.readyState === 'complete' && \
@@ -73,6 +74,7 @@ async fn pictures(look: &str, options: Options) {
     page.stop().await;
     page.screenshot(&name("ended")).await;
     fits(&page, "ended").await;
+    versions(&page, &gateway.url, look).await;
 
     let arcade = crate::wire::arcade(&player).await;
     page.play_until_picture(&gateway.url, &arcade).await;
@@ -83,6 +85,52 @@ async fn pictures(look: &str, options: Options) {
     page.quit().await;
     gateway.finish().await;
 }
+
+/// Plays the save on, so that it has a version more; then the dialog that shows them, with a word about a file that is none.
+async fn versions(page: &Chrome, base: &str, look: &str) {
+    page.open(&format!("{base}/play/{GARDEN}")).await;
+    page.click("[data-slot='1']").await;
+    page.until_state("playing").await;
+    let before = page.settled_picture().await;
+    page.click("#stage").await;
+    page.keys(Key::Enter).await;
+    page.until_changed(&before).await;
+    page.stop().await;
+
+    page.open(&format!("{base}/play/{GARDEN}")).await;
+    page.until_shows_element("[data-history='1']").await;
+    until_loaded(page).await;
+    page.run("document.querySelector('#saves').scrollIntoView(); return null").await.unwrap();
+    page.screenshot(&format!("saves-{look}")).await;
+    fits(page, "saves").await;
+    page.click("[data-history='1']").await;
+    page.until_shows_element("[data-restore='1']").await;
+    page.screenshot(&format!("versions-{look}")).await;
+    fits(page, "versions").await;
+    page.click("[data-restore='1']").await;
+    page.until_shows_element("[data-version='3']").await;
+    page.screenshot(&format!("versions-restored-{look}")).await;
+    page.run(NO_SAVE).await.unwrap();
+    page.until_shows_element("#history [role=alert]:not(:empty)").await;
+    page.screenshot(&format!("versions-trouble-{look}")).await;
+    fits(page, "versions with trouble").await;
+    let inside = "const d = document.querySelector('#history'); return d.scrollWidth - d.clientWidth";
+    assert!(
+        page.run(inside).await.unwrap().as_f64().is_some_and(|over| over <= 1.0),
+        "{look}: the dialog scrolls sideways"
+    );
+    page.click("#history-close").await;
+}
+
+/// Brings in a file that holds no save.
+const NO_SAVE: &str = r"
+    const files = new DataTransfer();
+    files.items.add(new File(['words'], 'words.tar.gz'));
+    const input = document.querySelector('#history-file');
+    input.files = files.files;
+    input.dispatchEvent(new Event('change'));
+    return null;
+";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_light() {

@@ -1,17 +1,17 @@
 //! What games in containers cost and how long people wait for them: as `perf`, only by `bash tests/run perf`.
 
+mod cost;
+
 use super::stand::{EMBER, counter, counts_on, joined};
 use crate::browser::container::{FREEDOOM, QUESTION, START, freedoom, question};
-use crate::perf::{CLICK_TO_FRAME, FRAME_RATE, KEY_TO_PIXELS, WINDOW};
+use crate::perf::{CLICK_TO_FRAME, FRAME_RATE, KEY_TO_PIXELS};
 use crate::support::chrome::Chrome;
 use crate::support::engine::{Engine, LONG, built_in_game};
 use crate::support::figures::{median, report};
 use crate::support::gateway::Gateway;
 use crate::support::page::Page;
-use crate::support::processes;
 use crate::support::wait::{PATIENT, SOON, eventually};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Instant;
 use thirtyfour::Key;
 
@@ -88,66 +88,6 @@ async fn a_cached_image_shows_its_first_picture_within_three_seconds() {
     }
     report("container-click-to-first-frame", Value::Object(figures));
     assert!(slowest <= 3000.0, "{slowest} ms");
-    page.quit().await;
-    gateway.finish().await;
-}
-
-/// Percent of a core over the window, by the name of the process; ours is `playgate`.
-async fn shares(session: &str) -> BTreeMap<String, f64> {
-    let used = || {
-        let mut by_name = BTreeMap::<String, f64>::new();
-        for pid in processes::of_session(session) {
-            *by_name.entry(processes::name(pid)).or_default() += processes::cpu_seconds(&[pid]);
-        }
-        by_name
-    };
-    let (before, begun) = (used(), Instant::now());
-    tokio::time::sleep(WINDOW).await;
-    let seconds = begun.elapsed().as_secs_f64();
-    let share = |(name, after): (String, f64)| {
-        let percent = (after - before.get(&name).copied().unwrap_or_default()) / seconds * 100.0;
-        (name, percent)
-    };
-    used().into_iter().map(share).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures: bash tests/run perf"]
-async fn what_games_in_containers_cost() {
-    let engine = Engine::connect().await;
-    let gateway = engine.gateway(&[question(), freedoom()].concat()).await;
-    let player = gateway.guest().await;
-    let page = Chrome::start().await;
-    page.sign_in(&player.sign_in_link()).await;
-    let mut figures = serde_json::Map::new();
-    for game in [QUESTION, FREEDOOM] {
-        page.play_until_picture(&gateway.url, game).await;
-        let session = player.sessions().await.remove(0);
-        let container = engine.container(&session).await;
-        if game == QUESTION {
-            page.settled_picture().await;
-        }
-        let before = engine.cgroup_cpu_seconds(&container).await;
-        let begun = Instant::now();
-        let untouched = shares(&session).await;
-        let cgroup = (engine.cgroup_cpu_seconds(&container).await - before) / begun.elapsed().as_secs_f64();
-        page.click("#stage").await;
-        let (playing, rate) = tokio::join!(shares(&session), async {
-            for _ in 0..10 {
-                page.keys(Key::Enter).await;
-            }
-            page.run(FRAME_RATE).await.unwrap()
-        });
-        figures.insert(
-            game.to_owned(),
-            json!({
-                "idle_percent_of_a_core": untouched, "idle_by_cgroup": cgroup * 100.0,
-                "playing_percent_of_a_core": playing, "fps": rate,
-            }),
-        );
-        page.stop().await;
-    }
-    report("container-cost", Value::Object(figures));
     page.quit().await;
     gateway.finish().await;
 }

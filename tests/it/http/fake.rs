@@ -289,8 +289,7 @@ pub(crate) struct Site {
 pub(crate) fn assets() -> Assets {
     let files = [
         ("index.html", "<!doctype html><title>Games</title>"),
-        ("play.html", "<!doctype html><title>Play</title>"),
-        ("session.html", "<!doctype html><title>Session</title>"),
+        ("player.html", "<!doctype html><title>{{title}}</title>"),
         ("signin.html", "<!doctype html><title>Sign in</title>"),
         ("app.js", "export const long = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';"),
         (".hidden", "secret"),
