@@ -1,6 +1,6 @@
 //! The list of minted tokens, kept in the store.
 
-use crate::auth::{LedgerError, MintedToken, TokenLedger};
+use crate::auth::{LedgerError, MintedScope, MintedToken, TokenLedger};
 use crate::store::rows::{Millis, TokenRow, TokenScope, millis};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -15,12 +15,16 @@ impl TokenLedger for StoreLedger {
     async fn create(&self, token: MintedToken) -> Result<(), LedgerError> {
         let row = TokenRow {
             id: token.id.to_string(),
-            scope: if token.operator { TokenScope::Operator } else { TokenScope::User },
-            subject: token.user.unwrap_or_default(),
-            sha256: None,
+            scope: match token.scope {
+                MintedScope::User => TokenScope::User,
+                MintedScope::Operator => TokenScope::Operator,
+                MintedScope::Organisation => TokenScope::Organisation,
+            },
+            subject: token.subject.unwrap_or_default(),
+            sha256: token.sha256,
             label: token.label.unwrap_or_default(),
             created_at: millis(token.created_at),
-            expires_at: Some(millis(token.expires_at)),
+            expires_at: token.expires_at.map(millis),
             revoked_at: None,
         };
         self.0.insert_token(&row).await.map_err(failed)
@@ -37,21 +41,27 @@ impl TokenLedger for StoreLedger {
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError> {
         self.0.is_token_revoked(&id.to_string()).await.map_err(failed)
     }
+
+    async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError> {
+        self.0.token_by_sha256(sha256).await.map_err(failed)?.map(minted).transpose()
+    }
 }
 
 fn minted(row: TokenRow) -> Result<MintedToken, LedgerError> {
-    let operator = match row.scope {
-        TokenScope::Operator => true,
-        TokenScope::User | TokenScope::Organisation => false,
+    let scope = match row.scope {
+        TokenScope::User => MintedScope::User,
+        TokenScope::Operator => MintedScope::Operator,
+        TokenScope::Organisation => MintedScope::Organisation,
     };
     Ok(MintedToken {
         id: row.id.parse().map_err(|error| LedgerError(anyhow::Error::new(error)))?,
-        user: (!row.subject.is_empty()).then_some(row.subject),
+        scope,
+        subject: (!row.subject.is_empty()).then_some(row.subject),
         name: None,
-        operator,
+        sha256: row.sha256,
         label: (!row.label.is_empty()).then_some(row.label),
         created_at: moment(row.created_at)?,
-        expires_at: row.expires_at.map_or(Ok(OffsetDateTime::UNIX_EPOCH), moment)?,
+        expires_at: row.expires_at.map(moment).transpose()?,
         revoked: row.revoked_at.is_some(),
     })
 }

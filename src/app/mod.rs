@@ -114,6 +114,7 @@ impl App {
         let private = private.serve(control.router(), private_routes(Arc::clone(&registry), games))?;
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
+            hosted: Arc::new(sessions.clone()),
             nodes: Arc::new(scheduler),
             signal,
             auth,

@@ -1,6 +1,6 @@
 //! Who opens a signaling connection, by the same rules as every other request.
 
-use crate::auth::{Auth, Principal, signaling_caller, signaling_token};
+use crate::auth::{Auth, Principal, signaling_caller, signaling_token, signaling_token_caller};
 use crate::signal::SignalAuth;
 use axum::http::{Extensions, HeaderMap};
 
@@ -12,8 +12,13 @@ impl SignalAuth for Callers {
         signaling_caller(headers, extensions).await
     }
 
-    async fn authenticate_token(&self, token: &str) -> Option<Principal> {
-        self.0.verify(token).await.ok().map(|verified| verified.principal)
+    async fn authenticate_token(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Option<Principal> {
+        signaling_token_caller(token, headers, extensions).await
     }
 
     fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str> {

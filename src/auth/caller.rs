@@ -102,6 +102,16 @@ impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
     }
 }
 
+/// Who opens a signaling connection by the token of its first message, with the headers its upgrade came with.
+pub async fn signaling_token_caller(
+    token: &str,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Option<Principal> {
+    let (auth, context) = (extensions.get::<Auth>()?, extensions.get::<Context>()?);
+    verify(auth, token, context, headers).await.ok().map(|found| found.principal)
+}
+
 /// Who opens a signaling connection. Its cookie counts only from a page of our own, whatever the method.
 pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
     identify(headers, extensions, true).await.ok().map(|found| found.principal)
@@ -129,7 +139,7 @@ async fn identify(
     };
     if headers.contains_key(header::AUTHORIZATION) {
         let token = bearer(headers).ok_or_else(|| Refusal::Bearer(ApiError::unauthorized()))?;
-        return verify(auth, token).await.map_err(Refusal::Bearer);
+        return verify(auth, token, context, headers).await.map_err(Refusal::Bearer);
     }
     let Some(token) = cookie::read(headers, context.https) else {
         return Err(Refusal::None);
@@ -137,17 +147,35 @@ async fn identify(
     if own_page_only && !context.from_own_page(headers) {
         return Err(Refusal::Cookie(ApiError::cross_site()));
     }
-    verify(auth, token).await.map_err(Refusal::Cookie)
+    verify(auth, token, context, headers).await.map_err(Refusal::Cookie)
 }
 
-async fn verify(auth: &Auth, token: &str) -> Result<Authenticated, ApiError> {
+async fn verify(
+    auth: &Auth,
+    token: &str,
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<Authenticated, ApiError> {
     match auth.verify(token).await {
+        Ok(verified) if !may_come_from(&verified.principal, context, headers) => {
+            tracing::debug!("a grant was refused to a page of another site than it is for");
+            Err(ApiError::unauthorized())
+        }
         Ok(verified) => Ok(Authenticated { principal: verified.principal, expires_at: verified.expires_at }),
         Err(TokenError::Ledger(error)) => Err(ApiError::internal(&error)),
         Err(error) => {
             tracing::debug!(%error, "a token was refused");
             Err(ApiError::unauthorized())
         }
+    }
+}
+
+/// A grant for certain web sites is good on their pages, on our own, and where no page sends an `Origin`: a player that is
+/// no browser may hold it too, because it could write any `Origin` it likes.
+fn may_come_from(who: &Principal, context: &Context, headers: &HeaderMap) -> bool {
+    match who {
+        Principal::Grant(grant) => grant.origins.is_empty() || context.from_page_of(&grant.origins, headers),
+        Principal::User(_) | Principal::Operator | Principal::Organisation(_) => true,
     }
 }
 

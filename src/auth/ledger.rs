@@ -6,18 +6,29 @@ use dashmap::DashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// Whom a minted token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MintedScope {
+    User,
+    Operator,
+    Organisation,
+}
+
 /// A token as remembered: everything but the token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MintedToken {
-    /// The token's `jti`.
+    /// The token's `jti`, or what stands for it where it has none.
     pub id: Uuid,
-    /// Its `sub`; absent for an operator's.
-    pub user: Option<String>,
+    pub scope: MintedScope,
+    /// The user or the organisation; absent for an operator's.
+    pub subject: Option<String>,
     pub name: Option<String>,
-    pub operator: bool,
+    /// Of an organisation's, which is found by it; the others prove themselves.
+    pub sha256: Option<[u8; 32]>,
     pub label: Option<String>,
     pub created_at: OffsetDateTime,
-    pub expires_at: OffsetDateTime,
+    /// Absent: good until it is revoked.
+    pub expires_at: Option<OffsetDateTime>,
     pub revoked: bool,
 }
 
@@ -38,6 +49,9 @@ pub trait TokenLedger: Send + Sync + 'static {
     async fn revoke(&self, id: Uuid) -> Result<bool, LedgerError>;
 
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError>;
+
+    /// Revoked and expired ones too.
+    async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError>;
 }
 
 /// A ledger that forgets at the end of the process: for tests.
@@ -65,5 +79,10 @@ impl TokenLedger for MemoryLedger {
 
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError> {
         Ok(self.tokens.get(&id).is_some_and(|token| token.revoked))
+    }
+
+    async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError> {
+        let found = self.tokens.iter().find(|token| token.sha256.as_ref() == Some(sha256));
+        Ok(found.map(|token| token.value().clone()))
     }
 }

@@ -10,13 +10,16 @@ mod keys;
 pub mod ledger;
 mod local;
 mod names;
+mod opaque;
 mod service;
 
-pub use caller::{Authenticated, Caller, UserCaller, signaling_caller, signaling_token};
+pub use caller::{
+    Authenticated, Caller, UserCaller, signaling_caller, signaling_token, signaling_token_caller,
+};
 pub use keys::KeyError;
-pub use ledger::{LedgerError, MemoryLedger, MintedToken, TokenLedger};
+pub use ledger::{LedgerError, MemoryLedger, MintedScope, MintedToken, TokenLedger};
 pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};
-pub use service::{Auth, AuthError, Minted, TokenError, Verified};
+pub use service::{Auth, AuthError, Minted, MintedForOrganisation, TokenError, Verified};
 
 use crate::ids::{GrantId, SessionId, UserId};
 use playgate_signaling::message::Role;

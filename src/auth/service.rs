@@ -1,9 +1,9 @@
 //! [`Auth`]: verifies any token the gateway accepts and mints its own.
 
 use super::keys::{Key, KeyError, Keys};
-use super::ledger::{LedgerError, MintedToken, TokenLedger};
+use super::ledger::{LedgerError, MintedScope, MintedToken, TokenLedger};
 use super::local::{LOCAL_KID, LocalClaims, LocalKey, LocalKeyError, Scope};
-use super::{GrantClaims, Principal, User, names};
+use super::{GrantClaims, Principal, User, names, opaque};
 use crate::config::Config;
 use crate::ids::UserId;
 use jsonwebtoken::Validation;
@@ -20,6 +20,8 @@ pub(super) const SIGN_IN: Duration = Duration::from_secs(30 * 24 * 3600);
 const LEEWAY_S: u64 = 60;
 const MAX_SUBJECT_CHARS: usize = 128;
 const MAX_NAME_CHARS: usize = 128;
+/// The end of what has none: the last second dates can name.
+const FOREVER: OffsetDateTime = time::Date::MAX.with_time(time::Time::MIDNIGHT).assume_utc();
 /// What we answer to as `aud` (RFC 7519, section 4.1.3), beside the public URL.
 const AUDIENCE: &str = "playgate";
 
@@ -69,6 +71,15 @@ pub struct Minted {
     pub expires_at: OffsetDateTime,
 }
 
+/// An organisation's token, just made. The text is a secret, told this once.
+#[derive(Clone)]
+pub struct MintedForOrganisation {
+    pub token: String,
+    pub id: Uuid,
+    /// Absent: good until it is revoked.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
 /// Verifies and mints tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
@@ -105,6 +116,9 @@ impl Auth {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
+        if opaque::is_opaque(token) {
+            return self.verify_opaque(token).await;
+        }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
         if header.kid.as_deref() == Some(LOCAL_KID) {
             return self.verify_local(token).await;
@@ -134,6 +148,22 @@ impl Auth {
             return Err(TokenError::Revoked);
         }
         Ok(Verified { principal, expires_at })
+    }
+
+    async fn verify_opaque(&self, token: &str) -> Result<Verified, TokenError> {
+        let found = self.inner.ledger.by_sha256(&opaque::sha256(token)).await?;
+        let row = found.ok_or(TokenError::UnknownKey)?;
+        if row.revoked {
+            return Err(TokenError::Revoked);
+        }
+        if row.expires_at.is_some_and(|at| at <= OffsetDateTime::now_utc()) {
+            return Err(TokenError::Refused { expired: true });
+        }
+        let (MintedScope::Organisation, Some(name)) = (row.scope, row.subject) else {
+            return Err(TokenError::Subject);
+        };
+        let expires_at = row.expires_at.unwrap_or(FOREVER);
+        Ok(Verified { principal: Principal::Organisation(name), expires_at })
     }
 
     /// Whether a token minted here was taken back. False for one that has run out, and while the list cannot be read.
@@ -190,7 +220,7 @@ impl Auth {
         label: Option<String>,
     ) -> Result<Minted, TokenError> {
         let minted = self.sign(Scope::User, Some(user(Some(id), name)?), lifetime)?;
-        self.remember(minted, false, label).await
+        self.remember(minted, MintedScope::User, label).await
     }
 
     /// An operator's token, remembered in the ledger.
@@ -200,7 +230,38 @@ impl Auth {
         label: Option<String>,
     ) -> Result<Minted, TokenError> {
         let minted = self.sign(Scope::Operator, None, lifetime)?;
-        self.remember(minted, true, label).await
+        self.remember(minted, MintedScope::Operator, label).await
+    }
+
+    /// A token of the Session API, remembered in the ledger by its hash. Without a lifetime it is good until it is revoked.
+    pub async fn mint_organisation(
+        &self,
+        name: &str,
+        lifetime: Option<Duration>,
+        label: Option<String>,
+    ) -> Result<MintedForOrganisation, TokenError> {
+        if !is_subject(name) {
+            return Err(TokenError::Subject);
+        }
+        let created_at = OffsetDateTime::now_utc();
+        let end = |lifetime: Duration| {
+            created_at.checked_add(lifetime.try_into().ok()?).filter(|end| *end < FOREVER)
+        };
+        let expires_at = lifetime.map(|lifetime| end(lifetime).ok_or(TokenError::Signing)).transpose()?;
+        let (token, id) = (opaque::generate().ok_or(TokenError::Signing)?, Uuid::new_v4());
+        let row = MintedToken {
+            id,
+            scope: MintedScope::Organisation,
+            subject: Some(name.to_owned()),
+            name: None,
+            sha256: Some(opaque::sha256(&token)),
+            label,
+            created_at,
+            expires_at,
+            revoked: false,
+        };
+        self.inner.ledger.create(row).await?;
+        Ok(MintedForOrganisation { token, id, expires_at })
     }
 
     /// The token of a grant the session core has made.
@@ -233,17 +294,18 @@ impl Auth {
     async fn remember(
         &self,
         minted: Minted,
-        operator: bool,
+        scope: MintedScope,
         label: Option<String>,
     ) -> Result<Minted, TokenError> {
         let row = MintedToken {
             id: minted.id,
-            user: minted.user.as_ref().map(|user| user.id.to_string()),
+            scope,
+            subject: minted.user.as_ref().map(|user| user.id.to_string()),
             name: minted.user.as_ref().and_then(|user| user.name.clone()),
-            operator,
+            sha256: None,
             label,
             created_at: OffsetDateTime::now_utc(),
-            expires_at: minted.expires_at,
+            expires_at: Some(minted.expires_at),
             revoked: false,
         };
         self.inner.ledger.create(row).await?;
@@ -259,11 +321,15 @@ fn refused(error: jsonwebtoken::errors::Error) -> TokenError {
     TokenError::Refused { expired: matches!(error.kind(), jsonwebtoken::errors::ErrorKind::ExpiredSignature) }
 }
 
+/// 1-128 characters, none of them a control character.
+fn is_subject(text: &str) -> bool {
+    (1..=MAX_SUBJECT_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 /// A user by subject (1-128 characters, none of them a control character) and name (cut to what fits a page).
 fn user(subject: Option<&str>, name: Option<String>) -> Result<User, TokenError> {
     let subject = subject.ok_or(TokenError::Subject)?;
-    let length = subject.chars().count();
-    if length == 0 || length > MAX_SUBJECT_CHARS || subject.chars().any(char::is_control) {
+    if !is_subject(subject) {
         return Err(TokenError::Subject);
     }
     let name = name

@@ -1,9 +1,9 @@
-//! `playgate token`: mints, lists and revokes tokens of users and operators, with the gateway running or not.
+//! `playgate token`: mints, lists and revokes tokens of users, organisations and operators, with the gateway running or not.
 
 use super::say;
 use super::store::{self, StoreArgs};
 use crate::app::ledger_over;
-use crate::auth::Auth;
+use crate::auth::{Auth, MintedScope};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -11,6 +11,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// A user's or an operator's token is good for, in days.
+const DEFAULT_DAYS: u32 = 30;
 
 #[derive(Debug, Args)]
 pub struct TokenArgs {
@@ -22,7 +25,7 @@ pub struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Make a token and print its sign-in link
+    /// Make a token and print it, a user's with its sign-in link
     Mint(MintArgs),
     /// Show every token minted here, newest first
     List,
@@ -36,14 +39,17 @@ enum What {
 #[derive(Debug, Args)]
 struct MintArgs {
     /// Who signs in with it: 1-128 characters
-    #[arg(long, value_name = "NAME", required_unless_present = "operator")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["operator", "organisation"])]
     user: Option<String>,
+    /// The organisation that calls the Session API with it, as `images` names it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["user", "operator", "name", "url"])]
+    organisation: Option<String>,
     /// The name shown on pages
     #[arg(long, conflicts_with = "operator")]
     name: Option<String>,
-    /// Days it is good for
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
+    /// Days it is good for [default: 30; an organisation's: until it is revoked]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
     /// For metrics and nodes instead of a user
     #[arg(long, conflicts_with = "user")]
     operator: bool,
@@ -66,7 +72,11 @@ pub(super) async fn run(args: TokenArgs) -> Result<ExitCode> {
 }
 
 async fn mint(config: &Config, auth: &Auth, args: MintArgs) -> Result<ExitCode> {
-    let lifetime = Duration::from_secs(u64::from(args.days) * 24 * 3600);
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    if let Some(organisation) = &args.organisation {
+        return mint_organisation(auth, organisation, args.days.map(days), args.label).await;
+    }
+    let lifetime = days(args.days.unwrap_or(DEFAULT_DAYS));
     let minted = match &args.user {
         Some(user) => {
             let minted = auth.mint_user(user, args.name, lifetime, args.label).await.context("--user")?;
@@ -82,18 +92,39 @@ async fn mint(config: &Config, auth: &Auth, args: MintArgs) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
+async fn mint_organisation(
+    auth: &Auth,
+    name: &str,
+    lifetime: Option<Duration>,
+    label: Option<String>,
+) -> Result<ExitCode> {
+    let minted = auth.mint_organisation(name, lifetime, label).await.context("--organisation")?;
+    say(&format!("Token:   {}", minted.token))?;
+    say(&format!("Id:      {}", minted.id))?;
+    let expires = minted.expires_at.map_or_else(|| "never".to_owned(), |at| at.date().to_string());
+    say(&format!("Expires: {expires}"))?;
+    say("Keep it now: only its hash is stored, and it is not shown again.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn list(auth: &Auth) -> Result<ExitCode> {
     let now = OffsetDateTime::now_utc();
     for token in auth.ledger().list().await? {
-        let state = match (token.revoked, token.expires_at <= now) {
+        let state = match (token.revoked, token.expires_at.is_some_and(|at| at <= now)) {
             (true, _) => "revoked",
             (false, true) => "expired",
             (false, false) => "good",
         };
-        let who = if token.operator { "(operator)" } else { token.user.as_deref().unwrap_or("?") };
+        let subject = token.subject.as_deref().unwrap_or("?");
+        let who = match token.scope {
+            MintedScope::User => subject.to_owned(),
+            MintedScope::Operator => "(operator)".to_owned(),
+            MintedScope::Organisation => format!("org:{subject}"),
+        };
         let label = token.label.as_deref().unwrap_or_default();
-        let (made, ends) = (token.created_at.date(), token.expires_at.date());
-        say(format!("{}  {state:<7}  {made} to {ends}  {who}  {label}", token.id).trim_end())?;
+        let made = token.created_at.date();
+        let ends = token.expires_at.map_or_else(|| "revoked".to_owned(), |at| at.date().to_string());
+        say(format!("{}  {state:<7}  {made} to {ends:<10}  {who}  {label}", token.id).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }

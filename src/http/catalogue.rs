@@ -3,24 +3,23 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::input::Params;
+use super::openapi::ApiProblem;
 use super::pages::{etag, not_modified};
 use crate::auth::Caller;
 use crate::session::view::GameView;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use bytes::Bytes;
 use dashmap::DashMap;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/api/games", get(list))
-        .route("/api/games/{slug}", get(one))
-        .route("/api/games/{slug}/thumbnail", get(thumbnail))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(thumbnail))
 }
 
 #[derive(Clone, Copy)]
@@ -31,6 +30,15 @@ enum Sort {
     Created,
 }
 
+/// The games
+#[utoipa::path(
+    get, path = "/api/games", operation_id = "games", tag = "Catalogue",
+    params(("page" = Option<u64>, Query, description = "From 1."), ("limit" = Option<u64>, Query, description = "1 to 50; 20 where absent."), ("search" = Option<String>, Query), ("tag" = Option<String>, Query), ("sort" = Option<String>, Query, description = "`title`, `createdAt` or `popular`."), ("order" = Option<String>, Query, description = "`asc` or `desc`.")),
+    responses(
+        (status = 200, description = "A page of them.", body = Value, example = json!({ "games": [{ "id": "ember", "slug": "ember", "title": "Ember", "developer": "Playgate", "description": "...", "tags": ["arcade"], "thumbnail": "/api/games/ember/thumbnail", "releaseDate": "2026-01-01", "isFavorite": false, "width": 1280, "height": 720, "pointer": "none", "pads": 1 }], "pagination": { "page": 1, "limit": 20, "total": 1, "totalPages": 1 } })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+    ),
+)]
 async fn list(
     State(state): State<HttpState>,
     Caller(_): Caller,
@@ -68,6 +76,15 @@ async fn list(
     })))
 }
 
+/// One game
+#[utoipa::path(
+    get, path = "/api/games/{slug}", operation_id = "game", tag = "Catalogue",
+    params(("slug" = String, Path)),
+    responses(
+        (status = 200, description = "The game.", body = Value, example = json!({ "id": "ember", "slug": "ember", "title": "Ember", "developer": "Playgate", "description": "...", "tags": ["arcade"], "thumbnail": "/api/games/ember/thumbnail", "releaseDate": "2026-01-01", "isFavorite": false, "width": 1280, "height": 720, "pointer": "none", "pads": 1 })),
+        (status = 404, description = "No such game.", body = ApiProblem),
+    ),
+)]
 async fn one(
     State(state): State<HttpState>,
     Caller(_): Caller,
@@ -77,6 +94,15 @@ async fn one(
     Ok(Json(game_body(&state, &game)))
 }
 
+/// A game's picture
+#[utoipa::path(
+    get, path = "/api/games/{slug}/thumbnail", operation_id = "thumbnail", tag = "Catalogue",
+    params(("slug" = String, Path)),
+    responses(
+        (status = 200, description = "A PNG.", body = Vec<u8>, content_type = "image/png"),
+        (status = 404, description = "No such game, or it has no picture.", body = ApiProblem),
+    ),
+)]
 async fn thumbnail(
     State(state): State<HttpState>,
     Caller(_): Caller,

@@ -135,6 +135,16 @@ impl Context {
         self.page(headers) == Some(false)
     }
 
+    /// No `Origin`, ours, or one of these.
+    pub fn from_page_of(&self, sites: &[String], headers: &HeaderMap) -> bool {
+        headers.get_all(header::ORIGIN).iter().all(|sent| {
+            let Ok(sent) = sent.to_str().map(origin) else {
+                return false;
+            };
+            self.origins.contains(&sent) || sites.iter().any(|site| origin(site) == sent)
+        })
+    }
+
     fn page(&self, headers: &HeaderMap) -> Option<bool> {
         if let Some(site) = headers.get("sec-fetch-site") {
             return Some(site == "same-origin" || site == "none");
@@ -202,6 +212,14 @@ fn origin(url: &str) -> String {
     format!("{scheme}://{authority}")
 }
 
+/// A web site as its browser writes it in `Origin`; `None` for what is none: no http(s) scheme, no host, or more than that.
+pub(super) fn web_origin(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let host = host_name(rest.strip_suffix('/').unwrap_or(rest))?;
+    (is_web && !host.starts_with(':')).then(|| origin(&format!("{scheme}://{host}")))
+}
+
 /// `localhost`, `*.localhost` (RFC 6761) and loopback addresses, with or without a port.
 fn is_loopback_name(host: &str) -> bool {
     if let Ok(address) = host.parse::<SocketAddr>() {
@@ -254,6 +272,25 @@ mod tests {
         assert_eq!(origin("http://play.example:443"), "http://play.example:443");
         assert_eq!(origin("http://[::1]:80"), "http://[::1]");
         assert_eq!(origin("null"), "null");
+    }
+
+    #[test]
+    fn a_web_site_is_a_scheme_and_a_host_and_nothing_more() {
+        for (text, expected) in [
+            ("https://Play.Example", Some("https://play.example")),
+            ("https://play.example:443/", Some("https://play.example")),
+            ("http://127.0.0.1:3000", Some("http://127.0.0.1:3000")),
+            ("https://play.example/path", None),
+            ("https://u@play.example", None),
+            ("ftp://play.example", None),
+            ("play.example", None),
+            ("https://", None),
+            ("https://:80", None),
+            ("null", None),
+            ("*", None),
+        ] {
+            assert_eq!(web_origin(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

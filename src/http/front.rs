@@ -9,7 +9,7 @@ use super::places::Places;
 use super::proxy::UnknownNetwork;
 use super::serve::{ListenError, Listening, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
-use super::{Assets, HttpParts, SessionCore, router};
+use super::{Assets, HostedCore, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
@@ -65,6 +65,7 @@ struct Certificate {
 /// What the public side needs of the other parts.
 pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
+    pub hosted: Arc<dyn HostedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
     pub auth: Auth,
     /// Signaling's routes.
@@ -112,6 +113,7 @@ impl Front {
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
         let parts = HttpParts {
             core: deps.core,
+            hosted: deps.hosted,
             nodes: deps.nodes,
             auth: deps.auth,
             access,

@@ -2,6 +2,7 @@
 
 use super::HttpState;
 use super::error::ApiError;
+use super::openapi::ApiProblem;
 use crate::auth::{Caller, Principal};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
@@ -13,9 +14,11 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new().route("/api/health", get(health)).route("/metrics", get(metrics))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(metrics))
 }
 
 /// `/metrics` without a token: only for the private listener, and never for the networks of games, which reach a
@@ -32,6 +35,14 @@ pub fn private_routes(registry: Arc<Registry>, games: Vec<Ipv4Net>) -> Router {
     Router::new().route("/metrics", get(metrics))
 }
 
+/// How this gateway is
+#[utoipa::path(
+    get, path = "/api/health", operation_id = "health", tag = "Operations",
+    responses(
+        (status = 200, description = "Alive.", body = Value, example = json!({ "status": "ok", "containers": 1, "cpu_percent": 12.5, "memory_percent": 40.0, "disk_percent": 61.0 })),
+    ),
+    security(())
+)]
 async fn health(State(state): State<HttpState>) -> Json<Value> {
     let machine = state.machine.read();
     Json(json!({
@@ -43,6 +54,16 @@ async fn health(State(state): State<HttpState>) -> Json<Value> {
     }))
 }
 
+/// Metrics
+///
+/// Operators alone, except on the private listener.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics", tag = "Operations",
+    responses(
+        (status = 200, description = "OpenMetrics text.", body = String, content_type = "application/openmetrics-text"),
+        (status = 403, description = "Not an operator's token.", body = ApiProblem),
+    ),
+)]
 async fn metrics(State(state): State<HttpState>, Caller(who): Caller) -> Result<Response, ApiError> {
     match who {
         Principal::Operator => Ok(render(&state.registry)),

@@ -4,8 +4,9 @@ use super::HttpState;
 use super::context::peer;
 use super::error::ApiError;
 use super::pages::page;
+use super::session_api::{self, SessionApiError};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,9 +15,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
+use uuid::Uuid;
 
 /// No answer of ours takes longer: a stop waits for a save and the grace, a launch for the store.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// But a start of the Session API, which answers when the container runs, and may wait for its image until then.
+const START_DEADLINE: Duration = Duration::from_secs(180);
 
 const SECURITY: [(HeaderName, &str); 4] = [
     (
@@ -31,6 +35,35 @@ const SECURITY: [(HeaderName, &str); 4] = [
         "gamepad=(self), fullscreen=(self), autoplay=(self), camera=(), microphone=(), geolocation=()",
     ),
 ];
+
+/// Which of the three answers a path's refusals are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surface {
+    Page,
+    /// `{"error","message"}`.
+    SessionsApi,
+    /// ErrorResponse.
+    SessionApi,
+}
+
+impl Surface {
+    fn of(path: &str) -> Self {
+        if path == "/api" || path.starts_with("/api/") || path == "/metrics" {
+            Self::SessionsApi
+        } else if session_api::owns(path) {
+            Self::SessionApi
+        } else {
+            Self::Page
+        }
+    }
+}
+
+/// What is kept of a request for its answer.
+struct Asked {
+    surface: Surface,
+    method: Method,
+    path: String,
+}
 
 /// Counts answers; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -74,12 +107,14 @@ impl HttpMetrics {
 /// The outermost layer.
 pub(super) async fn around(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let api = is_api(request.uri().path());
+    let path = request.uri().path().to_owned();
+    let asked = Asked { surface: Surface::of(&path), method: request.method().clone(), path };
     let Some(context) = state.access.context(peer(request.extensions()), request.uri(), request.headers())
     else {
         return refuse(
             &state,
-            api,
+            &asked,
+            Uuid::new_v4(),
             StatusCode::BAD_REQUEST,
             "Bad request",
             "The request names no usable host.",
@@ -88,7 +123,8 @@ pub(super) async fn around(State(state): State<HttpState>, mut request: Request,
     if !state.access.serves(&context) {
         let text = "This gateway serves only this machine, by the name localhost. To let others in, start it with \
                     --lan, or with --public-url and a sign-in.";
-        return refuse(&state, api, StatusCode::MISDIRECTED_REQUEST, "Not served under this name", text);
+        let status = StatusCode::MISDIRECTED_REQUEST;
+        return refuse(&state, &asked, context.trace, status, "Not served under this name", text);
     }
     // The path without its query: that may hold a token.
     let span = tracing::debug_span!(
@@ -98,17 +134,21 @@ pub(super) async fn around(State(state): State<HttpState>, mut request: Request,
     request.extensions_mut().insert(context.clone());
     request.extensions_mut().insert(state.auth.clone());
     async {
-        let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-        let mut response = answer.unwrap_or_else(|_| {
+        let is_start = session_api::is_start(&asked.method, &asked.path);
+        let deadline = if is_start { START_DEADLINE } else { DEADLINE };
+        let answer = tokio::time::timeout(deadline, next.run(request)).await;
+        let response = answer.unwrap_or_else(|_| {
             state.metrics.timeouts.inc();
             tracing::warn!("a request ran out of time");
-            let message = "This took too long. Please try again.";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into_response()
+            match asked.surface {
+                Surface::SessionApi => SessionApiError::timeout(is_start).into_response(),
+                Surface::SessionsApi | Surface::Page => {
+                    let message = "This took too long. Please try again.";
+                    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message).into_response()
+                }
+            }
         });
-        if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
-            response.headers_mut().insert("x-request-id", value);
-        }
-        finish(&state, api, &mut response);
+        let response = finish(&state, &asked, trace, response);
         tracing::debug!(
             status = response.status().as_u16(),
             took_ms = began.elapsed().as_millis(),
@@ -120,23 +160,43 @@ pub(super) async fn around(State(state): State<HttpState>, mut request: Request,
     .await
 }
 
-fn refuse(state: &HttpState, api: bool, status: StatusCode, title: &str, text: &str) -> Response {
+fn refuse(
+    state: &HttpState,
+    asked: &Asked,
+    trace: Uuid,
+    status: StatusCode,
+    title: &str,
+    text: &str,
+) -> Response {
     let code = if status == StatusCode::MISDIRECTED_REQUEST { "misdirected" } else { "invalid_request" };
-    let mut response =
-        if api { ApiError::new(status, code, text).into_response() } else { page(status, title, text) };
-    finish(state, api, &mut response);
-    response
+    let response = match asked.surface {
+        Surface::SessionsApi => ApiError::new(status, code, text).into_response(),
+        Surface::SessionApi => SessionApiError::bad_host(status, text).into_response(),
+        Surface::Page => page(status, title, text),
+    };
+    finish(state, asked, trace, response)
 }
 
-fn finish(state: &HttpState, api: bool, response: &mut Response) {
+fn finish(state: &HttpState, asked: &Asked, trace: Uuid, response: Response) -> Response {
+    let mut response = match asked.surface {
+        Surface::SessionApi => session_api::complete(response, &asked.method, &asked.path, trace),
+        Surface::SessionsApi | Surface::Page => response,
+    };
     state.metrics.requests.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         set_default(headers, name, value);
     }
-    if api {
-        set_default(headers, header::CACHE_CONTROL, "no-store");
+    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        headers.insert("x-request-id", value);
     }
+    match asked.surface {
+        Surface::SessionsApi | Surface::SessionApi => {
+            set_default(headers, header::CACHE_CONTROL, "no-store");
+        }
+        Surface::Page => {}
+    }
+    response
 }
 
 fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
@@ -145,19 +205,20 @@ fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 
 /// Nothing is routed here.
 pub(super) async fn not_found(request: Request) -> Response {
-    if is_api(request.uri().path()) {
-        ApiError::not_found("There is no such endpoint.").into_response()
-    } else {
-        super::pages::not_found_page()
+    match Surface::of(request.uri().path()) {
+        Surface::SessionsApi => ApiError::not_found("There is no such endpoint.").into_response(),
+        Surface::SessionApi => SessionApiError::no_endpoint().into_response(),
+        Surface::Page => super::pages::not_found_page(),
     }
 }
 
 /// Something is, but not with this method; `Allow` is added by the router.
 pub(super) async fn wrong_method(request: Request) -> Response {
-    let message = format!("This endpoint does not take {}.", request.method());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).into_response()
-}
-
-fn is_api(path: &str) -> bool {
-    path == "/api" || path.starts_with("/api/") || path == "/metrics"
+    match Surface::of(request.uri().path()) {
+        Surface::SessionApi => SessionApiError::wrong_method(request.method()).into_response(),
+        Surface::SessionsApi | Surface::Page => {
+            let message = format!("This endpoint does not take {}.", request.method());
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).into_response()
+        }
+    }
 }

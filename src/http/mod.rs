@@ -1,6 +1,7 @@
-//! Routers of the Sessions API, auth, pages and health; turns errors into statuses. Decides nothing about a session.
+//! Routers of the Sessions API and the Session API, auth, pages and health; turns errors into statuses. Decides nothing about a session.
 //!
-//! Must hold: whatever comes in, the answer is a page or `{"error","message"}`; who asks is settled before what they
+//! Must hold: whatever comes in, the answer is a page, `{"error","message"}` or, on the Session API's paths, an
+//! ErrorResponse; who asks is settled before what they
 //! ask for; no token reaches a log.
 
 mod catalogue;
@@ -12,6 +13,7 @@ mod health;
 pub mod input;
 mod layers;
 mod nodes;
+mod openapi;
 pub mod pages;
 mod places;
 mod play;
@@ -25,6 +27,7 @@ mod slots;
 pub mod tls;
 
 pub use self::core::SessionCore;
+pub use self::session_api::HostedCore;
 pub use crate::telemetry::Machine;
 pub use catalogue::{DrawThumbnail, Thumbnails};
 pub use context::{Access, Context};
@@ -45,6 +48,7 @@ use prometheus_client::registry::Registry;
 use std::ops::Deref;
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 /// What the handlers share; cheap to clone.
 #[derive(Clone)]
@@ -53,6 +57,7 @@ pub struct HttpState(Arc<HttpParts>);
 /// Everything the HTTP surface is made of.
 pub struct HttpParts {
     pub core: Arc<dyn SessionCore>,
+    pub hosted: Arc<dyn HostedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
     pub auth: Auth,
     pub access: Access,
@@ -79,8 +84,7 @@ impl Deref for HttpState {
 pub fn router(parts: HttpParts, signal: Router) -> Router {
     let state = HttpState(Arc::new(parts));
     // Compressed are only files without a secret in them (no BREACH).
-    let pages = pages::routes().layer(CompressionLayer::new());
-    Router::new()
+    let (api, document) = OpenApiRouter::with_openapi(openapi::base())
         .merge(play::routes())
         .merge(slots::routes())
         .merge(share::routes())
@@ -89,7 +93,11 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(health::routes())
         .merge(nodes::routes())
         .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
-        .merge(pages)
+        .merge(session_api::routes())
+        .split_for_parts();
+    let pages =
+        pages::routes().merge(openapi::routes(document).with_state(())).layer(CompressionLayer::new());
+    api.merge(pages)
         .merge(signal.with_state(()))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::wrong_method)

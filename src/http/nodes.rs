@@ -7,21 +7,33 @@
 
 use super::HttpState;
 use super::error::ApiError;
+use super::openapi::ApiProblem;
 use super::render::millis;
 use crate::auth::{Caller, Principal};
 use crate::schedule::directory::PlacedSession;
 use crate::schedule::{Needs, NodeView};
 use crate::session::clock::to_time;
 use crate::store::Resources;
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new().route("/api/nodes", get(list))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
+/// The nodes
+///
+/// Their load and health, what was placed there and why. Operators alone.
+#[utoipa::path(
+    get, path = "/api/nodes", operation_id = "nodes", tag = "Operations",
+    responses(
+        (status = 200, description = "The nodes.", body = Value, example = json!({ "nodes": [{ "name": "node-1", "location": "frankfurt", "region": "europe", "labels": {}, "health": "healthy", "state": "open", "cachedGames": ["ember"], "seenAt": "2026-01-16T07:51:49.000Z", "sessions": [] }] })),
+        (status = 403, description = "Not an operator's token.", body = ApiProblem),
+    ),
+)]
 async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
     match who {
         Principal::Operator => {}

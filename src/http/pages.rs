@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -50,8 +50,8 @@ pub(super) fn routes() -> Router<HttpState> {
     Router::new()
         .route("/", get(|state, headers| shell(state, headers, "index.html")))
         .route("/play/{slug}", get(|state, headers| player(state, headers, "play", "Play")))
-        .route("/session/{id}", get(with_slash))
         .route("/session/{id}/", get(|state, headers| player(state, headers, "session", "Session")))
+        .route("/docs", get(|state, headers| shell(state, headers, "docs.html")))
         .route("/signin", get(|state, headers| shell(state, headers, "signin.html")))
         .route("/favicon.ico", get(favicon))
         .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
@@ -81,14 +81,6 @@ fn player_page(assets: &Assets, name: &str, title: &str) -> Option<String> {
 
 fn missing() -> Response {
     page(StatusCode::NOT_FOUND, "This page is missing", "This build of Playgate has no pages inside.")
-}
-
-/// Relative links of the page, and the WebSocket beside it, need the slash.
-async fn with_slash(Path(id): Path<String>) -> Response {
-    match id.parse::<crate::ids::SessionId>() {
-        Ok(id) => Redirect::permanent(&format!("/session/{id}/")).into_response(),
-        Err(_) => not_found_page(),
-    }
 }
 
 async fn asset(State(state): State<HttpState>, Path(path): Path<String>, headers: HeaderMap) -> Response {

@@ -5,32 +5,49 @@ use super::HttpState;
 use super::context::Context;
 use super::error::ApiError;
 use super::input::{Body, Params, check_slug};
+use super::openapi::ApiProblem;
 use super::render::{millis, seconds};
 use crate::auth::{Caller, UserCaller};
 use crate::ids::{SessionId, SlotId};
 use crate::session::service::LaunchRequest;
 use crate::session::view::{SessionView, Status};
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Map, Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The same for every session a caller may not see (B7).
 pub(super) const NO_SESSION: &str = "Session not found.";
 /// The same for every slot a caller may not use (B6).
 pub(super) const NO_SLOT: &str = "Save slot not found.";
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/api/game/launch", post(launch))
-        .route("/api/game/session-status", get(status))
-        .route("/api/game/keepalive", post(keepalive))
-        .route("/api/game/stop", post(stop))
-        .route("/api/game/sessions", get(sessions))
-        .route("/api/game/first-frame", post(first_frame))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(launch))
+        .routes(routes!(status))
+        .routes(routes!(keepalive))
+        .routes(routes!(stop))
+        .routes(routes!(sessions))
+        .routes(routes!(first_frame))
 }
 
+/// Launch a game
+///
+/// The answer is immediate; poll the status until it runs.
+#[utoipa::path(
+    post, path = "/api/game/launch", operation_id = "launch", tag = "Sessions API",
+    request_body(content = Value, description = "`gameSlug`, and at most one of `saveSlotId` and `fresh`.", example = json!({ "gameSlug": "ember" })),
+    responses(
+        (status = 202, description = "It is starting.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "starting" })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such game or slot.", body = ApiProblem),
+        (status = 409, description = "You have an active session.", body = ApiProblem),
+        (status = 429, description = "Too many launches: come back after `Retry-After` seconds.", body = ApiProblem),
+        (status = 503, description = "No server has room.", body = ApiProblem),
+    ),
+)]
 async fn launch(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -55,6 +72,18 @@ async fn launch(
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
+/// Status of a session
+///
+/// Poll every two seconds.
+#[utoipa::path(
+    get, path = "/api/game/session-status", operation_id = "session-status", tag = "Sessions API",
+    params(("sessionId" = String, Query)),
+    responses(
+        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "viewers": 1 })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn status(
     State(state): State<HttpState>,
     Caller(who): Caller,
@@ -95,6 +124,18 @@ fn status_body(session: &SessionView, context: &Context) -> Value {
     })
 }
 
+/// Keep a session
+///
+/// Extends the idle timeout.
+#[utoipa::path(
+    post, path = "/api/game/keepalive", operation_id = "keepalive", tag = "Sessions API",
+    request_body(content = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1" })),
+    responses(
+        (status = 200, description = "Kept.", body = Value, example = json!({ "status": "ok", "expiresAt": "2026-01-16T08:21:49Z" })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn keepalive(
     State(state): State<HttpState>,
     Caller(who): Caller,
@@ -105,6 +146,18 @@ async fn keepalive(
     Ok(Json(json!({ "status": "ok", "expiresAt": seconds(expires_at) })))
 }
 
+/// Stop a session
+///
+/// Saves, ends, and tells the figures. Stopping again gives the same answer.
+#[utoipa::path(
+    post, path = "/api/game/stop", operation_id = "stop", tag = "Sessions API",
+    request_body(content = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1" })),
+    responses(
+        (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1 })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn stop(
     State(state): State<HttpState>,
     Caller(who): Caller,
@@ -125,6 +178,13 @@ async fn stop(
     })))
 }
 
+/// Your active session
+#[utoipa::path(
+    get, path = "/api/game/sessions", operation_id = "sessions", tag = "Sessions API",
+    responses(
+        (status = 200, description = "One or none.", body = Value, example = json!({ "sessions": [{ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "gameSlug": "ember", "gameTitle": "Ember", "status": "running", "startedAt": "2026-01-16T07:51:49Z" }] })),
+    ),
+)]
 async fn sessions(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -145,6 +205,18 @@ async fn sessions(
     Ok(Json(json!({ "sessions": sessions })))
 }
 
+/// Report the first decoded frame
+///
+/// For the timeline: a page tells that its player sees the game.
+#[utoipa::path(
+    post, path = "/api/game/first-frame", operation_id = "first-frame", tag = "Sessions API",
+    request_body(content = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1" })),
+    responses(
+        (status = 204, description = "Noted."),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn first_frame(
     State(state): State<HttpState>,
     Caller(who): Caller,

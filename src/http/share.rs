@@ -5,28 +5,42 @@ use super::HttpState;
 use super::context::Context;
 use super::error::ApiError;
 use super::input::{Body, Params};
+use super::openapi::ApiProblem;
 use super::play::NO_SESSION;
 use super::render::seconds;
-use crate::auth::{Caller, GrantClaims};
+use crate::auth::{Auth, Caller, GrantClaims, TokenError};
 use crate::ids::{GrantId, SessionId};
+use crate::session::view::GrantView;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, post};
-use axum::{Json, Router};
 use playgate_signaling::message::Role;
 use serde_json::{Value, json};
 use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-const DEFAULT_SECONDS: u64 = 86_400;
-const MIN_SECONDS: u64 = 60;
-const MAX_SECONDS: u64 = 604_800;
+/// A grant's life, in seconds, where none is asked for: a day.
+pub(super) const DEFAULT_SECONDS: u64 = 86_400;
+/// A minute to a week.
+pub(super) const LIFE: std::ops::RangeInclusive<u64> = 60..=604_800;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/api/game/share", post(share).get(list))
-        .route("/api/game/share/{grant}", delete(revoke))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(share, list)).routes(routes!(revoke))
 }
 
+/// Invite somebody
+///
+/// The token is told this once.
+#[utoipa::path(
+    post, path = "/api/game/share", operation_id = "share", tag = "Sharing",
+    request_body(content = Value, description = "`role` is `player` or `spectator`; `expiresIn` is 60 to 604800 seconds, a day where absent.", example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "role": "spectator", "expiresIn": 3600 })),
+    responses(
+        (status = 201, description = "The invitation.", body = Value, example = json!({ "grantId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "url": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/#token=...", "token": "...", "role": "spectator", "expiresAt": "2026-01-16T08:51:49Z" })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn share(
     State(state): State<HttpState>,
     Caller(who): Caller,
@@ -38,9 +52,33 @@ async fn share(
         "spectator" => Role::Spectator,
         _ => return Err(ApiError::invalid("The 'role' field must be 'player' or 'spectator'.")),
     };
-    let expires_in = body.whole("expiresIn", MIN_SECONDS..=MAX_SECONDS)?.unwrap_or(DEFAULT_SECONDS);
+    let expires_in = body.whole("expiresIn", LIFE)?.unwrap_or(DEFAULT_SECONDS);
     let id: SessionId = body.id("sessionId", NO_SESSION)?;
     let grant = state.core.share(&who, id, role, Vec::new(), Duration::from_secs(expires_in)).await?;
+    let invitation = invitation(&state.auth, &context, &grant).map_err(ApiError::internal)?;
+    let answer = json!({
+        "grantId": grant.id,
+        "url": invitation.url,
+        "token": invitation.token,
+        "role": grant.role,
+        "expiresAt": seconds(grant.expires_at),
+    });
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// A grant as it is handed over. Both are secrets.
+pub(super) struct Invitation {
+    pub(super) token: String,
+    /// The session's page; the token is in the fragment, which no server and no log ever sees.
+    pub(super) url: String,
+}
+
+/// Signs a grant's token.
+pub(super) fn invitation(
+    auth: &Auth,
+    context: &Context,
+    grant: &GrantView,
+) -> Result<Invitation, TokenError> {
     let claims = GrantClaims {
         grant: grant.id,
         session: grant.session,
@@ -48,17 +86,22 @@ async fn share(
         origins: grant.origins.clone(),
         expires_at: grant.expires_at.unix_timestamp(),
     };
-    let token = state.auth.mint_grant(&claims).map_err(ApiError::internal)?;
-    let answer = json!({
-        "grantId": grant.id,
-        "url": format!("{}/session/{}/#token={token}", context.base, grant.session),
-        "token": token,
-        "role": grant.role,
-        "expiresAt": seconds(grant.expires_at),
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    let token = auth.mint_grant(&claims)?;
+    let url = format!("{}/session/{}/#token={token}", context.base, grant.session);
+    Ok(Invitation { token, url })
 }
 
+/// The invitations to a session
+///
+/// Without their tokens.
+#[utoipa::path(
+    get, path = "/api/game/share", operation_id = "invitations", tag = "Sharing",
+    params(("sessionId" = String, Query)),
+    responses(
+        (status = 200, description = "The invitations.", body = Value, example = json!({ "grants": [{ "grantId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "role": "spectator", "createdAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:51:49Z", "revoked": false }] })),
+        (status = 404, description = "No such session of yours.", body = ApiProblem),
+    ),
+)]
 async fn list(
     State(state): State<HttpState>,
     Caller(who): Caller,
@@ -83,6 +126,17 @@ async fn list(
     Ok(Json(json!({ "grants": grants })))
 }
 
+/// Take an invitation back
+///
+/// Also ends what is being watched or played by it.
+#[utoipa::path(
+    delete, path = "/api/game/share/{grant}", operation_id = "revoke-invitation", tag = "Sharing",
+    params(("grant" = String, Path)),
+    responses(
+        (status = 204, description = "Taken back."),
+        (status = 404, description = "No such invitation of yours.", body = ApiProblem),
+    ),
+)]
 async fn revoke(
     State(state): State<HttpState>,
     Caller(who): Caller,

@@ -7,29 +7,39 @@ use super::HttpState;
 use super::context::Context;
 use super::error::ApiError;
 use super::input::Body;
+use super::openapi::ApiProblem;
 use super::render::seconds;
 use crate::auth::code::CodeError;
 use crate::auth::{Authenticated, Principal, TokenError, User, cookie};
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/api/auth/providers", get(providers))
-        .route("/api/auth/guest", post(guest))
-        .route("/api/auth/signin", post(token))
-        .route("/api/auth/code", post(code))
-        .route("/api/auth/session", get(session))
-        .route("/api/auth/signout", post(sign_out))
-        .route("/api/auth/csrf", get(csrf))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(providers))
+        .routes(routes!(guest))
+        .routes(routes!(code))
+        .routes(routes!(token))
+        .routes(routes!(session))
+        .routes(routes!(sign_out))
+        .routes(routes!(csrf))
 }
 
+/// How to get in here
+#[utoipa::path(
+    get, path = "/api/auth/providers", operation_id = "providers", tag = "Signing in",
+    responses(
+        (status = 200, description = "The ways.", body = Value, example = json!({ "guest": true, "signInUrl": null, "code": false })),
+    ),
+    security(())
+)]
 async fn providers(State(state): State<HttpState>) -> Json<Value> {
     Json(json!({
         "guest": state.access.guest,
@@ -38,6 +48,17 @@ async fn providers(State(state): State<HttpState>) -> Json<Value> {
     }))
 }
 
+/// Sign in as a guest
+///
+/// Sets the cookie too.
+#[utoipa::path(
+    post, path = "/api/auth/guest", operation_id = "guest", tag = "Signing in",
+    responses(
+        (status = 201, description = "Signed in.", body = Value, example = json!({ "token": "...", "expiresAt": "2026-02-15T07:51:49Z", "user": { "id": "guest-1", "name": "Quiet Otter" } })),
+        (status = 403, description = "No guests here, or a foreign page asked.", body = ApiProblem),
+    ),
+    security(())
+)]
 async fn guest(
     State(state): State<HttpState>,
     context: Context,
@@ -50,6 +71,20 @@ async fn guest(
     signed_in_as_guest(&state, &context)
 }
 
+/// Sign in by the one-time code of `--lan`
+///
+/// Sets the cookie too.
+#[utoipa::path(
+    post, path = "/api/auth/code", operation_id = "code", tag = "Signing in",
+    request_body(content = Value, example = json!({ "code": "ABCD-EFGH" })),
+    responses(
+        (status = 201, description = "Signed in.", body = Value, example = json!({ "token": "...", "expiresAt": "2026-02-15T07:51:49Z", "user": { "id": "guest-1", "name": "Quiet Otter" } })),
+        (status = 401, description = "A wrong or used code.", body = ApiProblem),
+        (status = 404, description = "No codes here.", body = ApiProblem),
+        (status = 429, description = "Too many wrong codes.", body = ApiProblem),
+    ),
+    security(())
+)]
 async fn code(
     State(state): State<HttpState>,
     context: Context,
@@ -72,6 +107,19 @@ async fn code(
     }
 }
 
+/// Sign in with a user's token
+///
+/// Sets the cookie.
+#[utoipa::path(
+    post, path = "/api/auth/signin", operation_id = "signin", tag = "Signing in",
+    request_body(content = Value, example = json!({ "token": "..." })),
+    responses(
+        (status = 201, description = "Signed in.", body = Value, example = json!({ "token": "...", "expiresAt": "2026-02-15T07:51:49Z", "user": { "id": "ada", "name": "Ada" } })),
+        (status = 400, description = "Not a user's token.", body = ApiProblem),
+        (status = 401, description = "The token is not valid.", body = ApiProblem),
+    ),
+    security(())
+)]
 async fn token(
     State(state): State<HttpState>,
     context: Context,
@@ -101,6 +149,14 @@ async fn token(
     signed_in(&context, token, user, verified.expires_at)
 }
 
+/// Who is signed in
+#[utoipa::path(
+    get, path = "/api/auth/session", operation_id = "auth-session", tag = "Signing in",
+    responses(
+        (status = 200, description = "The user, or an empty object.", body = Value, example = json!({ "user": { "id": "ada", "name": "Ada", "email": null, "image": null }, "expires": "2026-02-15T07:51:49Z" })),
+    ),
+    security(())
+)]
 async fn session(found: Option<Authenticated>) -> Json<Value> {
     let Some(Authenticated { principal: Principal::User(user), expires_at }) = found else {
         return Json(json!({}));
@@ -109,6 +165,17 @@ async fn session(found: Option<Authenticated>) -> Json<Value> {
     Json(json!({ "user": user, "expires": seconds(expires_at) }))
 }
 
+/// Sign out
+///
+/// Removes the cookie.
+#[utoipa::path(
+    post, path = "/api/auth/signout", operation_id = "signout", tag = "Signing in",
+    responses(
+        (status = 204, description = "Signed out."),
+        (status = 403, description = "A foreign page asked.", body = ApiProblem),
+    ),
+    security(())
+)]
 async fn sign_out(context: Context, headers: HeaderMap) -> Result<Response, ApiError> {
     own_page_or_no_browser(&context, &headers)?;
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -116,7 +183,17 @@ async fn sign_out(context: Context, headers: HeaderMap) -> Result<Response, ApiE
     Ok(response)
 }
 
-/// For clients that expect one. Nothing here asks for it back: requests are judged by where they come from.
+// For clients that expect one. Nothing here asks for it back: requests are judged by where they come from.
+/// A token some clients expect
+///
+/// Nothing here asks for it back.
+#[utoipa::path(
+    get, path = "/api/auth/csrf", operation_id = "csrf", tag = "Signing in",
+    responses(
+        (status = 200, description = "Any.", body = Value, example = json!({ "csrfToken": "5f0c2a4e8b1d4c539c696a1c52f3a7d1" })),
+    ),
+    security(())
+)]
 async fn csrf() -> Json<Value> {
     Json(json!({ "csrfToken": uuid::Uuid::new_v4().simple().to_string() }))
 }

@@ -3,36 +3,48 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::input::{Params, check_slug};
+use super::openapi::ApiProblem;
 use super::play::NO_SLOT;
 use super::render::seconds;
 use crate::auth::UserCaller;
 use crate::ids::{SlotId, VersionId};
 use crate::session::view::{SaveDownload, VersionView};
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::io;
 use tokio::io::AsyncReadExt;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 const NO_VERSION: &str = "Save version not found.";
 /// Of a download, read and sent at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-pub(super) fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/api/game/save-slots", get(list))
-        .route("/api/game/save-slots/{id}", delete(empty))
-        .route("/api/game/save-slots/{id}/versions", get(versions).put(upload))
-        .route("/api/game/save-slots/{id}/versions/{version}", get(download))
-        .route("/api/game/save-slots/{id}/versions/{version}/restore", post(restore))
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(empty))
+        .routes(routes!(versions, upload))
+        .routes(routes!(restore))
+        .routes(routes!(download))
 }
 
+/// The three slots of a game
+#[utoipa::path(
+    get, path = "/api/game/save-slots", operation_id = "save-slots", tag = "Saves",
+    params(("gameSlug" = String, Query)),
+    responses(
+        (status = 200, description = "The slots.", body = Value, example = json!({ "slots": [{ "id": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "slot": 1, "empty": false, "inUse": false, "updatedAt": "2026-01-16T07:51:49Z", "versionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "bytes": 4096 }] })),
+        (status = 400, description = "Not a request.", body = ApiProblem),
+        (status = 404, description = "No such game.", body = ApiProblem),
+    ),
+)]
 async fn list(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -60,6 +72,16 @@ async fn list(
     Ok(Json(json!({ "slots": slots })))
 }
 
+/// Empty a slot
+#[utoipa::path(
+    delete, path = "/api/game/save-slots/{id}", operation_id = "empty-save-slot", tag = "Saves",
+    params(("id" = String, Path)),
+    responses(
+        (status = 204, description = "Emptied."),
+        (status = 404, description = "No such slot of yours.", body = ApiProblem),
+        (status = 409, description = "A session runs on it.", body = ApiProblem),
+    ),
+)]
 async fn empty(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -70,6 +92,17 @@ async fn empty(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The kept versions of a slot
+///
+/// The newest first.
+#[utoipa::path(
+    get, path = "/api/game/save-slots/{id}/versions", operation_id = "save-versions", tag = "Saves",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, description = "The versions.", body = Value, example = json!({ "versions": [{ "id": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "number": 2, "createdAt": "2026-01-16T07:51:49Z", "bytes": 4096, "sha256": "9f86d0...", "current": true }] })),
+        (status = 404, description = "No such slot of yours.", body = ApiProblem),
+    ),
+)]
 async fn versions(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -80,6 +113,16 @@ async fn versions(
     Ok(Json(json!({ "versions": versions })))
 }
 
+/// Make a version the newest
+#[utoipa::path(
+    post, path = "/api/game/save-slots/{id}/versions/{version}/restore", operation_id = "restore-save-version", tag = "Saves",
+    params(("id" = String, Path), ("version" = String, Path)),
+    responses(
+        (status = 200, description = "The new version.", body = Value, example = json!({ "id": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "number": 3, "createdAt": "2026-01-16T07:51:49Z", "bytes": 4096, "sha256": "9f86d0...", "current": true })),
+        (status = 404, description = "No such slot or version of yours.", body = ApiProblem),
+        (status = 409, description = "A session runs on it.", body = ApiProblem),
+    ),
+)]
 async fn restore(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -89,6 +132,15 @@ async fn restore(
     Ok(Json(version_body(&made)))
 }
 
+/// Download a version
+#[utoipa::path(
+    get, path = "/api/game/save-slots/{id}/versions/{version}", operation_id = "download-save-version", tag = "Saves",
+    params(("id" = String, Path), ("version" = String, Path)),
+    responses(
+        (status = 200, description = "A `tar.gz`.", body = Vec<u8>, content_type = "application/gzip"),
+        (status = 404, description = "No such slot or version of yours.", body = ApiProblem),
+    ),
+)]
 async fn download(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,
@@ -104,7 +156,19 @@ async fn download(
     Ok((headers, body_of(download)).into_response())
 }
 
-/// The archive's bytes as the body; no JSON, and not bound by the limit on JSON bodies.
+// The archive's bytes as the body; no JSON, and not bound by the limit on JSON bodies.
+/// Bring in a save as the newest version
+#[utoipa::path(
+    put, path = "/api/game/save-slots/{id}/versions", operation_id = "upload-save-version", tag = "Saves",
+    params(("id" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/gzip", description = "A `tar.gz`."),
+    responses(
+        (status = 201, description = "The new version.", body = Value, example = json!({ "id": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "number": 3, "createdAt": "2026-01-16T07:51:49Z", "bytes": 4096, "sha256": "9f86d0...", "current": true })),
+        (status = 400, description = "No usable archive.", body = ApiProblem),
+        (status = 404, description = "No such slot of yours.", body = ApiProblem),
+        (status = 409, description = "A session runs on it.", body = ApiProblem),
+    ),
+)]
 async fn upload(
     State(state): State<HttpState>,
     UserCaller(user): UserCaller,

@@ -14,11 +14,13 @@ use crate::auth::Principal;
 use crate::ids::SessionId;
 use crate::session::view::SessionView;
 use axum::extract::ws::{Message, WebSocket};
+use axum::http::{Extensions, HeaderMap};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use playgate_signaling::bucket::Bucket;
 use playgate_signaling::machine::{Event, GatewayMachine, Leave, Output, Resume};
 use playgate_signaling::message::{ClientMessage, ErrorCode, MessageError, Role, ServerMessage, close};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -42,6 +44,8 @@ enum Done {
 pub(super) struct Opener {
     pub(super) who: Option<Principal>,
     pub(super) token: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) extensions: Extensions,
 }
 
 pub(super) struct Connection {
@@ -51,6 +55,8 @@ pub(super) struct Connection {
     who: Option<Principal>,
     /// By which the viewer is inside; asked about again at every ping.
     token: Option<String>,
+    /// What the upgrade request came with.
+    came_with: Arc<(HeaderMap, Extensions)>,
     machine: GatewayMachine,
     outbox: mpsc::Sender<Outgoing>,
     calls: JoinSet<Done>,
@@ -74,6 +80,7 @@ impl Connection {
             session,
             who: opener.who,
             token: opener.token,
+            came_with: Arc::new((opener.headers, opener.extensions)),
             outbox,
             calls: JoinSet::new(),
             inside: None,
@@ -267,9 +274,10 @@ impl Connection {
         if token.is_some() {
             self.token.clone_from(&token);
         }
+        let came_with = Arc::clone(&self.came_with);
         self.calls.spawn(async move {
             let who = match token {
-                Some(token) => state.auth.authenticate_token(&token).await,
+                Some(token) => state.auth.authenticate_token(&token, &came_with.0, &came_with.1).await,
                 None => upgraded,
             };
             let Some(who) = who else {

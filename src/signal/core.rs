@@ -36,8 +36,13 @@ pub trait SignalAuth: Send + Sync + 'static {
     /// By bearer header or cookie; `extensions` are the request's. Must give nobody for a cookie that a foreign page sent (its `Origin` says so).
     async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Principal>;
 
-    /// By the token of a `hello`.
-    async fn authenticate_token(&self, token: &str) -> Option<Principal>;
+    /// By the token of a `hello`, on a connection whose upgrade came with these: a grant may be for certain web sites.
+    async fn authenticate_token(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Option<Principal>;
 
     /// The token by which `authenticate_headers` knew somebody, to ask about later.
     fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str>;

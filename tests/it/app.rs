@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::http::fake::{FakeCore, assets};
+use crate::http::fake_hosted::FakeHosted;
 use crate::http::nodes::OneNode;
 use playgate::auth::{Auth, MemoryLedger};
 use playgate::config::Config;
@@ -35,6 +36,7 @@ impl Gateway {
         let mut registry = Registry::default();
         let deps = FrontDeps {
             core: Arc::new(FakeCore::default()),
+            hosted: Arc::new(FakeHosted::default()),
             nodes: Arc::new(OneNode),
             auth: Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap(),
             signal: axum::Router::new(),

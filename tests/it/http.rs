@@ -4,8 +4,11 @@
 mod access;
 mod contract;
 pub(crate) mod fake;
+pub(crate) mod fake_hosted;
 pub(crate) mod nodes;
+mod openapi;
 mod pages;
 mod random;
+mod session_api;
 mod sign_in;
 mod versions;

@@ -143,13 +143,18 @@ impl SignalAuth for FakeAuth {
     async fn authenticate_headers(
         &self,
         headers: &HeaderMap,
-        _: &axum::http::Extensions,
+        extensions: &axum::http::Extensions,
     ) -> Option<Principal> {
         let bearer = headers.get("authorization")?.to_str().ok()?;
-        self.authenticate_token(bearer.strip_prefix("Bearer ")?).await
+        self.authenticate_token(bearer.strip_prefix("Bearer ")?, headers, extensions).await
     }
 
-    async fn authenticate_token(&self, token: &str) -> Option<Principal> {
+    async fn authenticate_token(
+        &self,
+        token: &str,
+        _: &axum::http::HeaderMap,
+        _: &axum::http::Extensions,
+    ) -> Option<Principal> {
         (token != "bad").then(|| Principal::User(User { id: UserId(token.to_owned()), name: None }))
     }
 

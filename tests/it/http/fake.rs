@@ -1,5 +1,6 @@
 //! A session core that answers from a table, and a router over it: only the HTTP surface is under test.
 
+use super::fake_hosted::FakeHosted;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -8,7 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use playgate::auth::{Auth, MemoryLedger, Minted, Principal};
 use playgate::config::Config;
-use playgate::http::{Access, Assets, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails, router};
+use playgate::http::{
+    Access, Assets, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails, router,
+};
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
 use playgate::session::machine::ContainerStatus;
@@ -281,6 +284,7 @@ impl SessionCore for FakeCore {
 pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) core: Arc<FakeCore>,
+    pub(crate) hosted: Arc<FakeHosted>,
     pub(crate) auth: Auth,
     pub(crate) user: Minted,
     _dir: tempfile::TempDir,
@@ -291,6 +295,7 @@ pub(crate) fn assets() -> Assets {
         ("index.html", "<!doctype html><title>Games</title>"),
         ("player.html", "<!doctype html><title>{{title}}</title>"),
         ("signin.html", "<!doctype html><title>Sign in</title>"),
+        ("docs.html", "<!doctype html><title>Docs</title>"),
         ("app.js", "export const long = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';"),
         (".hidden", "secret"),
     ];
@@ -310,12 +315,14 @@ impl Site {
         let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         change(&mut config);
         let core = Arc::new(FakeCore::default());
+        let hosted = Arc::new(FakeHosted::default());
         let auth = Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap();
         let user = auth.mint_user("ada", Some("Ada".into()), Duration::from_secs(3600), None).await.unwrap();
         let mut registry = Registry::default();
         let metrics = HttpMetrics::new(&mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
+            hosted: Arc::clone(&hosted) as Arc<dyn HostedCore>,
             nodes: Arc::new(super::nodes::OneNode),
             auth: auth.clone(),
             access: Access::new(&config, config.listen).unwrap(),
@@ -340,11 +347,18 @@ impl Site {
                 let found = playgate::auth::signaling_caller(&headers, &extensions).await;
                 if found.is_some() { "known" } else { "nobody" }
             });
+        let by_message =
+            axum::routing::any(|headers: HeaderMap, extensions: axum::http::Extensions| async move {
+                let token = headers["x-hello"].to_str().unwrap();
+                let found = playgate::auth::signaling_token_caller(token, &headers, &extensions).await;
+                if found.is_some() { "known" } else { "nobody" }
+            });
         let signal = Router::new()
+            .route("/test/hello", by_message)
             .route("/test/context", echo)
             .route("/test/who", who)
             .route("/test/headers", by_headers);
-        Self { router: router(parts, signal), core, auth, user, _dir: dir }
+        Self { router: router(parts, signal), core, hosted, auth, user, _dir: dir }
     }
 
     pub(crate) fn refuse(&self, refuse: Refuse) {

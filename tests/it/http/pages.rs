@@ -30,12 +30,20 @@ async fn every_page_is_served_to_everybody_with_the_headers_that_protect_it() {
 async fn a_session_without_its_slash_is_sent_to_the_one_with() {
     let site = Site::new().await;
     let id = SessionId::new();
-    let answer = site.get(&format!("/session/{id}")).await;
+    let browser = |path: &str| {
+        plain("GET", path)
+            .header("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let answer = site.send(browser(&format!("/session/{id}"))).await;
     assert_eq!(
         (answer.status.as_u16(), answer.header("location")),
         (308, format!("/session/{id}/").as_str())
     );
-    assert_eq!(site.get("/session/nonsense").await.status, 404);
+    // Everybody else asks the Session API.
+    assert_eq!(site.send(browser("/session/nonsense")).await.status, 401);
+    assert_eq!(site.get(&format!("/session/{id}")).await.status, 401);
 }
 
 #[tokio::test]
