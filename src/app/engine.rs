@@ -2,6 +2,7 @@
 
 use crate::config::{Config, DriverName};
 use crate::content::{ContentCache, ContentSource};
+use crate::driver::docker::Hosting;
 use crate::driver::{DockerDriver, Driver, InstanceRef};
 use crate::store::{DataDir, Store};
 use anyhow::{Context, Result};
@@ -41,7 +42,9 @@ impl Engine {
     }
 
     async fn start(config: &Config, node: &str, data_dir: &DataDir, registry: &mut Registry) -> Result<Self> {
-        let driver = DockerDriver::connect(&config.docker, node).await.context("container engine")?;
+        let hosting = Hosting::new(&config.session_api, &data_dir.root().join("spool"));
+        let driver =
+            DockerDriver::connect(&config.docker, node, &hosting).await.context("container engine")?;
         let root = data_dir.root().join("content");
         let content = ContentCache::open(driver.engine().clone(), &config.docker, &root, registry)
             .await

@@ -206,6 +206,9 @@ pub struct Adopted {
 pub enum DriverError {
     #[error("cannot start the game: {0}")]
     Start(#[source] std::io::Error),
+    /// A port of the site was free when it was chosen and is not any more: another site may do. A sentence for people.
+    #[error("{0}")]
+    PortTaken(String),
     /// A sentence for people, without its full stop.
     #[error("{0}")]
     Other(String),

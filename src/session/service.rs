@@ -142,7 +142,7 @@ impl Sessions {
         let inner = Inner {
             limiter: LaunchLimiter::new(context.config.launches_per_minute),
             starts: LaunchLimiter::new(context.hosting.config.starts_per_minute),
-            _janitor: Janitor::begin(Arc::clone(&context)),
+            _janitor: Janitor::begin(&context),
             doors: Doors::default(),
             catalogue: deps.catalogue,
             live: Arc::default(),

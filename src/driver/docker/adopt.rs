@@ -1,17 +1,14 @@
 //! Finds an earlier gateway's container again.
 
-use super::addresses::Lease;
 use super::error::{DockerError, unless_absent};
 use super::instance::{DockerInstance, Parts};
 use super::names::{NODE, Names, SAVE_PATH, SESSION};
 use super::watch::Exit;
-use super::{Bridge, Node};
-use crate::driver::{Adopted, DriverEvent, Ended, Site, Usage};
+use super::{Node, site};
+use crate::driver::{Adopted, DriverEvent, Ended, Usage};
 use crate::ids::SessionId;
 use bollard::models::{ContainerInspectResponse, ContainerState};
-use std::any::Any;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use tokio::sync::mpsc;
 
 /// `None` when it is not there any more, or is not this session's.
@@ -30,9 +27,9 @@ pub(super) async fn adopt(
     };
     let state = found.state.clone().unwrap_or_default();
     let running = state.running.unwrap_or(false);
-    let (site, lease) = if running { site(node, &found) } else { (Site::default(), None) };
+    let (site, leases) = site::found(node, &found, running);
     let id = found.id.unwrap_or_else(|| container.to_owned());
-    let parts = Parts { engine: node.engine.clone(), container: id, names, save_path, lease };
+    let parts = Parts { engine: node.engine.clone(), container: id, names, save_path, leases };
     let instance = if running {
         DockerInstance::playing(parts, events)
     } else {
@@ -42,37 +39,22 @@ pub(super) async fn adopt(
 }
 
 /// By its labels, which nobody inside can change.
-fn identify(node: &Node, session: SessionId, found: &ContainerInspectResponse) -> Option<(Names, String)> {
+fn identify(
+    node: &Node,
+    session: SessionId,
+    found: &ContainerInspectResponse,
+) -> Option<(Names, Option<String>)> {
     let labels: &HashMap<String, String> = found.config.as_ref()?.labels.as_ref()?;
     let is = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
     if !is(NODE, &node.name) || !is(SESSION, &session.to_string()) {
         return None;
     }
     let container = found.name.as_ref()?.trim_start_matches('/').to_owned();
-    Some((Names { container }, labels.get(SAVE_PATH)?.clone()))
+    Some((Names { container }, labels.get(SAVE_PATH).cloned()))
 }
 
 /// Its counters are gone: what it used is what the earlier gateway has noted.
 fn ended(state: &ContainerState) -> Ended {
     let exit = Exit::of(state);
     Ended { usage: Usage::default(), exit_code: exit.code, out_of_memory: exit.out_of_memory }
-}
-
-fn site(node: &Node, found: &ContainerInspectResponse) -> (Site, Option<Lease>) {
-    let networks = found.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    let on = |bridge: &Bridge| {
-        let endpoint = networks?.get(&bridge.name)?;
-        let fixed = endpoint.ipam_config.as_ref().and_then(|ipam| ipam.ipv4_address.as_ref());
-        fixed.or(endpoint.ip_address.as_ref())?.parse::<Ipv4Addr>().ok()
-    };
-    let place = [&node.internal, &node.open].into_iter().find_map(|bridge| Some((bridge, on(bridge)?)));
-    let Some((bridge, address)) = place else { return (Site::default(), None) };
-    let lease = bridge.pool.take_back(address);
-    let site = Site {
-        address: Some(IpAddr::V4(address)),
-        gateway: Some(IpAddr::V4(bridge.gateway)),
-        ports: Vec::new(),
-        lease: lease.clone().map(|lease| Box::new(lease) as Box<dyn Any + Send + Sync>),
-    };
-    (site, lease)
 }

@@ -2,23 +2,16 @@
 //!
 //! Whatever fails (the engine, the archive, a full disk) leaves the place as it was.
 
+use super::chunks;
 use super::error::{DockerError, status_of};
 use super::unpack::{LIMITS, unpack};
 use bollard::Docker;
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
-use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use tokio::sync::mpsc;
 use uuid::Uuid;
-
-/// Chunks between the engine and the unpacking thread: when full, the engine waits.
-const CHUNKS: usize = 8;
-
-/// Told after the last chunk: without it the archive is not whole, however whole it looks.
-const END: Bytes = Bytes::new();
 
 /// Replaces `target` by what is at `save_path` of the container. A container without that path leaves `target` alone.
 pub(super) async fn collect(
@@ -37,23 +30,10 @@ pub(super) async fn collect(
         Some(Err(error)) => return Err(DockerError::Engine { what: "give the save out", error }),
         first => first,
     };
-    let (sender, chunks) = mpsc::channel(CHUNKS);
     let target = target.to_owned();
-    let unpacking = tokio::task::spawn_blocking(move || replace(ChunkReader::new(chunks), &target));
-    let mut next = first;
-    while let Some(chunk) = next {
-        let broken = chunk.is_err();
-        // A thread that ended early has the reason.
-        if sender.send(chunk.map_err(io::Error::other)).await.is_err() || broken {
-            break;
-        }
-        next = body.next().await;
-        if next.is_none() {
-            let _ = sender.send(Ok(END)).await;
-        }
-    }
-    drop(sender);
-    let left_out = unpacking.await.map_err(|failed| DockerError::TakeSave(io::Error::other(failed)))??;
+    let left_out = chunks::read_blocking(first, body, move |from| replace(from, &target))
+        .await
+        .map_err(|failed| DockerError::TakeSave(io::Error::other(failed)))??;
     if left_out > 0 {
         tracing::debug!(container, left_out, "a save holds links or devices, which are not kept");
     }
@@ -107,33 +87,6 @@ fn beside(target: &Path, what: &str) -> PathBuf {
     target.with_extension(format!("{what}-{}", Uuid::new_v4()))
 }
 
-/// Reads what comes over a channel until [`END`].
-struct ChunkReader {
-    chunks: mpsc::Receiver<Result<Bytes, io::Error>>,
-    current: Bytes,
-    ended: bool,
-}
-
-impl ChunkReader {
-    fn new(chunks: mpsc::Receiver<Result<Bytes, io::Error>>) -> Self {
-        Self { chunks, current: Bytes::new(), ended: false }
-    }
-}
-
-impl Read for ChunkReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            let chunk =
-                self.chunks.blocking_recv().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
-            self.current = chunk?;
-            self.ended = self.current == END;
-        }
-        let count = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,25 +121,6 @@ mod tests {
         let fresh = dir.path().join("fresh");
         replace(tar_of("new", b"new").as_slice(), &fresh).unwrap();
         assert_eq!(names(&fresh), ["new"]);
-    }
-
-    #[test]
-    fn a_stream_that_was_given_up_is_never_taken_for_a_whole_one() {
-        let whole = tar_of("new", b"new");
-        let read = |chunks: Vec<Bytes>| {
-            let dir = tempfile::tempdir().unwrap();
-            let (sender, receiver) = mpsc::channel(CHUNKS);
-            for chunk in chunks {
-                sender.try_send(Ok(chunk)).unwrap();
-            }
-            drop(sender);
-            replace(ChunkReader::new(receiver), &dir.path().join("save"))
-        };
-        let chunk = Bytes::from(whole);
-        assert!(read(vec![chunk.clone(), END]).is_ok());
-        assert!(read(vec![chunk.slice(..1024), chunk.slice(1024..), END]).is_ok());
-        assert!(read(vec![chunk.clone()]).is_err());
-        assert!(read(vec![chunk.slice(..1024)]).is_err());
     }
 
     #[test]

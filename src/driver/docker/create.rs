@@ -1,127 +1,127 @@
-//! What a game's container is: the profile `game`.
+//! What a container is: what its profile says, and the bounds that hold for every profile.
 //!
-//! Nothing here asks the engine for anything; every bound of the profile is set in one place.
+//! Nothing here asks the engine for anything; every bound is set in one place.
 
+mod game;
+mod server;
+
+use super::Node;
 use super::error::DockerError;
-use super::names::{Names, SAVE_PATH, labels};
-use super::networks::{Bridge, Kind};
-use super::paths::{GID, HOME, RUN, SaveAt, TMP, UID};
-use super::{Node, PACKAGE_DIR};
-use crate::driver::{ContainerSpec, StartSpec};
+use super::names::{Names, labels};
+use super::networks::{Bridge, Kind as Network};
+use super::paths::SaveAt;
+use super::{PACKAGE_DIR, ports};
+use crate::driver::{ContainerSpec, Port, Profile, StartSpec};
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, DeviceRequest, EndpointIpamConfig, EndpointSettings, HealthConfig,
-    HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions, NetworkingConfig,
-    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
-use playgate_signaling::runner::env;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 
+pub(super) use game::{PORTER_DIR, PORTER_HOME, PORTER_SAVE};
+
 const MIB: i64 = 1024 * 1024;
-/// Bounds of what lives in memory; all of it counts into the container's memory too.
-const TMP_MIB: i64 = 256;
-const RUN_MIB: i64 = 16;
+/// Lives in memory; counts into the container's memory too.
 const SHM_MIB: i64 = 256;
-/// A container's log on disk: this much, twice.
-const LOG_MAX: &str = "5m";
 const LOG_FILES: &str = "2";
 
 /// Everything that one start needs, thought through before anything is made.
 pub(super) struct Plan {
     pub(super) names: Names,
     pub(super) spec: StartSpec,
-    pub(super) container: ContainerSpec,
-    pub(super) save_at: SaveAt,
+    pub(super) kind: Kind,
+    container: ContainerSpec,
+    place: Place,
+}
+
+/// What only one profile has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Game { save_at: SaveAt },
+    Server,
+}
+
+/// Where it will live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
     pub(super) address: Ipv4Addr,
+    /// To be published.
+    pub(super) ports: Vec<Port>,
 }
 
 impl Plan {
-    pub(super) fn new(node: &Node, mut spec: StartSpec, address: Ipv4Addr) -> Result<Self, DockerError> {
+    pub(super) fn new(node: &Node, mut spec: StartSpec, place: Place) -> Result<Self, DockerError> {
         let container = spec.container.take().ok_or(DockerError::NoContainer)?;
-        let save_at = SaveAt::of(&container.save_path)?;
+        if !place.ports.is_empty() && !container.egress {
+            return Err(DockerError::PortsInside);
+        }
+        let kind = match container.profile {
+            Profile::Game => Kind::Game { save_at: SaveAt::of(&container.save_path)? },
+            Profile::Server => Kind::Server,
+        };
         let names = Names::new(&node.name, spec.session, spec.generation);
-        Ok(Self { names, spec, container, save_at, address })
+        Ok(Self { names, spec, kind, container, place })
     }
 
-    /// The game's container.
-    pub(super) fn game(&self, node: &Node) -> ContainerCreateBody {
+    pub(super) fn container(&self, node: &Node) -> ContainerCreateBody {
+        match &self.kind {
+            Kind::Game { save_at } => self.game(node, save_at),
+            Kind::Server => self.server(node),
+        }
+    }
+
+    /// Where the save is, inside.
+    pub(super) fn save_path(&self) -> Option<String> {
+        match self.kind {
+            Kind::Game { .. } => Some(self.container.save_path.clone()),
+            Kind::Server => None,
+        }
+    }
+
+    fn labels(&self, node: &Node) -> HashMap<String, String> {
+        labels(&node.name, self.spec.session, self.spec.generation, self.container.profile)
+    }
+
+    /// What every container is, whatever its profile.
+    fn body(&self, node: &Node, env: BTreeMap<String, String>, bounds: HostConfig) -> ContainerCreateBody {
         let bridge = node.bridge(self.container.egress);
-        let mut labels = self.labels(node);
-        labels.insert(SAVE_PATH.to_owned(), self.container.save_path.clone());
         let command = &self.container.command;
+        let ports = self.place.ports.iter();
         ContainerCreateBody {
             image: Some(self.container.image.clone()),
             cmd: (!command.is_empty()).then(|| command.clone()),
-            user: Some(format!("{UID}:{GID}")),
-            hostname: Some("game".to_owned()),
-            env: Some(self.environment()),
-            labels: Some(labels),
+            env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
+            labels: Some(self.labels(node)),
+            // Else the engine does not publish what the image does not expose.
+            exposed_ports: Some(ports.map(|port| ports::spelled(port.protocol, port.container)).collect()),
             // An image's own check would run beside the game, on the game's account.
             healthcheck: Some(HealthConfig {
                 test: Some(vec!["NONE".to_owned()]),
                 ..HealthConfig::default()
             }),
-            host_config: Some(self.bounds(node, bridge)),
-            networking_config: Some(endpoint(&bridge.name, self.address)),
+            host_config: Some(bounds),
+            networking_config: Some(endpoint(&bridge.name, self.place.address)),
             ..ContainerCreateBody::default()
         }
     }
 
-    /// A container that is never started: the archive API writes into a volume, but its topmost directory keeps its
-    /// owner, and with a read-only root there is no way around. Here the volumes are directories of a writable root.
-    pub(super) fn porter(&self, node: &Node) -> ContainerCreateBody {
-        let at = |target: &str, volume: String| Mount {
-            target: Some(target.to_owned()),
-            source: Some(volume),
-            typ: Some(MountType::VOLUME),
-            volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() }),
-            ..Mount::default()
-        };
-        let mut mounts = vec![at(&format!("{PORTER_DIR}/{PORTER_HOME}"), self.names.home())];
-        if self.save_at == SaveAt::Own {
-            mounts.push(at(&format!("{PORTER_DIR}/{PORTER_SAVE}"), self.names.save()));
-        }
-        ContainerCreateBody {
-            image: Some(self.container.image.clone()),
-            entrypoint: Some(vec!["never-started".to_owned()]),
-            labels: Some(self.labels(node)),
-            host_config: Some(HostConfig {
-                network_mode: Some("none".to_owned()),
-                mounts: Some(mounts),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        }
-    }
-
-    fn labels(&self, node: &Node) -> HashMap<String, String> {
-        labels(&node.name, self.spec.session, self.spec.generation)
-    }
-
-    fn environment(&self) -> Vec<String> {
-        let mut variables = self.spec.env.clone();
-        variables.insert("HOME".to_owned(), HOME.to_owned());
-        variables.insert(env::SAVE_DIR.to_owned(), self.container.save_path.clone());
-        variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
-    }
-
-    fn bounds(&self, node: &Node, bridge: &Bridge) -> HostConfig {
+    /// The bounds of every profile. `log_max` is what a container's log may have on disk, twice.
+    fn bounds(&self, node: &Node, log_max: &str) -> HostConfig {
+        let bridge: &Bridge = node.bridge(self.container.egress);
         let memory = i64::try_from(self.container.memory_bytes).unwrap_or(i64::MAX);
         let gpus = (self.container.gpus > 0).then(|| vec![gpus(self.container.gpus)]);
         HostConfig {
             privileged: Some(false),
-            cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            readonly_rootfs: Some(true),
-            tmpfs: Some(tmpfs()),
-            mounts: Some(self.mounts(node)),
             pids_limit: Some(i64::from(self.container.pids)),
             memory: Some(memory),
             memory_swap: Some(memory),
             nano_cpus: Some(nano_cpus(self.container.cpus)),
             shm_size: Some(SHM_MIB * MIB),
-            // A core dump would fill the home volume.
+            // A core dump would fill the home volume, or the writable layer.
             ulimits: Some(vec![ResourcesUlimits {
                 name: Some("core".to_owned()),
                 soft: Some(0),
@@ -135,55 +135,26 @@ impl Plan {
                 name: Some(RestartPolicyNameEnum::NO),
                 maximum_retry_count: None,
             }),
-            log_config: Some(log_config()),
+            log_config: Some(log_config(log_max)),
             network_mode: Some(bridge.name.clone()),
+            port_bindings: Some(ports::bindings(&self.place.ports, node.ports.address())),
+            publish_all_ports: Some(false),
             // Else an engine may ask this machine's own resolvers for a game that has no way out.
-            dns: (bridge.kind == Kind::Internal).then(|| vec![bridge.gateway.to_string()]),
+            dns: (bridge.kind == Network::Internal).then(|| vec![bridge.gateway.to_string()]),
             ..HostConfig::default()
         }
     }
 
-    fn mounts(&self, node: &Node) -> Vec<Mount> {
-        let volume = |target: &str, name: String| Mount {
-            target: Some(target.to_owned()),
-            source: Some(name),
-            typ: Some(MountType::VOLUME),
-            volume_options: Some(MountVolumeOptions {
-                labels: Some(self.labels(node)),
-                ..MountVolumeOptions::default()
-            }),
+    fn package(&self) -> Option<Mount> {
+        let package = self.container.package.as_ref()?;
+        Some(Mount {
+            target: Some(PACKAGE_DIR.to_owned()),
+            source: Some(package.display().to_string()),
+            typ: Some(MountType::BIND),
+            read_only: Some(true),
             ..Mount::default()
-        };
-        let mut mounts = vec![volume(HOME, self.names.home())];
-        if self.save_at == SaveAt::Own {
-            mounts.push(volume(&self.container.save_path, self.names.save()));
-        }
-        if let Some(package) = &self.container.package {
-            mounts.push(Mount {
-                target: Some(PACKAGE_DIR.to_owned()),
-                source: Some(package.display().to_string()),
-                typ: Some(MountType::BIND),
-                read_only: Some(true),
-                ..Mount::default()
-            });
-        }
-        mounts
+        })
     }
-}
-
-/// Where the porter has the volumes.
-pub(super) const PORTER_DIR: &str = "/porter";
-pub(super) const PORTER_HOME: &str = "home";
-pub(super) const PORTER_SAVE: &str = "save";
-
-/// The mode of a directory of the image overrules `mode`, so the owner has to be the player. Programs are run from /tmp
-/// by more than one game's engine, and could be from the home directory all the same.
-fn tmpfs() -> HashMap<String, String> {
-    let owned = format!("rw,nosuid,nodev,uid={UID},gid={GID}");
-    HashMap::from([
-        (TMP.to_owned(), format!("{owned},exec,mode=1777,size={TMP_MIB}m")),
-        (RUN.to_owned(), format!("{owned},noexec,mode=0755,size={RUN_MIB}m")),
-    ])
 }
 
 fn endpoint(network: &str, address: Ipv4Addr) -> NetworkingConfig {
@@ -197,8 +168,8 @@ fn endpoint(network: &str, address: Ipv4Addr) -> NetworkingConfig {
     NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])) }
 }
 
-fn log_config() -> HostConfigLogConfig {
-    let options = [("max-size", LOG_MAX), ("max-file", LOG_FILES)];
+fn log_config(max: &str) -> HostConfigLogConfig {
+    let options = [("max-size", max), ("max-file", LOG_FILES)];
     HostConfigLogConfig {
         typ: Some("json-file".to_owned()),
         config: Some(options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),

@@ -3,6 +3,7 @@
 use crate::driver::DriverError;
 use bollard::errors::Error as EngineError;
 use ipnet::Ipv4Net;
+use std::net::IpAddr;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
@@ -24,6 +25,18 @@ pub enum DockerError {
     Overlap { key: &'static str, wanted: Ipv4Net },
     #[error("no address is free in {key} ({subnet})")]
     NoAddress { key: &'static str, subnet: Ipv4Net },
+    #[error("no port is free in session_api.first_port ({first}) to last_port ({last})")]
+    NoPort { first: u16, last: u16 },
+    #[error("ports cannot be published at session_api.port_address ({address}): {error}")]
+    PortAddress {
+        address: IpAddr,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("ports of a container without egress cannot be published")]
+    PortsInside,
+    #[error("a port of this machine was taken by somebody else before the container had it: {0}")]
+    PortTaken(#[source] Refused),
     #[error("a game in a container needs its container described")]
     NoContainer,
     #[error("a container lives at an IPv4 address of its node's networks")]
@@ -44,6 +57,14 @@ pub enum DockerError {
     TooLarge(u64),
     #[error("the save is not safe to unpack: `{0}` leads outside")]
     Unsafe(String),
+    #[error("only a container that has ended can be started again")]
+    Plays,
+    #[error("the container was stopped, so it is not started again")]
+    Stopped,
+    #[error("the artifact cannot be kept on this machine's disk: {0}")]
+    Spool(#[source] std::io::Error),
+    #[error("too many artifacts are being fetched: try again later")]
+    Busy,
     #[error("the engine cannot {what}: {error}")]
     Engine {
         what: &'static str,
@@ -51,6 +72,11 @@ pub enum DockerError {
         error: EngineError,
     },
 }
+
+/// What the engine said.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Refused(#[from] pub(super) EngineError);
 
 impl DockerError {
     /// For `map_err`: what the engine was asked for.
@@ -61,7 +87,10 @@ impl DockerError {
 
 impl From<DockerError> for DriverError {
     fn from(error: DockerError) -> Self {
-        Self::Other(error.to_string())
+        match error {
+            DockerError::PortTaken(_) => Self::PortTaken(error.to_string()),
+            error => Self::Other(error.to_string()),
+        }
     }
 }
 

@@ -7,14 +7,21 @@
 mod addresses;
 mod adopt;
 mod archive;
+mod artifact;
+mod chunks;
 mod connect;
 mod create;
 mod error;
+mod facts;
 mod instance;
+mod logs;
+mod look;
 mod names;
 mod networks;
 mod paths;
+mod ports;
 mod remove;
+mod site;
 mod start;
 mod stats;
 mod unpack;
@@ -24,12 +31,17 @@ mod watch;
 pub use connect::socket;
 pub use error::DockerError;
 
-use super::{Adopted, Driver, DriverError, DriverEvent, Instance, InstanceRef, Site, SiteRequest, StartSpec};
-use crate::config::DockerConfig;
+use super::{
+    Adopted, ArtifactError, ByteStream, Driver, DriverError, DriverEvent, ImageFacts, Instance, InstanceRef,
+    Site, SiteRequest, StartSpec,
+};
+use crate::config::{DockerConfig, SessionApiConfig};
 use crate::ids::SessionId;
 use networks::Bridge;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -46,12 +58,35 @@ pub struct DockerDriver {
     node: Arc<Node>,
 }
 
+/// What containers of the Session API need of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosting {
+    /// That containers' ports are published at.
+    pub ports: RangeInclusive<u16>,
+    /// The address of this machine they are published at.
+    pub address: IpAddr,
+    /// A directory on a disk, for artifacts on their way out. Made when it is needed.
+    pub spool: PathBuf,
+}
+
+impl Hosting {
+    pub fn new(config: &SessionApiConfig, spool: &Path) -> Self {
+        Self {
+            ports: config.first_port..=config.last_port,
+            address: config.port_address,
+            spool: spool.to_owned(),
+        }
+    }
+}
+
 /// This node on its engine.
 struct Node {
     engine: bollard::Docker,
     name: String,
     internal: Bridge,
     open: Bridge,
+    ports: ports::Pool,
+    spool: artifact::Spool,
 }
 
 impl Node {
@@ -63,11 +98,14 @@ impl Node {
 impl DockerDriver {
     /// Connects, negotiates the API version, and makes or adopts the two bridges of this node. `node` is its name, used in
     /// labels and names of everything made. Waits some seconds for an engine that does not answer yet.
-    pub async fn connect(config: &DockerConfig, node: &str) -> Result<Self, DriverError> {
+    pub async fn connect(config: &DockerConfig, node: &str, hosting: &Hosting) -> Result<Self, DriverError> {
         let engine = connect::connect(config.host.as_deref()).await?;
         let internal = networks::ensure(&engine, node, networks::Kind::Internal, config.subnet).await?;
         let open = networks::ensure(&engine, node, networks::Kind::Open, config.open_subnet).await?;
-        Ok(Self { node: Arc::new(Node { engine, name: node.to_owned(), internal, open }) })
+        let ports = ports::Pool::new(&hosting.ports, hosting.address);
+        let spool = artifact::Spool::new(hosting.spool.clone());
+        let name = node.to_owned();
+        Ok(Self { node: Arc::new(Node { engine, name, internal, open, ports, spool }) })
     }
 
     /// The gateway's addresses on the two bridges: internal, open. The private listener binds them.
@@ -88,8 +126,12 @@ impl DockerDriver {
 
 #[async_trait::async_trait]
 impl Driver for DockerDriver {
+    async fn image_facts(&self, image: &str) -> Result<ImageFacts, DriverError> {
+        Ok(facts::of(&self.node.engine, image).await?)
+    }
+
     async fn site(&self, _session: SessionId, request: &SiteRequest) -> Result<Site, DriverError> {
-        Ok(self.node.bridge(request.egress).site(&self.node.engine).await?)
+        Ok(site::choose(&self.node, request).await?)
     }
 
     async fn start(
@@ -112,6 +154,27 @@ impl Driver for DockerDriver {
             InstanceRef::Container { container } => {
                 Ok(adopt::adopt(&self.node, session, container, events).await?)
             }
+        }
+    }
+
+    async fn logs(&self, instance: &InstanceRef, follow: bool) -> Result<Option<ByteStream>, DriverError> {
+        match instance {
+            InstanceRef::Process { .. } => Ok(None),
+            InstanceRef::Container { container } => Ok(logs::stream(&self.node, container, follow).await?),
+        }
+    }
+
+    async fn artifact(
+        &self,
+        instance: &InstanceRef,
+        path: &str,
+        limit: u64,
+    ) -> Result<ByteStream, ArtifactError> {
+        match instance {
+            InstanceRef::Process { .. } => {
+                Err(ArtifactError::NotFound("this session keeps no files".to_owned()))
+            }
+            InstanceRef::Container { container } => artifact::fetch(&self.node, container, path, limit).await,
         }
     }
 

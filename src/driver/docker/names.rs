@@ -1,5 +1,6 @@
 //! How what we make is named and labelled, so that it is found again.
 
+use crate::driver::Profile;
 use crate::ids::{Generation, SessionId};
 use std::collections::HashMap;
 
@@ -7,11 +8,16 @@ pub(super) const NODE: &str = "playgate.node";
 pub(super) const SESSION: &str = "playgate.session";
 pub(super) const GENERATION: &str = "playgate.generation";
 pub(super) const PROFILE: &str = "playgate.profile";
-/// Where the save is, inside: the next gateway has to know.
+/// Where the save is, inside: the next gateway has to know. A server has none.
 pub(super) const SAVE_PATH: &str = "playgate.save-path";
 
-/// The one profile there is as yet.
-pub(super) const GAME_PROFILE: &str = "game";
+/// As labelled.
+pub(super) fn profile_name(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Game => "game",
+        Profile::Server => "server",
+    }
+}
 
 /// Names of one instance's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +45,17 @@ impl Names {
 }
 
 /// Labels of everything that belongs to a session.
-pub(super) fn labels(node: &str, session: SessionId, generation: Generation) -> HashMap<String, String> {
+pub(super) fn labels(
+    node: &str,
+    session: SessionId,
+    generation: Generation,
+    profile: Profile,
+) -> HashMap<String, String> {
     [
         (NODE, node.to_owned()),
         (SESSION, session.to_string()),
         (GENERATION, generation.0.to_string()),
-        (PROFILE, GAME_PROFILE.to_owned()),
+        (PROFILE, profile_name(profile).to_owned()),
     ]
     .into_iter()
     .map(|(label, value)| (label.to_owned(), value))

@@ -2,16 +2,15 @@
 //!
 //! Games on them do not reach each other. They are never removed here: the next gateway adopts them.
 
-use super::addresses::{Pool, gateway_of};
+use super::addresses::{Lease, Pool, gateway_of};
 use super::error::{DockerError, status_of};
-use super::names::{GAME_PROFILE, NODE, PROFILE};
-use crate::driver::Site;
+use super::names::NODE;
 use bollard::Docker;
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use ipnet::Ipv4Net;
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// Containers of one bridge reaching each other.
 const ICC: &str = "com.docker.network.bridge.enable_icc";
@@ -52,18 +51,9 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// Lends an address that no container of this bridge has.
-    pub(super) async fn site(&self, engine: &Docker) -> Result<Site, DockerError> {
+    pub(super) async fn lend(&self, engine: &Docker) -> Result<Lease, DockerError> {
         let taken = self.taken(engine).await?;
-        let lease = self
-            .pool
-            .lend(&taken)
-            .ok_or(DockerError::NoAddress { key: self.kind.key(), subnet: self.subnet })?;
-        Ok(Site {
-            address: Some(IpAddr::V4(lease.address())),
-            gateway: Some(IpAddr::V4(self.gateway)),
-            ports: Vec::new(),
-            lease: Some(Box::new(lease)),
-        })
+        self.pool.lend(&taken).ok_or(DockerError::NoAddress { key: self.kind.key(), subnet: self.subnet })
     }
 
     /// Addresses of running containers, ours or not.
@@ -131,7 +121,6 @@ async fn create(engine: &Docker, node: &str, kind: Kind, subnet: Ipv4Net) -> Res
         gateway: Some(gateway_of(subnet).to_string()),
         ..IpamConfig::default()
     };
-    let labels = [(NODE, node), (PROFILE, GAME_PROFILE)];
     let request = NetworkCreateRequest {
         name: kind.name(node),
         driver: Some("bridge".to_owned()),
@@ -139,7 +128,7 @@ async fn create(engine: &Docker, node: &str, kind: Kind, subnet: Ipv4Net) -> Res
         ipam: Some(Ipam { config: Some(vec![ipam]), ..Ipam::default() }),
         // The bridge's own name on this machine is the engine's choice: 15 characters do not hold a node's name.
         options: Some(HashMap::from([(ICC.to_owned(), "false".to_owned())])),
-        labels: Some(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into()),
+        labels: Some(HashMap::from([(NODE.to_owned(), node.to_owned())])),
         ..NetworkCreateRequest::default()
     };
     match engine.create_network(request).await {

@@ -4,18 +4,19 @@
 //! yet be done by the engine, behind the back of whoever cleans up. When nobody waits for the result any more, or a step
 //! fails, everything made so far is removed.
 
-use super::addresses::Lease;
-use super::create::Plan;
+use super::create::{Kind, Place, Plan};
 use super::error::{DockerError, status_of};
 use super::instance::{DockerInstance, Parts};
 use super::names::Names;
-use super::{Node, remove, upload};
-use crate::driver::{DriverEvent, Site, StartSpec};
+use super::paths::SaveAt;
+use super::site::{self, Leases};
+use super::{Node, ports, remove, upload};
+use crate::driver::{DriverEvent, Site, SiteRequest, StartSpec};
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,24 +27,24 @@ pub(super) async fn start(
     events: mpsc::Sender<DriverEvent>,
 ) -> Result<DockerInstance, DockerError> {
     let egress = spec.container.as_ref().ok_or(DockerError::NoContainer)?.egress;
-    let (address, lease) = place(&node, site, egress).await?;
-    let plan = Plan::new(&node, spec, address)?;
+    let (place, leases) = place(&node, site, egress).await?;
+    let plan = Plan::new(&node, spec, place)?;
     let (sender, receiver) = oneshot::channel();
-    tokio::spawn(carry_out(node, plan, lease, events, sender));
+    tokio::spawn(carry_out(node, plan, leases, events, sender));
     match receiver.await {
         Ok(handover) => handover?.accept(),
         Err(_) => Err(DockerError::GivenUp),
     }
 }
 
-/// The address to live at, and what keeps it taken.
-async fn place(node: &Node, mut site: Site, egress: bool) -> Result<(Ipv4Addr, Option<Lease>), DockerError> {
+/// Where to live, and what keeps it taken.
+async fn place(node: &Node, mut site: Site, egress: bool) -> Result<(Place, Leases), DockerError> {
     if site.address.is_none() {
-        site = node.bridge(egress).site(&node.engine).await?;
+        site = site::choose(node, &SiteRequest { egress, ports: Vec::new() }).await?;
     }
+    let leases = Leases::of(&mut site);
     let Some(IpAddr::V4(address)) = site.address else { return Err(DockerError::Site) };
-    let lease = site.lease.and_then(|lease| lease.downcast::<Lease>().ok()).map(|lease| *lease);
-    Ok((address, lease))
+    Ok((Place { address, ports: site.ports }, leases))
 }
 
 type Answer = oneshot::Sender<Result<Handover, DockerError>>;
@@ -51,13 +52,13 @@ type Answer = oneshot::Sender<Result<Handover, DockerError>>;
 async fn carry_out(
     node: Arc<Node>,
     plan: Plan,
-    lease: Option<Lease>,
+    leases: Leases,
     events: mpsc::Sender<DriverEvent>,
     mut answer: Answer,
 ) {
     let engine = &node.engine;
     // First, because it makes the volumes and copies into them what the image has in their places.
-    let done = match create(engine, &plan.names.container, plan.game(&node)).await {
+    let done = match create(engine, &plan.names.container, plan.container(&node)).await {
         Ok(container) => fill_and_start(&node, &plan, &container, &mut answer).await.map(|()| container),
         // What already bears this name is not ours to remove.
         Err(error) if is_conflict(&error) => {
@@ -72,8 +73,8 @@ async fn carry_out(
                 engine: engine.clone(),
                 container,
                 names: plan.names.clone(),
-                save_path: plan.container.save_path,
-                lease,
+                save_path: plan.save_path(),
+                leases,
             };
             let instance = DockerInstance::playing(parts, events);
             let handover = Handover { instance: Some(instance), engine: engine.clone(), names: plan.names };
@@ -82,7 +83,7 @@ async fn carry_out(
         }
         Err(error) => {
             discard(engine, &plan.names).await;
-            drop(lease);
+            drop(leases);
             let _ = answer.send(Err(error));
         }
     }
@@ -94,22 +95,33 @@ async fn fill_and_start(
     container: &str,
     answer: &mut Answer,
 ) -> Result<(), DockerError> {
-    let engine = &node.engine;
-    let porter = plan.names.porter();
     heeded(answer)?;
-    create(engine, &porter, plan.porter(node)).await?;
+    if let Kind::Game { save_at } = &plan.kind {
+        fill(node, plan, save_at, answer).await?;
+        heeded(answer)?;
+    }
+    run(&node.engine, container).await
+}
+
+async fn fill(node: &Node, plan: &Plan, save_at: &SaveAt, answer: &mut Answer) -> Result<(), DockerError> {
+    let (engine, porter) = (&node.engine, plan.names.porter());
+    create(engine, &porter, plan.porter(node, save_at)).await?;
     tokio::select! {
-        filled = upload::fill(engine, &porter, plan) => filled?,
+        filled = upload::fill(engine, &porter, save_at, &plan.spec.save_dir) => filled?,
         () = answer.closed() => return Err(DockerError::GivenUp),
     }
     remove::container(engine, &porter)
         .await
-        .map_err(DockerError::engine("remove the container that carried the save in"))?;
-    heeded(answer)?;
+        .map_err(DockerError::engine("remove the container that carried the save in"))
+}
+
+/// Starts a container, new or ended.
+pub(super) async fn run(engine: &Docker, container: &str) -> Result<(), DockerError> {
     engine
         .start_container(container, None::<StartContainerOptions>)
         .await
         .map_err(DockerError::engine("start the game's container"))
+        .map_err(ports::refused)
 }
 
 /// The name is taken.

@@ -52,6 +52,8 @@ pub(super) fn moment(text: &str) -> Option<OffsetDateTime> {
 /// Adds samples up.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
+    /// What was used before this start: the counters begin anew with each.
+    before: Usage,
     usage: Usage,
     /// When the last sample was taken that had any CPU time.
     last: Option<OffsetDateTime>,
@@ -60,6 +62,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// For a container that has been started again.
+    pub(super) fn after(before: Usage) -> Self {
+        Self { before, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, sample: Sample) -> Usage {
         let used = sample.usage.cpu_seconds - self.usage.cpu_seconds;
         if let Some(at) = sample.at
@@ -73,7 +80,7 @@ impl Meter {
             self.last = Some(at);
         }
         self.usage = raise(self.usage, sample.usage);
-        self.usage
+        sum(self.before, self.usage)
     }
 
     /// After its end, of which the engine has told when it was.
@@ -82,7 +89,7 @@ impl Meter {
             let unseen = (ended_at - last).as_seconds_f64().clamp(0.0, LONGEST.as_secs_f64() * 2.0);
             self.usage.cpu_seconds += self.cores * unseen;
         }
-        self.usage
+        sum(self.before, self.usage)
     }
 }
 
@@ -120,6 +127,17 @@ fn raise(so_far: Usage, now: Usage) -> Usage {
         peak_memory_bytes: so_far.peak_memory_bytes.max(now.peak_memory_bytes),
         network_rx_bytes: so_far.network_rx_bytes.max(now.network_rx_bytes),
         network_tx_bytes: so_far.network_tx_bytes.max(now.network_tx_bytes),
+    }
+}
+
+/// Of two lives of one container; the peak is the higher one.
+fn sum(before: Usage, now: Usage) -> Usage {
+    Usage {
+        cpu_seconds: before.cpu_seconds + now.cpu_seconds,
+        memory_bytes: now.memory_bytes,
+        peak_memory_bytes: before.peak_memory_bytes.max(now.peak_memory_bytes),
+        network_rx_bytes: before.network_rx_bytes.saturating_add(now.network_rx_bytes),
+        network_tx_bytes: before.network_tx_bytes.saturating_add(now.network_tx_bytes),
     }
 }
 
@@ -193,6 +211,28 @@ mod tests {
         meter.add(sample(2.0, 104));
         meter.add(sample(0.0, 105));
         assert_eq!(meter.finish(after(3600)).cpu_seconds, 2.5, "bounded, and zeros of the dead do not count");
+    }
+
+    #[test]
+    fn figures_go_on_over_a_restart_and_the_peak_is_the_highest_of_all() {
+        let of = |cpu_seconds: f64, bytes: u64| Usage {
+            cpu_seconds,
+            memory_bytes: bytes,
+            peak_memory_bytes: bytes,
+            network_rx_bytes: bytes,
+            network_tx_bytes: bytes,
+        };
+        let mut meter = Meter::after(of(10.0, 500));
+        let told = meter.add(Sample { usage: of(1.0, 300), at: None });
+        let expected = Usage {
+            cpu_seconds: 11.0,
+            memory_bytes: 300,
+            peak_memory_bytes: 500,
+            network_rx_bytes: 800,
+            network_tx_bytes: 800,
+        };
+        assert_eq!((told, meter.finish(None)), (expected, expected));
+        assert_eq!(Meter::after(expected).finish(None).cpu_seconds, 11.0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A thread reads the files; the request's body drinks from a channel of a few chunks, so that a large save is never in
 //! memory. When the request ends early, the channel's other end is gone and the thread ends with it.
 
-use super::create::{PORTER_DIR, PORTER_HOME, PORTER_SAVE, Plan};
+use super::create::{PORTER_DIR, PORTER_HOME, PORTER_SAVE};
 use super::error::DockerError;
 use super::paths::{GID, SaveAt, UID};
 use bollard::Docker;
@@ -21,9 +21,14 @@ const CHUNKS: usize = 8;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Makes the volumes the player's own and fills in the save.
-pub(super) async fn fill(engine: &Docker, porter: &str, plan: &Plan) -> Result<(), DockerError> {
+pub(super) async fn fill(
+    engine: &Docker,
+    porter: &str,
+    save_at: &SaveAt,
+    save_dir: &Path,
+) -> Result<(), DockerError> {
     let (sender, mut chunks) = mpsc::channel(CHUNKS);
-    let (save_at, save_dir) = (plan.save_at.clone(), plan.spec.save_dir.clone());
+    let (save_at, save_dir) = (save_at.clone(), save_dir.to_owned());
     let packing = tokio::task::spawn_blocking(move || {
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, ChunkWriter(sender.clone()));
         let packed = pack(&mut out, &save_at, &save_dir).and_then(|()| out.flush());

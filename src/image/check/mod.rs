@@ -14,7 +14,8 @@ pub mod stand;
 mod tape;
 
 use super::engine::{self, EngineError};
-use crate::config::DockerConfig;
+use crate::config::{DockerConfig, SessionApiConfig};
+use crate::driver::docker::Hosting;
 use crate::driver::{ContainerSpec, DockerDriver, Driver, DriverError, Profile};
 use bollard::Docker;
 use bollard::query_parameters::ListNetworksOptions;
@@ -81,7 +82,8 @@ pub async fn run(
         open_subnet: plan.open_subnet,
         ..DockerConfig::default()
     };
-    let driver = DockerDriver::connect(&config, &node).await?;
+    let hosting = Hosting::new(&SessionApiConfig::default(), &std::env::temp_dir());
+    let driver = DockerDriver::connect(&config, &node, &hosting).await?;
     driver.remove_strays(&HashSet::new()).await?;
     let container = ContainerSpec {
         profile: Profile::Game,

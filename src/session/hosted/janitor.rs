@@ -17,11 +17,14 @@ impl Drop for Janitor {
 }
 
 impl Janitor {
-    pub(in crate::session) fn begin(context: Arc<Context>) -> Self {
+    /// Keeps nothing of the gateway alive between two looks: its directory is the next one's at once.
+    pub(in crate::session) fn begin(context: &Arc<Context>) -> Self {
+        let (clock, context) = (context.clock.clone(), Arc::downgrade(context));
         let task = tokio::spawn(async move {
-            loop {
+            while let Some(context) = context.upgrade() {
                 let pause = tidy(&context).await;
-                context.clock.sleep_until(context.clock.now() + pause).await;
+                drop(context);
+                clock.sleep_until(clock.now() + pause).await;
             }
         });
         Self(task.abort_handle())

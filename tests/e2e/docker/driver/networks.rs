@@ -69,12 +69,12 @@ fn ipv4(address: SocketAddr) -> std::net::Ipv4Addr {
 #[tokio::test]
 async fn bridges_are_adopted_and_those_that_do_not_fit_are_named_with_their_key() {
     let stand = Stand::new().await;
-    let again = DockerDriver::connect(&stand.config, &stand.node).await.unwrap();
+    let again = DockerDriver::connect(&stand.config, &stand.node, &stand.hosting).await.unwrap();
     assert_eq!(again.gateways(), stand.driver.gateways());
     assert!(again.ping().await);
 
     let fail = async |config: &DockerConfig, node: &str| {
-        DockerDriver::connect(config, node).await.map(|_| ()).unwrap_err().to_string()
+        DockerDriver::connect(config, node, &stand.hosting).await.map(|_| ()).unwrap_err().to_string()
     };
     let other = DockerConfig { open_subnet: subnets(251).open_subnet, ..stand.config.clone() };
     let error = fail(&other, &stand.node).await;

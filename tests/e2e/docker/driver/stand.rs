@@ -9,7 +9,8 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 use ipnet::Ipv4Net;
-use playgate::config::DockerConfig;
+use playgate::config::{DockerConfig, SessionApiConfig};
+use playgate::driver::docker::Hosting;
 use playgate::driver::{
     ContainerSpec, DockerDriver, Driver, DriverEvent, Instance, InstanceRef, Profile, Site, SiteRequest,
     StartSpec,
@@ -28,6 +29,7 @@ pub(super) const SAVE: &str = "/save";
 pub(super) struct Stand {
     pub(super) driver: DockerDriver,
     pub(super) config: DockerConfig,
+    pub(super) hosting: Hosting,
     pub(super) node: String,
     pub(super) image: String,
     pub(super) dir: TempDir,
@@ -51,15 +53,18 @@ impl Stand {
     pub(super) async fn over(host: Option<String>) -> Self {
         let pid = std::process::id();
         let node = format!("test-driver-{pid}");
+        let dir = tempfile::tempdir().unwrap();
+        let api = SessionApiConfig { port_address: [127, 0, 0, 1].into(), ..SessionApiConfig::default() };
+        let hosting = Hosting::new(&api, dir.path());
         let mut third = u8::try_from(pid % 250).unwrap();
         // Other tests have taken some; those say so.
         for _ in 0..250 {
             third = (third + 1) % 250;
             let config = DockerConfig { host: host.clone(), ..subnets(third) };
-            match DockerDriver::connect(&config, &node).await {
+            match DockerDriver::connect(&config, &node, &hosting).await {
                 Ok(driver) => {
                     let image = format!("playgate-test-driver-{pid}");
-                    let stand = Self { driver, config, node, image, dir: tempfile::tempdir().unwrap() };
+                    let stand = Self { driver, config, hosting, node, image, dir };
                     stand.import().await;
                     return stand;
                 }
@@ -75,7 +80,7 @@ impl Stand {
 
     /// Another gateway of the same node.
     pub(super) async fn successor(&self) -> DockerDriver {
-        DockerDriver::connect(&self.config, &self.node).await.unwrap()
+        DockerDriver::connect(&self.config, &self.node, &self.hosting).await.unwrap()
     }
 
     pub(super) fn spec(&self, script: &str) -> StartSpec {
