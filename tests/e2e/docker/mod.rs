@@ -15,4 +15,5 @@ mod perf;
 mod play;
 mod private_engine;
 mod pull;
+mod session_api;
 mod stand;
