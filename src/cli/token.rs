@@ -123,7 +123,7 @@ async fn list(auth: &Auth) -> Result<ExitCode> {
         };
         let label = token.label.as_deref().unwrap_or_default();
         let made = token.created_at.date();
-        let ends = token.expires_at.map_or_else(|| "revoked".to_owned(), |at| at.date().to_string());
+        let ends = token.expires_at.map_or_else(|| "no end".to_owned(), |at| at.date().to_string());
         say(format!("{}  {state:<7}  {made} to {ends:<10}  {who}  {label}", token.id).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)

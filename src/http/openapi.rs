@@ -45,7 +45,7 @@ pub(super) struct ApiProblem {
         (name = "Signing in", description = "Getting a user's token."),
         (name = "Operations", description = "For machines and operators."),
     ),
-    components(schemas(ApiProblem)),
+    components(schemas(ApiProblem, super::session_api::PlayerCount)),
     security(("user-token" = []), ("cookie" = []))
 )]
 struct Base;

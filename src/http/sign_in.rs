@@ -143,7 +143,7 @@ async fn token(
     };
     let Principal::User(user) = &verified.principal else {
         return Err(ApiError::invalid(
-            "This token does not sign in a user: it is an invitation or an operator's.",
+            "This token does not sign in a user: it is an invitation, an organisation's or an operator's.",
         ));
     };
     signed_in(&context, token, user, verified.expires_at)

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use playgate::auth::{Auth, GrantClaims, MemoryLedger, Principal, TokenError};
+use playgate::auth::{Auth, GrantClaims, MemoryLedger, MintedScope, Principal, TokenError};
 use playgate::config::{AuthKey, Config};
 use playgate::ids::{GrantId, SessionId};
 use playgate_signaling::message::Role;
@@ -278,6 +278,37 @@ async fn minted_tokens_are_listed_and_can_be_taken_back() {
     assert!(desk.auth.mint_user("", None, day, None).await.is_err());
     let guest = desk.auth.mint_guest().unwrap();
     assert!(desk.user(&guest.token).await.unwrap().starts_with("guest-"));
+}
+
+#[tokio::test]
+async fn an_organisations_token_is_known_by_its_hash_alone_until_it_ends_or_is_taken_back() {
+    let desk = Desk::one_secret();
+    let day = Duration::from_secs(86_400);
+    let endless = desk.auth.mint_organisation("acme", None, Some("backend".into())).await.unwrap();
+    let daily = desk.auth.mint_organisation("acme", Some(day), None).await.unwrap();
+    for minted in [&endless, &daily] {
+        let verified = desk.auth.verify(&minted.token).await.unwrap();
+        assert_eq!(verified.principal, Principal::Organisation("acme".into()));
+    }
+    assert!(endless.expires_at.is_none() && daily.expires_at.is_some());
+    for row in desk.auth.ledger().list().await.unwrap() {
+        assert_eq!((row.scope, row.subject.as_deref()), (MintedScope::Organisation, Some("acme")));
+        assert!(row.sha256.is_some());
+        let shown = format!("{row:?}");
+        assert!(!shown.contains(&endless.token) && !shown.contains(&daily.token));
+    }
+    assert!(desk.auth.ledger().revoke(endless.id).await.unwrap());
+    assert!(matches!(desk.auth.verify(&endless.token).await, Err(TokenError::Revoked)));
+    assert!(desk.auth.is_revoked(&endless.token).await && !desk.auth.is_revoked(&daily.token).await);
+    let ended = desk.auth.mint_organisation("acme", Some(Duration::ZERO), None).await.unwrap();
+    assert!(matches!(desk.auth.verify(&ended.token).await, Err(TokenError::Refused { expired: true })));
+    for unknown in ["pgo_", "pgo_nonsense", &format!("{}x", daily.token)] {
+        assert!(matches!(desk.auth.verify(unknown).await, Err(TokenError::UnknownKey)), "{unknown}");
+    }
+    for name in ["", "a\nb", &"a".repeat(129)] {
+        assert!(desk.auth.mint_organisation(name, None, None).await.is_err());
+    }
+    assert!(desk.auth.mint_organisation("acme", Some(Duration::MAX), None).await.is_err());
 }
 
 #[tokio::test]

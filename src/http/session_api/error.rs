@@ -296,10 +296,10 @@ pub(in crate::http) fn complete(response: Response, method: &Method, path: &str,
         timestamp: seconds(OffsetDateTime::now_utc()),
         violations: error.violations,
     };
-    parts.headers.remove(header::CONTENT_LENGTH);
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // An answer to HEAD is the same without its body (RFC 9110, section 9.3.2).
-    let body =
-        if *method == Method::HEAD { Vec::new() } else { serde_json::to_vec(&body).unwrap_or_default() };
-    Response::from_parts(parts, Body::from(body))
+    let body = if *method == Method::HEAD { Body::empty() } else { Body::from(body) };
+    Response::from_parts(parts, body)
 }

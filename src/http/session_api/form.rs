@@ -58,12 +58,8 @@ impl Form {
 
     /// A string of at least `min` characters.
     pub(super) fn text(&mut self, field: &str, min: usize) -> Option<String> {
-        match self.fields.remove(field)? {
-            Value::String(text) if text.len() < min => self.refuse(field, "must not be empty."),
-            Value::String(text) => return Some(text),
-            _ => self.refuse(field, "must be a string."),
-        }
-        None
+        let value = self.fields.remove(field)?;
+        self.element(value, min, || field.to_owned())
     }
 
     /// An empty string where there is none: that is refused in the end.
@@ -73,11 +69,11 @@ impl Form {
     }
 
     pub(super) fn flag(&mut self, field: &str) -> Option<bool> {
-        match self.fields.remove(field)? {
-            Value::Bool(flag) => return Some(flag),
-            _ => self.refuse(field, "must be true or false."),
+        let flag = self.fields.remove(field)?.as_bool();
+        if flag.is_none() {
+            self.refuse(field, "must be true or false.");
         }
-        None
+        flag
     }
 
     /// A whole number inside the range.
@@ -139,11 +135,14 @@ impl Form {
     }
 
     fn element(&mut self, value: Value, min: usize, name: impl FnOnce() -> String) -> Option<String> {
-        match value {
-            Value::String(text) if text.len() < min => self.refuse(name(), "must not be empty."),
-            Value::String(text) => return Some(text),
-            _ => self.refuse(name(), "must be a string."),
+        let Value::String(text) = value else {
+            self.refuse(name(), "must be a string.");
+            return None;
+        };
+        if text.len() < min {
+            self.refuse(name(), "must not be empty.");
+            return None;
         }
-        None
+        Some(text)
     }
 }

@@ -20,6 +20,7 @@ mod view;
 pub use self::core::HostedCore;
 pub(super) use error::complete;
 pub use error::{ErrorResponse, FieldViolation, SessionApiError};
+pub(super) use sessions::PlayerCount;
 
 use super::HttpState;
 use axum::extract::DefaultBodyLimit;

@@ -33,7 +33,8 @@ pub(super) struct LeaveSession {
 pub(super) struct JoinSessionOk {
     /// In the session now.
     count: u64,
-    /// All who are in it (G20).
+    // G20.
+    /// All who are in it.
     players: Vec<String>,
 }
 
@@ -42,7 +43,8 @@ pub(super) struct JoinSessionOk {
 pub(super) struct LeaveSessionOk {
     /// In the session now.
     count: u64,
-    /// Who were named, each once (G20).
+    // G20.
+    /// Who were named, each once.
     players: Vec<String>,
 }
 

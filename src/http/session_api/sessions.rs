@@ -66,7 +66,7 @@ pub(super) async fn list(
 /// Bounds of the number of players.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: query strings are read by hand")]
-pub(super) struct PlayerCount {
+pub(in crate::http) struct PlayerCount {
     lt: Option<i64>,
     gt: Option<i64>,
 }

@@ -46,7 +46,7 @@ pub(super) struct SessionRun {
     #[schema(example = json!({ "mode": "ranked" }))]
     labels: Option<BTreeMap<String, String>>,
     /// Tag of the image. Absent: the one with the highest priority.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, example = "1.27")]
     version: Option<String>,
     /// After this time it is ended by force: hours and minutes, one minute at least.
     #[schema(pattern = "^([0-9]+h([0-9]+m)?|[0-9]+m)$", example = "2h30m")]
@@ -55,7 +55,8 @@ pub(super) struct SessionRun {
     enable_metrics: Option<TrueOrFalse>,
 }
 
-/// A truth value as a string, as the contract has it (G4).
+// G4: the contract has it as a string.
+/// A truth value as a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub(super) enum TrueOrFalse {
@@ -66,6 +67,7 @@ pub(super) enum TrueOrFalse {
 /// Where the session can be reached.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionRunOk {
+    #[schema(example = "f7965a22-e327-4541-a30e-8262890d3a29")]
     id: String,
     /// IPv4 address of the machine.
     #[schema(example = "203.0.113.7")]

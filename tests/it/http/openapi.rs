@@ -28,7 +28,7 @@ fn operations(document: &Value) -> BTreeSet<(String, String)> {
 
 /// Paths and methods of the contract, by its indentation: it is our own file and has no surprises.
 fn contract() -> BTreeSet<(String, String)> {
-    let text = include_str!("../../contract/session-api.openapi.yaml");
+    let text = include_str!("../../session_api/contract.yaml");
     let (_, paths) = text.split_once("\npaths:\n").unwrap();
     let (paths, _) = paths.split_once("\ncomponents:\n").unwrap();
     let mut found = BTreeSet::new();
