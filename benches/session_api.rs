@@ -19,7 +19,7 @@ use playgate::relay::{Relay, RelayConfig};
 use playgate::schedule::Scheduler;
 use playgate::session::hosted::{HostRequest, Hosting, Images};
 use playgate::session::{Catalogue, Drivers, SessionDeps, Sessions};
-use playgate::store::{Announcement, DataDir, Resources, SaveStore, Store};
+use playgate::store::{Announcement, DataDir, Resources, SaveStore};
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -55,13 +55,18 @@ async fn measure() -> Outcome<()> {
     let base = serve(app).await?;
     let http = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
     let mut table = String::new();
-    writeln!(table, "Session API at {SESSIONS} sessions, {CONNECTIONS} connections, medians of {ROUNDS} rounds, one run")?;
+    writeln!(
+        table,
+        "Session API at {SESSIONS} sessions, {CONNECTIONS} connections, medians of {ROUNDS} rounds, one run"
+    )?;
     writeln!(
         table,
         "{:>10} {:>10} {:>12} {:>10} {:>10} {:>22}",
         "request", "bytes", "requests/s", "median ms", "p99 ms", "of the bare handler's"
     )?;
-    for (name, path) in [("describe", "/session/match-500"), ("list", "/session"), ("filtered", "/session?filter[n]=7")] {
+    for (name, path) in
+        [("describe", "/session/match-500"), ("list", "/session"), ("filtered", "/session?filter[n]=7")]
+    {
         let url = format!("{base}{path}");
         let body = http.get(&url).bearer_auth(&token).send().await?.error_for_status()?.bytes().await?;
         let bare = bare(&body).await?;
@@ -113,7 +118,12 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
     let mut registry = Registry::default();
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let relay = Relay::start(
-        RelayConfig { whole_machine: false, media_listen: vec![loopback], public_ip: Vec::new(), ingest_ip: loopback.ip() },
+        RelayConfig {
+            whole_machine: false,
+            media_listen: vec![loopback],
+            public_ip: Vec::new(),
+            ingest_ip: loopback.ip(),
+        },
         &mut registry,
     )?;
     let auth = Auth::open(&config, ledger_over(Arc::clone(&store)))?;

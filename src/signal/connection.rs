@@ -35,7 +35,7 @@ const CONTROL_FRAMES: (u32, Duration) = (50, Duration::from_millis(100));
 enum Done {
     Admission(Result<Box<Admitted>, Refusal>),
     Answer { id: u32, result: Result<String, Refusal> },
-    Status(Option<SessionView>),
+    Status(Option<Box<SessionView>>),
     Kept,
     Revoked(bool),
 }
@@ -159,7 +159,7 @@ impl Connection {
             Ok(Done::Answer { id, result: Err(refusal) }) => {
                 self.event(Event::AnswerFailed { id, code: refusal.code, message: refusal.message });
             }
-            Ok(Done::Status(Some(view))) => self.meaning(of_view(view)),
+            Ok(Done::Status(Some(view))) => self.meaning(of_view(*view)),
             Ok(Done::Status(None)) => self.over(),
             Ok(Done::Revoked(true)) => {
                 self.state.metrics.cut(Cut::Refused);
@@ -186,8 +186,9 @@ impl Connection {
             Heard::Missed => {
                 if let Some(inside) = &self.inside {
                     let (state, session, who) = (self.state.clone(), self.session, inside.who.clone());
-                    self.calls
-                        .spawn(async move { Done::Status(state.core.status(&who, session).await.ok()) });
+                    self.calls.spawn(async move {
+                        Done::Status(state.core.status(&who, session).await.ok().map(Box::new))
+                    });
                 }
             }
             Heard::Over => self.over(),

@@ -173,6 +173,8 @@ async fn an_organisation_has_many_sessions_but_an_external_id_once(store: Any) {
     for name in ["u", "v", "w"] {
         let mut row = session(&store, &user(name), 0).await;
         row.owner = Owner::Organisation("org".to_owned());
+        row.slot = None;
+        row.hosted = Some(Arc::default());
         row.external_id = "match-1".to_owned();
         rows.push(row);
     }

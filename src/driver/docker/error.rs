@@ -87,10 +87,8 @@ impl DockerError {
 
 impl From<DockerError> for DriverError {
     fn from(error: DockerError) -> Self {
-        match error {
-            DockerError::PortTaken(_) => Self::PortTaken(error.to_string()),
-            error => Self::Other(error.to_string()),
-        }
+        let text = error.to_string();
+        if let DockerError::PortTaken(_) = error { Self::PortTaken(text) } else { Self::Other(text) }
     }
 }
 

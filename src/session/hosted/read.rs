@@ -34,7 +34,7 @@ impl Sessions {
             })
             .filter(|view| filter.lets_through(view))
             .collect();
-        found.sort_by(|a, b| (a.created, a.id).cmp(&(b.created, b.id)));
+        found.sort_by_key(|view| (view.created, view.id));
         Ok(found)
     }
 

@@ -13,9 +13,8 @@ const WITHIN: Duration = Duration::from_secs(150);
 pub(super) fn tools() -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../session-api-tools");
     let text = std::fs::read_to_string(&file);
-    let text = text.unwrap_or_else(|error| {
-        panic!("{}: {error}: bash tests/session_api/tools makes it", file.display())
-    });
+    let text = text
+        .unwrap_or_else(|error| panic!("{}: {error}: bash tests/session_api/tools makes it", file.display()));
     PathBuf::from(text.trim())
 }
 
@@ -26,7 +25,8 @@ pub(super) fn folder() -> PathBuf {
 
 async fn run(command: &mut Command, what: &str) {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(WITHIN, output).await.unwrap_or_else(|_| panic!("{what} takes too long"));
+    let output =
+        tokio::time::timeout(WITHIN, output).await.unwrap_or_else(|_| panic!("{what} takes too long"));
     let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{what}:\n{}\n{}", text(&output.stdout), text(&output.stderr));
@@ -43,7 +43,10 @@ async fn a_generated_client_walks_through_the_whole_life_of_a_session() {
     }
     let contract = folder().join("contract.yaml");
     run(
-        Command::new(bin("openapi-typescript")).arg(&contract).args(["-o", "contract.d.ts"]).current_dir(dir.path()),
+        Command::new(bin("openapi-typescript"))
+            .arg(&contract)
+            .args(["-o", "contract.d.ts"])
+            .current_dir(dir.path()),
         "openapi-typescript",
     )
     .await;

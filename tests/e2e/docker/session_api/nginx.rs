@@ -31,7 +31,8 @@ async fn debians_nginx_runs_unmodified_and_gives_its_logs_back() {
         [&described["status"], &described["location"], &described["tag"], &described["port"]["80/tcp"]],
         [&json!("running"), &json!(LOCATION), &json!(TAGS[1]), &json!(port)]
     );
-    let label = |name: &str| serde_json::from_str::<Value>(described["labels"][name].as_str().unwrap()).unwrap();
+    let label =
+        |name: &str| serde_json::from_str::<Value>(described["labels"][name].as_str().unwrap()).unwrap();
     assert_eq!(label("tags"), json!({ "mode": "ranked" }), "rule 12");
     assert_eq!(label("gameye")["region"], REGION);
     assert_eq!(described["labels"]["org.example.kind"], "web");
@@ -44,7 +45,9 @@ async fn debians_nginx_runs_unmodified_and_gives_its_logs_back() {
     let session = stand.engine.docker.list_containers(None).await.unwrap();
     let container = session
         .iter()
-        .find(|one| one.labels.as_ref().and_then(|labels| labels.get("playgate.node")) == Some(&stand.engine.node))
+        .find(|one| {
+            one.labels.as_ref().and_then(|labels| labels.get("playgate.node")) == Some(&stand.engine.node)
+        })
         .and_then(|one| one.id.clone())
         .unwrap();
     let inside = stand.engine.environment(&container).await;

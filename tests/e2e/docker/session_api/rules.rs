@@ -13,10 +13,21 @@ fn shell(id: &str, script: &str) -> Value {
     request
 }
 
+/// The output so far.
+async fn logs(stand: &Stand, query: &str) -> String {
+    let request = stand.api.http().get(format!("{}/logs?{query}", stand.api.base));
+    request.bearer_auth(stand.api.token()).send().await.unwrap().text().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_16_logs_are_what_there_is_and_followed_they_end_with_the_container() {
     let stand = Stand::new("").await;
-    stand.start(shell("match-1", "echo out; echo err >&2; while [ ! -e /tmp/end ]; do sleep 0.1; done; echo last")).await;
+    stand
+        .start(shell(
+            "match-1",
+            "echo out; echo err >&2; while [ ! -e /tmp/end ]; do sleep 0.1; done; echo last",
+        ))
+        .await;
     eventually("the lines are there", LONG, async || {
         let text = logs(&stand, "id=match-1").await;
         if text.contains("out\n") && text.contains("err\n") { Ok(()) } else { Err(text) }
@@ -52,7 +63,8 @@ async fn rule_16_logs_are_what_there_is_and_followed_they_end_with_the_container
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_3_g30_a_failing_container_is_started_again_with_its_ports_and_its_logs_go_on() {
     let stand = Stand::new("session_api.restart_limit = 1").await;
-    let mut request = shell("match-1", "echo life; [ -e /again ] && exec nginx -g 'daemon off;'; touch /again; exit 3");
+    let mut request =
+        shell("match-1", "echo life; [ -e /again ] && exec nginx -g 'daemon off;'; touch /again; exit 3");
     request["restart"] = json!(true);
     let started = stand.start(request).await;
     let follow = tokio::spawn({
@@ -102,7 +114,14 @@ async fn rule_15_g16_what_is_larger_than_the_limit_is_refused_before_its_first_b
     stand.start(shell("match-1", "mkdir /out; head -c 3000000 /dev/urandom >/out/big; echo ok >/out/small; ln -s /etc/passwd /out/link")).await;
     stand.becomes("match-1", "exited").await;
     stand.api.get("/artifacts?session=match-1&path=/out").await.expect(422);
-    stand.api.get("/artifacts?session=match-1&path=/out/small").await.status.is_success().then_some(()).unwrap();
+    stand
+        .api
+        .get("/artifacts?session=match-1&path=/out/small")
+        .await
+        .status
+        .is_success()
+        .then_some(())
+        .unwrap();
     for path in ["/nowhere", "/out/../../../nowhere", "out"] {
         stand.api.get(&format!("/artifacts?session=match-1&path={path}")).await.expect(404);
     }

@@ -5,9 +5,7 @@ use crate::support::gateway::Gateway;
 use crate::support::http::{Client, Reply};
 use crate::support::registry::Registry;
 use crate::support::wait::eventually;
-use bollard::query_parameters::{
-    PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
-};
+use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use std::process::Stdio;
@@ -85,7 +83,11 @@ impl Stand {
         self.gateway.finish().await;
         for tag in TAGS {
             let options = RemoveImageOptionsBuilder::default().force(true).build();
-            let _ = self.engine.docker.remove_image(&format!("{}:{tag}", self.repository), Some(options), None).await;
+            let _ = self
+                .engine
+                .docker
+                .remove_image(&format!("{}:{tag}", self.repository), Some(options), None)
+                .await;
         }
     }
 }
