@@ -125,7 +125,7 @@ async fn what_is_not_there_runs_or_is_too_large_is_told_before_the_first_byte() 
     let stand = Stand::new().await;
     let spec = stand.server_spec(
         "head -c 1048577 /dev/zero > /large; head -c 1048576 /dev/zero > /exact; mkdir /two; \
-         cp /exact /two/a; echo x > /two/b; truncate -s 1T /sparse; echo up; exec sleep 1000",
+         cp /exact /two/a; echo x > /two/b; truncate -s 1G /sparse; echo up; exec sleep 1000",
     );
     let (_, game) = stand.start_server(spec, &[]).await;
     game.said("up").await;

@@ -25,13 +25,12 @@ async fn a_server_is_the_images_own_user_with_a_layer_to_write_and_no_raw_socket
         "NoNewPrivs:\t1",
         "Seccomp:\t2",
         "core=0",
-        // The engine's own for root.
-        "home=/root",
         "save=",
         "mine=a b=c",
     ] {
         assert!(lines.contains(&line), "{line}: {text}");
     }
+    assert!(!text.contains("/home/player"), "{text}");
     let found = stand.engine().inspect_container(&game.container(), None).await.unwrap();
     let host = found.host_config.unwrap();
     assert_eq!((host.readonly_rootfs, host.privileged), (Some(false), Some(false)));
