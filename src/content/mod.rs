@@ -9,6 +9,8 @@ mod images;
 mod metrics;
 pub mod packages;
 pub mod references;
+mod registry;
+mod tags;
 
 use crate::config::DockerConfig;
 pub use errors::ContentError;
@@ -20,6 +22,7 @@ use prometheus_client::registry::Registry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tags::Tags;
 use tokio::sync::watch;
 
 /// What a game in a container is run from.
@@ -113,6 +116,7 @@ pub trait ContentSource: Send + Sync {
 #[derive(Clone)]
 pub struct ContentCache {
     images: Images,
+    tags: Tags,
     packages: PackageCache,
 }
 
@@ -126,10 +130,11 @@ impl ContentCache {
         registry: &mut Registry,
     ) -> Result<Self, ContentError> {
         let (gate, metrics) = (Gate::default(), ContentMetrics::register(registry));
+        let tags = Tags::new(engine.clone(), &config.registries);
         let images = Images::new(engine, &config.registries, gate.clone(), metrics.clone());
         let limits = PackageLimits::new(config.package_cache_mb);
         let packages = PackageCache::open(root, limits, gate, metrics).await?;
-        Ok(Self { images, packages })
+        Ok(Self { images, tags, packages })
     }
 
     /// A package and the image it runs in come side by side; one that fails leaves the other to go on by itself.
@@ -202,6 +207,10 @@ impl ContentSource for ContentCache {
                 self.packages.has(&package.sha256) && self.images.has(&package.runner_image).await
             }
         }
+    }
+
+    async fn tags(&self, repository: &str) -> Result<Vec<String>, ContentError> {
+        self.tags.of(repository).await
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) async fn fetch(
     let at = resolve(&node.engine, &id, &asked).await?;
     let room = node.spool.room().await.map_err(driver)?;
 
+    let is_root = at == "/";
     let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
     let body = node.engine.download_from_container(&id, Some(options));
     let mut body = Box::pin(unless_stalled(body));
@@ -59,9 +60,10 @@ pub(super) async fn fetch(
         first => first,
     };
     let (file, name) = (node.spool.file().map_err(driver)?, asked.name().to_owned());
-    let packed = chunks::read_blocking(first, body, move |from| pack::pack(from, file, &name, limit))
-        .await
-        .map_err(|failed| driver(DockerError::Spool(std::io::Error::other(failed))))??;
+    let packed =
+        chunks::read_blocking(first, body, move |from| pack::pack(from, file, &name, is_root, limit))
+            .await
+            .map_err(|failed| driver(DockerError::Spool(std::io::Error::other(failed))))??;
     if packed.left_out > 0 {
         tracing::debug!(
             container = id,

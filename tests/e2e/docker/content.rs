@@ -301,3 +301,199 @@ fn game() -> Vec<u8> {
     tar.append_data(&mut header, "game/start.sh", script.as_slice()).unwrap();
     tar.into_inner().unwrap().finish().unwrap()
 }
+
+/// Brings an image to the registry of the stand that says of itself it was made then (RFC 3339). Not to the engine.
+async fn put(stand: &Stand, name: &str, tag: &str, created: &str) {
+    let http = reqwest::Client::new();
+    let at = |rest: &str| format!("http://{}/v2/{name}/{rest}", stand.registry.host);
+    let config = format!(
+        r#"{{"created":"{created}","architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}}}}"#
+    );
+    let begun = http.post(at("blobs/uploads/")).basic_auth(USER, Some(PASSWORD)).send().await.unwrap();
+    let place = begun.headers()["location"].to_str().unwrap().to_owned();
+    let digest = digest_of(config.as_bytes());
+    let done = http
+        .put(format!("{place}&digest={digest}"))
+        .basic_auth(USER, Some(PASSWORD))
+        .body(config.clone())
+        .send()
+        .await
+        .unwrap();
+    assert!(done.status().is_success(), "{done:?}");
+    let kind = "application/vnd.docker.distribution.manifest.v2+json";
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{kind}","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","size":{},"digest":"{digest}"}},"layers":[]}}"#,
+        config.len()
+    );
+    let done = http
+        .put(at(&format!("manifests/{tag}")))
+        .basic_auth(USER, Some(PASSWORD))
+        .header("content-type", kind)
+        .body(manifest)
+        .send()
+        .await
+        .unwrap();
+    assert!(done.status().is_success(), "{done:?}");
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[tokio::test]
+async fn tags_of_engine_and_registry_come_newest_first_and_are_asked_for_once() {
+    let stand = Stand::new(Registry::open()).await;
+    let host = stand.registry.host.clone();
+    // Made now; it goes to both, then is gone from the engine, then is back by a pull.
+    stand.publish(&stand.reference(&host, "tags:now")).await;
+    put(&stand, "content-test/tags", "old", "2001-01-01T00:00:00Z").await;
+    put(&stand, "content-test/tags", "newer", "2011-01-01T00:00:00.5Z").await;
+    put(&stand, "content-test/tags", "future", "2100-01-01T00:00:00Z").await;
+    let cache = stand.cache(None).await;
+    let repository = format!("{host}/content-test/tags");
+    let expected = ["future", "now", "newer", "old"];
+    assert_eq!(cache.tags(&repository).await.unwrap(), expected);
+    let asked = stand.registry.count(&["GET", "/blobs/"]);
+    assert_eq!(asked, 4);
+    assert_eq!(cache.tags(&repository).await.unwrap(), expected);
+    assert_eq!(stand.registry.count(&["GET", "/blobs/"]), asked);
+    assert_eq!(stand.registry.count(&["GET", "/manifests/"]), 4);
+
+    // One that only the engine has.
+    let local = stand.reference(&host, "tags:local");
+    fetch(&cache, &format!("{repository}:now")).await.unwrap();
+    let options =
+        bollard::query_parameters::TagImageOptionsBuilder::new().repo(&repository).tag("local").build();
+    stand.engine.tag_image(&format!("{repository}:now"), Some(options)).await.unwrap();
+    let all = cache.tags(&repository).await.unwrap();
+    assert_eq!(all, ["future", "now", "local", "newer", "old"]);
+
+    let Stand { registry, .. } = &stand;
+    let missing = cache.tags(&format!("{}/content-test/nothing", registry.host)).await.unwrap_err();
+    assert!(matches!(missing, ContentError::NoSuchImage { .. }), "{missing}");
+    drop(local);
+}
+
+/// Debian's registry gives every list at once; this one is asked page by page.
+#[tokio::test]
+async fn many_tags_come_over_several_pages() {
+    use axum::extract::Query;
+    use axum::http::header::LINK;
+    use axum::response::IntoResponse;
+    let stand = Stand::new(Registry::open()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let list = async |Query(asked): Query<std::collections::HashMap<String, String>>| {
+        let from = asked.get("last").map_or(0, |last| last[1..].parse::<usize>().unwrap() + 1);
+        let tags: Vec<String> = (from..(from + 5).min(12)).map(|number| format!("v{number:02}")).collect();
+        let link = format!("</v2/games/a/tags/list?n=5&last=v{:02}>; rel=\"next\"", from + 4);
+        let body = serde_json::json!({ "tags": tags }).to_string();
+        if from + 5 < 12 { ([(LINK, link)], body).into_response() } else { body.into_response() }
+    };
+    let router = axum::Router::new().route("/v2/games/a/tags/list", axum::routing::get(list));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let tags = stand.cache(None).await.tags(&format!("{host}/games/a")).await.unwrap();
+    // Nobody tells when they were made: what sorts last comes first.
+    let expected: Vec<String> = (0..12).rev().map(|number| format!("v{number:02}")).collect();
+    assert_eq!(tags, expected);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_leaves_the_engines_tags_and_is_told_when_there_are_none() {
+    let stand = Stand::new(Registry::protected()).await;
+    let host = stand.registry.host.clone();
+    stand.publish(&stand.reference(&host, "away:1")).await;
+    put(&stand, "content-test/away", "0", "2001-01-01T00:00:00Z").await;
+    let repository = format!("{host}/content-test/away");
+    let refused = stand.cache(None).await.tags(&repository).await.unwrap_err();
+    assert!(matches!(refused, ContentError::RegistryRefused { .. }), "{refused}");
+    let refused = stand.cache(Some("wrong")).await.tags(&repository).await.unwrap_err();
+    assert!(matches!(refused, ContentError::RegistryRefused { .. }), "{refused}");
+    assert!(!refused.to_string().contains("wrong"));
+    let cache = stand.cache(Some(PASSWORD)).await;
+    assert_eq!(cache.tags(&repository).await.unwrap(), ["1", "0"]);
+    fetch(&cache, &format!("{repository}:1")).await.unwrap();
+    assert_eq!(stand.cache(None).await.tags(&repository).await.unwrap(), ["1"]);
+
+    // Nobody listens there.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = cache.tags(&format!("{dead}/content-test/away")).await.unwrap_err();
+    assert!(matches!(error, ContentError::RegistryUnreachable { .. }), "{error}");
+    // And without a host there is no registry to ask.
+    assert_eq!(cache.tags("playgate-test-there-is-no-such-image").await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_tokens_gets_one_from_the_service_it_names() {
+    use axum::extract::{Query, State};
+    use axum::http::{HeaderMap, StatusCode, header};
+    use axum::response::IntoResponse;
+    use std::collections::HashMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let stand = Stand::new(Registry::open()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let token = async |State(given): State<Arc<AtomicUsize>>,
+                       Query(asked): Query<HashMap<String, String>>,
+                       headers: HeaderMap| {
+        let account = format!("Basic {}", base64_of(&format!("{USER}:{PASSWORD}")));
+        let right = headers.get(header::AUTHORIZATION).is_some_and(|value| *value == *account)
+            && asked.get("scope").is_some_and(|scope| scope == "repository:games/a:pull")
+            && asked.get("service").is_some_and(|service| service == "the registry");
+        if !right {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        given.fetch_add(1, Ordering::SeqCst);
+        r#"{"access_token":"secret-token"}"#.into_response()
+    };
+    let realm = format!("http://{host}/token");
+    let api = async move |headers: HeaderMap, uri: axum::http::Uri| {
+        if headers.get(header::AUTHORIZATION).is_none_or(|value| value != "Bearer secret-token") {
+            let wanted = format!(
+                "Bearer realm=\"{realm}\",service=\"the registry\",scope=\"repository:games/a:pull\""
+            );
+            return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, wanted)]).into_response();
+        }
+        let path = uri.path();
+        if path.ends_with("/tags/list") {
+            r#"{"name":"games/a","tags":["one","two","../evil"]}"#.into_response()
+        } else if path.ends_with("/manifests/one") {
+            r#"{"config":{"digest":"sha256:1"}}"#.into_response()
+        } else if path.ends_with("/blobs/sha256:1") {
+            r#"{"created":"2001-01-01T00:00:00Z"}"#.into_response()
+        } else {
+            StatusCode::NOT_FOUND.into_response()
+        }
+    };
+    let router = axum::Router::new()
+        .route("/token", axum::routing::get(token))
+        .route("/v2/{*path}", axum::routing::get(api))
+        .with_state(tokens.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let cache = async |password: &str| {
+        let account = RegistryConfig {
+            host: host.clone(),
+            username: USER.to_owned(),
+            password: Some(password.to_owned()),
+        };
+        let config = DockerConfig { registries: vec![account], ..DockerConfig::default() };
+        let root = tempfile::tempdir().unwrap();
+        ContentCache::open(stand.engine.clone(), &config, root.path(), &mut Metrics::default()).await.unwrap()
+    };
+    let repository = format!("{host}/games/a");
+    // Two is a tag whose image nobody knows: without a date it comes last.
+    let right = cache(PASSWORD).await;
+    assert_eq!(right.tags(&repository).await.unwrap(), ["one", "two"]);
+    let given = tokens.load(Ordering::SeqCst);
+    assert_eq!(right.tags(&repository).await.unwrap(), ["one", "two"]);
+    assert_eq!(tokens.load(Ordering::SeqCst), given, "a token serves for a while");
+    let refused = cache("wrong").await.tags(&repository).await.unwrap_err();
+    assert!(matches!(refused, ContentError::RegistryRefused { .. }), "{refused}");
+}
+
+fn base64_of(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}

@@ -28,11 +28,20 @@ pub(super) struct Packed {
 }
 
 /// `name` is what the topmost entry will be called, and `limit` bounds the sum of the sizes in bytes.
-pub(super) fn pack(from: impl Read, file: File, name: &str, limit: u64) -> Result<Packed, ArtifactError> {
+///
+/// `is_root`: the artifact is the container's root, of which the engine names everything with a slash before it.
+pub(super) fn pack(
+    from: impl Read,
+    file: File,
+    name: &str,
+    is_root: bool,
+    limit: u64,
+) -> Result<Packed, ArtifactError> {
     let out = GzEncoder::new(BufWriter::with_capacity(BUFFER_BYTES, file), Compression::fast());
     let mut packer = Packer {
         tar: Builder::new(out),
         name: PathBuf::from(name),
+        is_root,
         left: limit,
         files: HashSet::new(),
         links: HashSet::new(),
@@ -54,6 +63,7 @@ pub(super) fn pack(from: impl Read, file: File, name: &str, limit: u64) -> Resul
 struct Packer<W: Write> {
     tar: Builder<W>,
     name: PathBuf,
+    is_root: bool,
     /// Bytes that may still come.
     left: u64,
     files: HashSet<PathBuf>,
@@ -110,10 +120,11 @@ impl<W: Write> Packer<W> {
     /// The engine's topmost name replaced by the artifact's own. `None` when it leads anywhere else.
     fn place(&self, name: &[u8]) -> Option<PathBuf> {
         let asked = path(name);
-        let clean = inside(asked)?;
-        // Of the root itself the engine gives what is in it, below a dot or a slash.
-        let below =
-            if clean.as_os_str().is_empty() { PathBuf::new() } else { clean.components().skip(1).collect() };
+        let below: PathBuf = if self.is_root {
+            inside(asked.strip_prefix("/").unwrap_or(asked))?
+        } else {
+            inside(asked)?.components().skip(1).collect()
+        };
         Some(if below.as_os_str().is_empty() { self.name.clone() } else { self.name.join(below) })
     }
 }
@@ -205,7 +216,7 @@ mod tests {
     }
 
     fn packed(items: &[Item], limit: u64) -> Result<Packed, ArtifactError> {
-        pack(archive(items).as_slice(), tempfile::tempfile().unwrap(), "logs", limit)
+        pack(archive(items).as_slice(), tempfile::tempfile().unwrap(), "logs", false, limit)
     }
 
     /// `name`, `name -> target` or `name = linked`, and how much was left out.
@@ -279,7 +290,7 @@ mod tests {
     fn an_archive_that_breaks_off_is_an_error() {
         let whole = archive(&[file("a", &[7; 4000])]);
         for cut in [600, 2000, 4000] {
-            let result = pack(&whole[..cut], tempfile::tempfile().unwrap(), "a", 1 << 20);
+            let result = pack(&whole[..cut], tempfile::tempfile().unwrap(), "a", false, 1 << 20);
             assert!(matches!(result, Err(ArtifactError::Driver(_))), "{cut}");
         }
     }

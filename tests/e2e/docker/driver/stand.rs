@@ -12,8 +12,8 @@ use ipnet::Ipv4Net;
 use playgate::config::{DockerConfig, SessionApiConfig};
 use playgate::driver::docker::Hosting;
 use playgate::driver::{
-    ContainerSpec, DockerDriver, Driver, DriverEvent, Instance, InstanceRef, Profile, Site, SiteRequest,
-    StartSpec,
+    ContainerSpec, DockerDriver, Driver, DriverEvent, ExposedPort, Instance, InstanceRef, Port, Profile,
+    Protocol, Site, SiteRequest, StartSpec,
 };
 use playgate::ids::{Generation, SessionId};
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +25,9 @@ use tokio::sync::mpsc;
 
 /// Where a test's script keeps its save when it does not say otherwise.
 pub(super) const SAVE: &str = "/save";
+
+/// The tag of an image that a test makes for itself.
+pub(super) const SPECIAL: &str = "special";
 
 pub(super) struct Stand {
     pub(super) driver: DockerDriver,
@@ -111,6 +114,21 @@ impl Stand {
         }
     }
 
+    /// As the Session API starts an image: with the profile `server`.
+    pub(super) fn server_spec(&self, script: &str) -> StartSpec {
+        let mut spec = self.spec(script);
+        let container = spec.container.as_mut().unwrap();
+        container.profile = Profile::Server;
+        container.egress = true;
+        spec
+    }
+
+    pub(super) async fn start_server(&self, spec: StartSpec, ports: &[ExposedPort]) -> (Vec<Port>, Game) {
+        let request = SiteRequest { egress: true, ports: ports.to_vec() };
+        let site = self.driver.site(spec.session, &request).await.unwrap();
+        (site.ports.clone(), self.start_at(spec, site).await)
+    }
+
     pub(super) async fn start(&self, script: &str) -> Game {
         self.start_spec(self.spec(script)).await
     }
@@ -136,13 +154,23 @@ impl Stand {
 
     /// A root file system of busybox alone.
     async fn import(&self) {
-        let options =
-            CreateImageOptionsBuilder::default().from_src("-").repo(&self.image).tag("latest").build();
+        self.import_with("latest", &[]).await;
+    }
+
+    /// The same with instructions of a Dockerfile. `tag` is [`SPECIAL`], or what is there is replaced.
+    pub(super) async fn import_with(&self, tag: &str, changes: &[&str]) -> String {
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(&self.image)
+            .tag(tag)
+            .changes(changes.iter().map(|change| (*change).to_owned()).collect())
+            .build();
         let body = bollard::body_full(root_file_system().into());
         let mut steps = Box::pin(self.engine().create_image(Some(options), Some(body), None));
         while let Some(step) = steps.next().await {
             step.unwrap();
         }
+        format!("{}:{tag}", self.image)
     }
 }
 
@@ -261,5 +289,15 @@ async fn clean(node: &str, image: &str) {
     for kind in ["game", "open"] {
         let _ = engine.remove_network(&format!("playgate-{node}-{kind}")).await;
     }
-    let _ = engine.remove_image(image, None::<RemoveImageOptions>, None).await;
+    for name in [image.to_owned(), format!("{image}:{SPECIAL}")] {
+        let _ = engine.remove_image(&name, None::<RemoveImageOptions>, None).await;
+    }
+}
+
+pub(super) fn tcp(container: u16) -> ExposedPort {
+    ExposedPort { protocol: Protocol::Tcp, container }
+}
+
+pub(super) fn udp(container: u16) -> ExposedPort {
+    ExposedPort { protocol: Protocol::Udp, container }
 }
