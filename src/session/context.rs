@@ -13,6 +13,7 @@ use crate::store::{DataDir, SaveStore, Store};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// The ways to run a game.
 #[derive(Clone)]
@@ -59,6 +60,8 @@ pub(super) struct Context {
     pub(super) marker: bool,
     pub(super) clock: Clock,
     pub(super) metrics: SessionMetrics,
+    /// A hosted session has ended, and its container is to be removed in time.
+    pub(super) hosted_ended: Arc<Notify>,
 }
 
 impl Context {

@@ -12,7 +12,7 @@ use super::ports::RunnerLink;
 use super::view::{EndReason, Milestone};
 use crate::content::{Progress, Ready};
 use crate::driver::{
-    Driver, DriverEvent, ExposedPort, ImageFacts, Instance, Port, Site, SiteRequest, StartSpec,
+    Driver, DriverError, DriverEvent, ExposedPort, ImageFacts, Instance, Port, Site, SiteRequest, StartSpec,
 };
 use crate::ids::{Generation, SessionId, SlotId};
 use crate::relay::OpenedSession;
@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
+/// How often other ports are chosen when somebody else has taken those that were.
+const MORE_PLACES: u32 = 3;
 /// How often a download's progress is told at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -87,49 +89,60 @@ pub(super) async fn launch(
         }
         (Some(_) | None, _) => ImageFacts::default(),
     };
-    let site = site(driver.as_ref(), &plan, facts.ports).await?;
-    // What a game's entry brings gives way to what a hosted session's caller says, and both to the contract.
-    let mut variables = match &plan.game.source {
-        Source::Container(container) => container.config.env.clone(),
-        Source::BuiltIn | Source::External { .. } => BTreeMap::new(),
-    };
-    if let Some((external_id, hosted)) = &plan.hosted {
-        let hosted = published(external_id, hosted, &site.ports, facts.labels);
-        variables.extend(hosted.env.clone());
-        tell(&steps, Step::Hosted(Arc::new(hosted))).await;
-    }
-    if plan.game.streams() {
-        variables.extend(expect_runner(&context, &plan, &site, &steps).await?);
-    }
-    restore_save(&context, &plan, &steps).await?;
-    if content.is_none() {
-        // Nothing to download for what is in this binary or comes from elsewhere.
-        tell(&steps, Step::Reached(Milestone::ImageReady)).await;
-    }
-    tell(&steps, Step::Progress("starting", None)).await;
-    let spec = StartSpec {
-        session: plan.session,
-        generation: plan.generation,
-        game: plan.game.view.slug.clone(),
-        env: variables,
-        save_dir: context.save_dir(plan.session),
-        seed: None,
-        marker: context.marker,
-        container: match (&plan.game.source, &content) {
-            (Source::Container(game), Some(ready)) => {
-                let mut spec = contract::container(game, ready);
-                if let Some((_, hosted)) = plan.hosted.as_ref().filter(|(_, hosted)| !hosted.args.is_empty())
-                {
-                    spec.command.clone_from(&hosted.args);
+    let mut places_left = if plan.game.streams() { 0 } else { MORE_PLACES };
+    loop {
+        let site = site(driver.as_ref(), &plan, facts.ports.clone()).await?;
+        // What a game's entry brings gives way to what a hosted session's caller says, and both to the contract.
+        let mut variables = match &plan.game.source {
+            Source::Container(container) => container.config.env.clone(),
+            Source::BuiltIn | Source::External { .. } => BTreeMap::new(),
+        };
+        if let Some((external_id, hosted)) = &plan.hosted {
+            let hosted = published(external_id, hosted, &site.ports, facts.labels.clone());
+            variables.extend(hosted.env.clone());
+            tell(&steps, Step::Hosted(Arc::new(hosted))).await;
+        }
+        if plan.game.streams() {
+            variables.extend(expect_runner(&context, &plan, &site, &steps).await?);
+        }
+        restore_save(&context, &plan, &steps).await?;
+        if content.is_none() {
+            // Nothing to download for what is in this binary or comes from elsewhere.
+            tell(&steps, Step::Reached(Milestone::ImageReady)).await;
+        }
+        tell(&steps, Step::Progress("starting", None)).await;
+        let spec = StartSpec {
+            session: plan.session,
+            generation: plan.generation,
+            game: plan.game.view.slug.clone(),
+            env: variables,
+            save_dir: context.save_dir(plan.session),
+            seed: None,
+            marker: context.marker,
+            container: match (&plan.game.source, &content) {
+                (Source::Container(game), Some(ready)) => {
+                    let mut spec = contract::container(game, ready);
+                    if let Some((_, hosted)) =
+                        plan.hosted.as_ref().filter(|(_, hosted)| !hosted.args.is_empty())
+                    {
+                        spec.command.clone_from(&hosted.args);
+                    }
+                    Some(spec)
                 }
-                Some(spec)
+                (Source::Container(_) | Source::BuiltIn | Source::External { .. }, _) => None,
+            },
+        };
+        // Last, so that a started instance is always handed over.
+        match driver.start(spec, site, events.clone()).await {
+            Ok(instance) => return Ok(Launched { instance, holds: Holds { content, site: None } }),
+            // Somebody else's program was quicker: its ports are in the environment already, so all of it is made anew.
+            Err(DriverError::PortTaken(text)) if places_left > 0 => {
+                tracing::info!(session = %plan.session, text, "ports were taken meanwhile; others are chosen");
+                places_left -= 1;
             }
-            (Source::Container(_) | Source::BuiltIn | Source::External { .. }, _) => None,
-        },
-    };
-    // Last, so that a started instance is always handed over.
-    let instance = driver.start(spec, site, events).await.map_err(|error| failed("game", &error))?;
-    Ok(Launched { instance, holds: Holds { content, site: None } })
+            Err(error) => return Err(failed("game", &error)),
+        }
+    }
 }
 
 /// A hosted session with what is known once its container has its ports.
@@ -188,6 +201,8 @@ async fn site(driver: &dyn Driver, plan: &Plan, ports: Vec<ExposedPort>) -> Resu
         Source::Container(game) => game.config.egress,
         Source::BuiltIn | Source::External { .. } => false,
     };
+    // Nothing inside the internal network can be reached from elsewhere.
+    let ports = if egress { ports } else { Vec::new() };
     let request = SiteRequest { egress, ports };
     driver.site(plan.session, &request).await.map_err(|error| failed("network", &error))
 }

@@ -136,6 +136,7 @@ impl Sessions {
             marker: deps.marker,
             clock: deps.clock,
             metrics: SessionMetrics::register(registry),
+            hosted_ended: Arc::default(),
         };
         let context = Arc::new(context);
         let (found, waiting) = super::recover::recover(&context, &deps.catalogue).await?;

@@ -217,6 +217,9 @@ impl Actor {
         if let Some(instance) = self.unsaved.take() {
             Unsaved { row: self.row.clone(), instance }.retry(Arc::clone(&self.context));
         }
+        if self.row.hosted.is_some() {
+            self.context.hosted_ended.notify_one();
+        }
         (self.on_end)(self.row.id);
         let report = ending::report(&self.row);
         for waiting in self.stops_waiting.drain(..) {

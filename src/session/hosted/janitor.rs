@@ -1,4 +1,4 @@
-//! Removes the stopped containers of hosted sessions when their time is over (rule 15), a minute late at most.
+//! Removes the stopped containers of hosted sessions when their time is over (rule 15).
 
 use super::super::context::Context;
 use crate::store::SessionRow;
@@ -19,12 +19,16 @@ impl Drop for Janitor {
 impl Janitor {
     /// Keeps nothing of the gateway alive between two looks: its directory is the next one's at once.
     pub(in crate::session) fn begin(context: &Arc<Context>) -> Self {
-        let (clock, context) = (context.clock.clone(), Arc::downgrade(context));
+        let (clock, ended) = (context.clock.clone(), Arc::clone(&context.hosted_ended));
+        let context = Arc::downgrade(context);
         let task = tokio::spawn(async move {
             while let Some(context) = context.upgrade() {
                 let pause = tidy(&context).await;
                 drop(context);
-                clock.sleep_until(clock.now() + pause).await;
+                tokio::select! {
+                    () = clock.sleep_until(clock.now() + pause) => {}
+                    () = ended.notified() => {}
+                }
             }
         });
         Self(task.abort_handle())

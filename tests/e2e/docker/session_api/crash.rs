@@ -8,6 +8,15 @@ use std::time::Duration;
 /// The shortest time to live there is, and the start of a gateway.
 const TTL_WITHIN: Duration = Duration::from_secs(120);
 
+/// The session's server answers.
+async fn serves(stand: &Stand, port: u64, why: &str) {
+    eventually(why, PATIENT, async || {
+        let page = stand.api.http().get(format!("http://127.0.0.1:{port}/")).send().await;
+        page.map(|page| assert_eq!(page.status(), 200)).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_sigkill_sessions_are_found_described_as_before_and_their_ttl_still_ends_them() {
     let mut stand = Stand::new("").await;
@@ -24,8 +33,7 @@ async fn after_a_sigkill_sessions_are_found_described_as_before_and_their_ttl_st
     let before = [stand.describe("mortal").await.expect(200), stand.describe("other").await.expect(200)];
     stand.gateway.kill().await;
     let port = started["ports"][0]["host"].as_u64().unwrap();
-    let page = stand.api.http().get(format!("http://127.0.0.1:{port}/")).send().await.unwrap();
-    assert_eq!(page.status(), 200, "it serves on without a gateway");
+    serves(&stand, port, "it serves on without a gateway").await;
     stand.gateway.restart().await;
     let after = [stand.describe("mortal").await.expect(200), stand.describe("other").await.expect(200)];
     assert_eq!(before, after);
@@ -42,8 +50,7 @@ async fn after_a_sigkill_sessions_are_found_described_as_before_and_their_ttl_st
     .await;
     assert_eq!(stand.describe("other").await.expect(200)["status"], "running");
     stand.gateway.terminate().await;
-    let page = stand.api.http().get(format!("http://127.0.0.1:{port}/")).send().await.unwrap();
-    assert_eq!(page.status(), 200, "an orderly end of the gateway is none of its hosted sessions");
+    serves(&stand, port, "an orderly end of the gateway is none of its hosted sessions").await;
     stand.gateway.restart().await;
     for id in ["other", "third"] {
         assert_eq!(stand.api.delete(&format!("/session/{id}")).await.status, 204);

@@ -20,6 +20,7 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_explain() {
         .args(["--url", &stand.api.base, "--no-color"])
         .arg("-H")
         .arg(format!("Authorization: Bearer {}", stand.api.token()))
+        .env("SCHEMATHESIS_HOOKS", folder().join("hooks.py"))
         .current_dir(dir.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)
