@@ -26,7 +26,6 @@ use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
 use playgate_signaling::message::Role;
 use prometheus_client::registry::Registry;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -473,10 +472,11 @@ impl Sessions {
         game.cloned().ok_or_else(|| ServiceError::NotFound(format!("Game with slug '{slug}' not found.")))
     }
 
-    /// Everything of an owner's that lives here.
-    pub(super) fn live_of(&self, owner: &Owner) -> HashMap<SessionId, SessionView> {
-        let views = self.inner.live.iter().map(|entry| entry.value().view.borrow().clone());
-        views.filter(|view| view.owner == *owner).map(|view| (view.id, view)).collect()
+    /// Looks at every session that lives here.
+    pub(super) fn each_live(&self, mut look: impl FnMut(&SessionView)) {
+        for entry in self.inner.live.iter() {
+            look(&entry.value().view.borrow());
+        }
     }
 
     /// Counts a start of an organisation's.

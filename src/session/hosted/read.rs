@@ -1,13 +1,13 @@
 //! What is told of hosted sessions (contract G-2 and G-3).
 
 use super::{HostedFilter, HostedStatus, HostedView};
-use crate::ids::{Owner, SessionId};
+use crate::ids::Owner;
 use crate::schedule::NodeState;
 use crate::session::access::internal;
 use crate::session::machine::ContainerStatus;
 use crate::session::view::SessionView;
 use crate::session::{ServiceError, Sessions};
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 impl Sessions {
     /// Contract G-2. Sessions that live are told from memory.
@@ -19,21 +19,23 @@ impl Sessions {
         let store = &self.context().store;
         let nodes = self.nodes().await?;
         let owner = Owner::Organisation(organisation.to_owned());
-        let mut views: HashMap<SessionId, SessionView> = self.live_of(&owner);
+        let players = store.player_counts(organisation).await.map_err(internal)?;
+        let mut found = Vec::new();
+        let mut live = HashSet::new();
+        let mut look = |view: &SessionView| {
+            if view.owner != owner || !live.insert(view.id) {
+                return;
+            }
+            let count = players.get(&view.id).copied().unwrap_or_default();
+            let view = Self::hosted_view(organisation, view, count, &nodes);
+            found.extend(view.filter(|view| filter.lets_through(view)));
+        };
+        self.each_live(&mut look);
         if filter.all {
             for row in store.retained_sessions(Some(organisation)).await.map_err(internal)? {
-                views.entry(row.id).or_insert_with(|| crate::session::actor::view_of(&row, None, 0));
+                look(&crate::session::actor::view_of(&row, None, 0));
             }
         }
-        let players = store.player_counts(organisation).await.map_err(internal)?;
-        let mut found: Vec<HostedView> = views
-            .values()
-            .filter_map(|view| {
-                let count = players.get(&view.id).copied().unwrap_or_default();
-                Self::hosted_view(organisation, view, count, &nodes)
-            })
-            .filter(|view| filter.lets_through(view))
-            .collect();
         found.sort_by_key(|view| (view.created, view.id));
         Ok(found)
     }
@@ -108,6 +110,7 @@ impl HostedFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::SessionId;
     use crate::session::hosted::Hosted;
     use std::collections::BTreeMap;
     use std::sync::Arc;

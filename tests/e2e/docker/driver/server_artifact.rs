@@ -23,15 +23,18 @@ async fn artifact(stand: &Stand, game: &Game, path: &str) -> Result<Files, Artif
         let mut entry = entry.unwrap();
         let name = entry.path().unwrap().display().to_string();
         assert!(!name.starts_with('/') && !name.split('/').any(|part| part == ".."), "{name}");
-        let content = match entry.header().entry_type() {
-            EntryType::Directory => "directory".to_owned(),
-            EntryType::Symlink => format!("-> {}", entry.link_name().unwrap().unwrap().display()),
-            EntryType::Link => format!("= {}", entry.link_name().unwrap().unwrap().display()),
-            _ => {
-                let mut text = String::new();
-                entry.read_to_string(&mut text).unwrap();
-                text
-            }
+        let kind = entry.header().entry_type();
+        let link = entry.link_name().unwrap().map(|link| link.display().to_string()).unwrap_or_default();
+        let content = if kind == EntryType::Directory {
+            "directory".to_owned()
+        } else if kind == EntryType::Symlink {
+            format!("-> {link}")
+        } else if kind == EntryType::Link {
+            format!("= {link}")
+        } else {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            text
         };
         files.insert(name.trim_end_matches('/').to_owned(), content);
     }
