@@ -300,8 +300,8 @@ mod tests {
         let examples: Vec<&str> = printed.split("for instance:").skip(1).collect();
         assert_eq!(examples.len(), 3);
         for (number, example) in examples.into_iter().enumerate() {
-            // An empty line of the comment ends it.
-            let lines = example.lines().take_while(|line| line.len() > 1);
+            // What is left of the line it is announced on; then an empty line of the comment ends it.
+            let lines = example.lines().skip(1).take_while(|line| line.len() > 1);
             let text: String =
                 lines.map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
             let config: Config = toml::from_str(&text).unwrap();

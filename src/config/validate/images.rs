@@ -91,7 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_a_range() {
+    fn g24_ports_are_a_range_from_20000_to_30000_unless_configured() {
+        let config = SessionApiConfig::default();
+        assert_eq!((config.first_port, config.last_port), (20_000, 30_000));
         let with =
             |first_port, last_port| SessionApiConfig { first_port, last_port, ..SessionApiConfig::default() };
         session_api(&with(20_000, 20_000)).unwrap();

@@ -3,6 +3,8 @@
 use crate::driver::Port;
 use crate::http::Context;
 use crate::session::hosted::{Hosted, HostedView};
+use crate::session::view::EndReason;
+use playgate_signaling::message::Progress;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -62,8 +64,8 @@ struct Session {
     port: BTreeMap<String, u16>,
     #[schema(value_type = SessionStatus)]
     status: &'static str,
-    /// JSON in strings: `env`, `tags` (the caller's labels), `gameye`, for games with a picture `playgate` (`containerUrl` is
-    /// the player's page); and the image's own labels as they are.
+    /// JSON in strings: `env`, `tags` (the caller's labels), `gameye`, `playgate` (`containerUrl`, the player's page of a game
+    /// with a picture; `progress` of a start, like a download's; `endReason`); and the image's own labels as they are.
     #[schema(example = json!({ "env": "{\"GAMEYE_HOST\":\"203.0.113.7\"}", "tags": "{\"mode\":\"ranked\"}" }))]
     labels: BTreeMap<String, String>,
 }
@@ -126,10 +128,21 @@ struct Gameye<'v> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Playgate {
+struct Playgate<'v> {
     session_id: String,
-    container_url: String,
-    server_url: String,
+    /// The player's page, of a session with a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_url: Option<&'v str>,
+    /// While it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<&'v Progress>,
+    /// Once it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_reason: Option<EndReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_detail: Option<&'v str>,
 }
 
 /// Rule 12. An image's own label never hides one of ours.
@@ -146,14 +159,15 @@ fn labels(view: &HostedView, hosted: &Hosted, context: &Context) -> BTreeMap<Str
     labels.insert("env".to_owned(), json(&hosted.env));
     labels.insert("tags".to_owned(), json(&hosted.labels));
     labels.insert("gameye".to_owned(), json(&gameye));
-    if hosted.stream {
-        let playgate = Playgate {
-            session_id: view.id.to_string(),
-            container_url: format!("{}/session/{}/", context.base, view.id),
-            server_url: context.base.clone(),
-        };
-        labels.insert("playgate".to_owned(), json(&playgate));
-    }
+    let playgate = Playgate {
+        session_id: view.id.to_string(),
+        container_url: hosted.stream.then(|| format!("{}/session/{}/", context.base, view.id)),
+        server_url: hosted.stream.then_some(&context.base),
+        progress: view.progress.as_ref(),
+        end_reason: view.end_reason,
+        end_detail: view.end_detail.as_deref(),
+    };
+    labels.insert("playgate".to_owned(), json(&playgate));
     labels
 }
 

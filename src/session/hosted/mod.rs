@@ -25,6 +25,8 @@ use crate::config::SessionApiConfig;
 use crate::driver::Port;
 use crate::ids::SessionId;
 use crate::session::machine::ContainerStatus;
+use crate::session::view::EndReason;
+use playgate_signaling::message::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -96,6 +98,11 @@ pub struct HostedView {
     pub hosted: std::sync::Arc<Hosted>,
     /// How many have joined.
     pub player_count: u64,
+    /// How far its start is.
+    pub progress: Option<Progress>,
+    pub end_reason: Option<EndReason>,
+    /// A sentence for people, when something went wrong.
+    pub end_detail: Option<String>,
 }
 
 /// The Session API's statuses (rule 17).

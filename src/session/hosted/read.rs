@@ -69,6 +69,9 @@ impl Sessions {
             status: status(view.container, node),
             hosted: view.hosted.clone()?,
             player_count,
+            progress: view.progress.clone(),
+            end_reason: view.end_reason,
+            end_detail: view.end_detail.clone(),
         })
     }
 }
@@ -133,6 +136,9 @@ mod tests {
             status,
             hosted: Arc::new(hosted),
             player_count: 3,
+            progress: None,
+            end_reason: None,
+            end_detail: None,
         }
     }
 

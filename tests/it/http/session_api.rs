@@ -4,6 +4,7 @@ mod answers;
 mod edge;
 mod filters;
 mod grants;
+mod renderings;
 mod starts;
 
 use super::fake::{Answer, Site, plain};

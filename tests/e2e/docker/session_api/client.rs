@@ -33,7 +33,7 @@ async fn run(command: &mut Command, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_generated_client_walks_through_the_whole_life_of_a_session() {
+async fn g28_a_client_generated_from_the_contract_walks_through_the_whole_life_of_a_session() {
     let stand = Stand::new("session_api.retention_s = 10").await;
     let dir = tempfile::tempdir().unwrap();
     let bin = |name: &str| tools().join("node_modules/.bin").join(name);

@@ -20,7 +20,7 @@ async fn logs(stand: &Stand, query: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_16_logs_are_what_there_is_and_followed_they_end_with_the_container() {
+async fn rule_16_g25_logs_are_what_there_is_and_followed_they_end_with_the_container() {
     let stand = Stand::new("").await;
     stand
         .start(shell(
@@ -57,6 +57,26 @@ async fn rule_16_logs_are_what_there_is_and_followed_they_end_with_the_container
     stand.becomes("match-1", "exited").await;
     assert!(logs(&stand, "id=match-1").await.contains("out\n"), "and shortly after");
     stand.api.get("/logs?id=unknown").await.expect(404);
+    stand.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_a_delete_is_sigterm_and_after_the_grace_sigkill() {
+    let stand = Stand::new("session_api.stop_grace_ms = 2000").await;
+    stand.start(shell("deaf", "trap 'echo asked' TERM; echo ready; while :; do sleep 0.1; done")).await;
+    stand
+        .start(shell("polite", "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done"))
+        .await;
+    for (id, last) in [("deaf", "asked\n"), ("polite", "bye\n")] {
+        eventually("it listens", LONG, async || {
+            let text = logs(&stand, &format!("id={id}")).await;
+            if text.contains("ready\n") { Ok(()) } else { Err(text) }
+        })
+        .await;
+        assert_eq!(stand.api.delete(&format!("/session/{id}")).await.status, 204);
+        stand.becomes(id, "exited").await;
+        assert!(logs(&stand, &format!("id={id}")).await.ends_with(last), "{id}");
+    }
     stand.finish().await;
 }
 

@@ -3,8 +3,10 @@
 use super::Office;
 use crate::http::fake_hosted::view;
 use playgate::session::ServiceError;
-use playgate::session::hosted::{Hosted, HostedStatus};
+use playgate::session::hosted::{Hosted, HostedStatus, HostedView};
 use playgate::session::machine::ContainerStatus;
+use playgate::session::view::EndReason;
+use playgate_signaling::message::Progress;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -89,14 +91,23 @@ async fn rule_12_and_g12_labels_hold_json_strings_and_the_images_own_as_they_are
     });
     assert_eq!(label(&session, "gameye"), gameye);
     assert_eq!(session["labels"]["maintainer"], "somebody");
-    assert_eq!(session["labels"].get("playgate"), None, "a server without a picture has no page");
+    assert_eq!(label(&session, "playgate"), json!({ "sessionId": view.id }), "no picture, no page");
     assert!(session["labels"].as_object().unwrap().values().all(Value::is_string));
 
+    let starting = HostedView {
+        progress: Some(Progress { step: "downloading".to_owned(), percent: Some(43.0) }),
+        ..view.clone()
+    };
+    office.site.hosted.with(starting);
+    let told = label(&office.get("/session/mine").await.json(), "playgate");
+    assert_eq!(told["progress"], json!({ "step": "downloading", "percent": 43.0 }));
+    let ended = HostedView { end_reason: Some(EndReason::OutOfMemory), ..view.clone() };
+    office.site.hosted.with(ended);
+    let told = label(&office.get("/session/mine").await.json(), "playgate");
+    assert_eq!(told["endReason"], "out_of_memory");
+
     let hosted = Hosted { stream: true, enable_metrics: true, ..(*view.hosted).clone() };
-    office
-        .site
-        .hosted
-        .with(playgate::session::hosted::HostedView { hosted: Arc::new(hosted), ..view.clone() });
+    office.site.hosted.with(HostedView { hosted: Arc::new(hosted), ..view.clone() });
     let session = office.get("/session/mine").await.json();
     let playgate = json!({
         "sessionId": view.id,
@@ -120,7 +131,7 @@ async fn rule_17_and_x7_statuses_are_spelt_as_the_contract_does() {
         (HostedStatus::Draining, "draining"),
         (HostedStatus::ServerUnreachable, "server_unreachable"),
     ] {
-        office.site.hosted.with(playgate::session::hosted::HostedView { status, ..view("mine") });
+        office.site.hosted.with(HostedView { status, ..view("mine") });
         assert_eq!(office.get("/session/mine").await.json()["status"], name);
     }
 }

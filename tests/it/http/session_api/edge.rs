@@ -25,7 +25,7 @@ pub(crate) const OPERATIONS: [(&str, &str); 11] = [
 ];
 
 #[tokio::test]
-async fn x10_without_an_organisations_token_everything_is_401_before_it_is_anything_else() {
+async fn x10_g26_without_an_organisations_token_everything_is_401_before_it_is_anything_else() {
     let office = Office::new().await;
     let site = &office.site;
     let day = Duration::from_secs(86_400);

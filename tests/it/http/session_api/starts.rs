@@ -211,7 +211,7 @@ async fn g5_a_body_that_is_none_is_422() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_the_core_has_its_status_and_code() {
+async fn g6_g18_g19_x2_to_x5_every_refusal_of_the_core_has_its_status_its_code_and_all_seven_fields() {
     let office = Office::new().await;
     type Case = (fn() -> ServiceError, u16, &'static str, &'static str);
     let cases: [Case; 9] = [
