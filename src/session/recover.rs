@@ -224,17 +224,16 @@ async fn close_with(
             }
             ended = Some(end);
             if row.hosted.is_some() {
-                finish(context, &mut row, verdict, ended, &Ok(()));
-                context.store.update_session(&row).await?;
-                context.leave_session_dir(row.id, false);
-                return Ok(());
+                // It has no save to store, and its container stays for a while.
+                Ok(())
+            } else {
+                let kept = keep::keep(context, &row, Some(adopted.instance.as_ref())).await;
+                if kept.is_ok() {
+                    keep::remove(adopted.instance.as_ref(), row.id).await;
+                }
+                kept_in = Some(adopted.instance);
+                kept
             }
-            let kept = keep::keep(context, &row, Some(adopted.instance.as_ref())).await;
-            if kept.is_ok() {
-                keep::remove(adopted.instance.as_ref(), row.id).await;
-            }
-            kept_in = Some(adopted.instance);
-            kept
         }
     };
     finish(context, &mut row, verdict, ended, &kept);
