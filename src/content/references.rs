@@ -65,7 +65,7 @@ impl Reference {
         };
         check(host.is_none_or(host_fits), BadReference::Host)?;
         check(path.split('/').all(component_fits), BadReference::Path)?;
-        check(tag.is_none_or(tag_fits), BadReference::Tag)?;
+        check(tag.is_none_or(is_tag), BadReference::Tag)?;
         check(digest.is_none_or(digest_fits), BadReference::Digest)?;
         let version = match digest {
             Some(digest) => Version::Digest(digest.to_owned()),
@@ -142,7 +142,9 @@ fn component_fits(component: &str) -> bool {
         .all(|part| matches!(part, b"" | b"." | b"_" | b"__") || part.iter().all(|b| *b == b'-'))
 }
 
-fn tag_fits(tag: &str) -> bool {
+/// 1-128 letters, digits, underscores, dots and hyphens, the first no dot and no hyphen. So it never makes another reference
+/// of the one it is put behind.
+pub fn is_tag(tag: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= MAX_TAG
         && tag.bytes().next().is_some_and(word)
@@ -213,6 +215,13 @@ mod tests {
         ] {
             assert_eq!(Reference::parse(text), Err(reason), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_nothing_but_a_tag() {
+        assert!(["latest", "1.2-rc_3", "_", &"a".repeat(128)].iter().all(|tag| is_tag(tag)));
+        let bad = ["", ".1", "-", "a/b", "a:b", "a@sha256:0", "ä", "a b", &"a".repeat(129)];
+        assert!(!bad.iter().any(|tag| is_tag(tag)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! at for a minute. Tags without a date come last. A registry that is away leaves the engine's own.
 
 use super::ContentError;
-use super::references::Reference;
+use super::references::{Reference, is_tag};
 use super::registry::{RegistryClient, Repository};
 use crate::config::RegistryConfig;
 use bollard::Docker;
@@ -96,7 +96,7 @@ impl Tags {
             })
         })?;
         // What is no tag cannot be pulled.
-        tags.retain(|tag| Reference::parse(&format!("a:{tag}")).is_ok());
+        tags.retain(|tag| is_tag(tag));
         let mut seen = HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
         let undated = tags.len().saturating_sub(MAX_DATED);

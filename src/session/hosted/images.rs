@@ -56,9 +56,9 @@ impl Images {
         self.images.iter().find(|image| image.name == name)
     }
 
-    /// Every image under its highest tag, as a game, for what looks after content.
+    /// Every image as a game, for what looks after content.
     pub fn games(&self) -> impl Iterator<Item = Game> + '_ {
-        self.images.iter().map(|image| image.game(image.tags.first().map_or("latest", String::as_str)))
+        self.images.iter().map(HostedImage::usual_game)
     }
 }
 
@@ -84,7 +84,8 @@ impl HostedImage {
         };
         let mut game = from_config(&game, "", &mut HashSet::new())
             .map_err(|error| ImageError::Bad { name: name.clone(), error })?;
-        game.view.slug = slug(&name);
+        // Beside the slugs of players' games, which have no slash.
+        game.view.slug = format!("image/{name}");
         game.view.hints.slug.clone_from(&game.view.slug);
         if let Source::Container(container) = &mut game.source {
             container.profile = config.profile;
@@ -106,6 +107,11 @@ impl HostedImage {
         self.game.streams()
     }
 
+    /// What a session of it most likely runs: its highest tag, as far as the configuration tells.
+    pub(in crate::session) fn usual_game(&self) -> Game {
+        self.game(self.tags.first().map_or("latest", String::as_str))
+    }
+
     /// What a session of it runs.
     pub fn game(&self, tag: &str) -> Game {
         let mut game = self.game.clone();
@@ -114,9 +120,4 @@ impl HostedImage {
         }
         game
     }
-}
-
-/// Beside the slugs of players' games, which have no slash.
-pub(in crate::session) fn slug(name: &str) -> String {
-    format!("image/{name}")
 }

@@ -2,10 +2,11 @@
 
 use super::{HostedImage, LocationView};
 use crate::content::Content;
+use crate::content::references::is_tag;
 use crate::schedule::{NodeState, rank};
 use crate::session::access::internal;
 use crate::session::{ServiceError, Sessions};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 impl Sessions {
     /// The tag to run: the one asked for, if it is there, else the one with the highest priority.
@@ -43,6 +44,7 @@ impl Sessions {
     async fn is_here(&self, image: &HostedImage, tag: &str) -> bool {
         let Some(content) = &self.context().content else { return false };
         let reference = format!("{}:{tag}", image.repository);
+        // Else a version could smuggle another reference in.
         is_tag(tag) && content.is_cached(&Content::Image { reference }).await
     }
 
@@ -65,21 +67,17 @@ impl Sessions {
         image: &str,
     ) -> Result<Vec<LocationView>, ServiceError> {
         let image = self.image(organisation, image)?;
-        let game = image.game(image.tags.first().map_or("latest", String::as_str));
-        let request =
-            crate::session::placement::request(self.context(), &game, None).await.map_err(internal)?;
+        let request = crate::session::placement::request(self.context(), &image.usual_game(), None)
+            .await
+            .map_err(internal)?;
         let nodes = self.nodes().await?;
-        let mut locations: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (name, _) in rank(&nodes, &request).candidates {
-            if let Some(node) = nodes.iter().find(|node| node.name == name) {
-                let ips = locations.entry(node.place()).or_default();
-                let host = &self.context().hosting.host;
-                if !ips.contains(host) {
-                    ips.push(host.clone());
-                }
-            }
-        }
-        Ok(locations.into_iter().map(|(id, ips)| LocationView { id: id.to_owned(), ips }).collect())
+        let ranking = rank(&nodes, &request);
+        let named = |name: &String| nodes.iter().find(|node| node.name == *name);
+        let places: BTreeSet<&str> =
+            ranking.candidates.iter().filter_map(|(name, _)| named(name)).map(NodeState::place).collect();
+        // One address serves them all: a gateway places on its own node.
+        let ips = vec![self.context().hosting.host.clone()];
+        Ok(places.into_iter().map(|id| LocationView { id: id.to_owned(), ips: ips.clone() }).collect())
     }
 
     /// Contract G-9.
@@ -95,25 +93,5 @@ impl Sessions {
             return Err(ServiceError::InvalidRequest(format!("The region '{region}' does not exist.")));
         }
         self.has_tag(image, tag).await
-    }
-}
-
-/// As image references spell it: else a version could smuggle another reference in.
-fn is_tag(tag: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= 128
-        && tag.bytes().next().is_some_and(letter)
-        && tag.bytes().all(|byte| letter(byte) || byte == b'.' || byte == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_tag;
-
-    #[test]
-    fn a_tag_is_nothing_but_a_tag() {
-        assert!(["latest", "1.2-rc_3", "_", &"a".repeat(128)].iter().all(|tag| is_tag(tag)));
-        let bad = ["", ".1", "-", "a/b", "a:b", "a@sha256:0", "ä", "a b", &"a".repeat(129)];
-        assert!(!bad.iter().any(|tag| is_tag(tag)));
     }
 }
