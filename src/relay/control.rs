@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Sessions on one shard.
 const MAX_SESSIONS: usize = 1024;
 /// Viewers of one session.
-const MAX_VIEWERS: usize = 256;
+const MAX_VIEWERS: usize = 1024;
 
 impl Shard {
     /// Does what is asked. A caller that no longer waits for the answer is no error.
@@ -91,7 +91,7 @@ impl Shard {
         if replaced.is_none() && session.order.len() >= MAX_VIEWERS {
             return Err(RelayError::Full);
         }
-        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some())?;
+        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some(), spec.slot.is_some())?;
         let only_gcm = !self.fallback.applies(now, &spec.principal);
         let (peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
         if let Some(replaced) = replaced {
@@ -115,8 +115,9 @@ impl Shard {
         let now = Instant::now();
         let (session_key, key) = self.find(id, viewer)?;
         let session = self.sessions.get(&session_key).ok_or(RelayError::NotFound)?;
-        let offer = Offer::parse(text, session.codec, session.audio.is_some())?;
         let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
+        let player = known.peer.rate().is_some();
+        let offer = Offer::parse(text, session.codec, session.audio.is_some(), player)?;
         if known.peer.fingerprint() != offer.fingerprint {
             let (slot, principal) = (known.slot, known.principal.clone());
             return self.add_viewer(AddViewer {

@@ -7,13 +7,23 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A joiner's group of pictures is sent within this.
-const CATCH_UP: Duration = Duration::from_millis(100);
-const CATCH_UP_STEP: Duration = Duration::from_millis(5);
-/// Packets of the first step: the key frame, mostly.
-const FIRST_STEP: u64 = 48;
+const CATCH_UP: Pace = Pace { within: Duration::from_millis(100), step: Duration::from_millis(5), least: 48 };
+/// Retransmissions whose time is remembered: one is not repeated before it can have arrived.
+const RESENT: usize = 256;
+/// One report that misses more than this is an outage: a key frame is less than all of that.
+pub(super) const OUTAGE: usize = 160;
 /// Retransmissions in one go, and a second: the rest is asked for again.
 const BURST: f64 = 256.0;
 const RATE: f64 = 1500.0;
+
+/// How a piece of the stream is spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    pub(super) within: Duration,
+    pub(super) step: Duration,
+    /// Packets of a step at least.
+    pub(super) least: u64,
+}
 
 /// The answer to one reported loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +39,12 @@ pub(super) enum Nack {
 enum Phase {
     /// Nothing is sent before a key frame.
     Waiting,
-    /// The cached group is being sent; `next` is the next index.
+    /// What is there from `next` on is being sent, piece by piece.
     Catching {
         next: u64,
         until: Instant,
         step: Instant,
+        pace: Pace,
     },
     Live,
 }
@@ -41,9 +52,9 @@ enum Phase {
 /// One viewer's video.
 #[derive(Debug)]
 pub(super) struct DownTrack {
-    base: u16,
+    base: u64,
     phase: Phase,
-    /// Index of sequence number `base`.
+    /// Session index of the packet index `base`.
     origin: Option<u64>,
     /// Newest index sent.
     highest: u64,
@@ -52,13 +63,15 @@ pub(super) struct DownTrack {
     started: bool,
     share: f64,
     refilled: Instant,
+    /// Index and time of the last retransmissions, by index; no memory before the first one.
+    resent: Vec<(u64, Instant)>,
 }
 
 impl DownTrack {
     /// `base`: below 2^15, random.
     pub(super) fn new(now: Instant, base: u16) -> Self {
         Self {
-            base,
+            base: u64::from(base),
             phase: Phase::Waiting,
             origin: None,
             highest: 0,
@@ -66,15 +79,23 @@ impl DownTrack {
             started: false,
             share: BURST,
             refilled: now,
+            resent: Vec::new(),
         }
     }
 
     /// The viewer is connected. False: there is no group to start from, a key frame is needed.
     pub(super) fn join(&mut self, now: Instant, group: Option<u64>) -> bool {
         let Some(start) = group else { return false };
-        self.phase = Phase::Catching { next: start, until: now + CATCH_UP, step: now };
+        self.phase = Phase::Catching { next: start, until: now + CATCH_UP.within, step: now, pace: CATCH_UP };
         self.resume_at(start);
         true
+    }
+
+    /// Everything from `start` on, which was not sent yet, is spread by `pace`. Only while nothing else is.
+    pub(super) fn spread(&mut self, now: Instant, start: u64, pace: Pace) {
+        if self.phase == Phase::Live {
+            self.phase = Phase::Catching { next: start, until: now + pace.within, step: now, pace };
+        }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -103,18 +124,18 @@ impl DownTrack {
 
     /// The next piece of the cached group, when it is time for it. `newest`: the newest index there is.
     pub(super) fn catch_up(&mut self, now: Instant, newest: u64) -> Range<u64> {
-        let Phase::Catching { next, until, step } = self.phase else { return 0..0 };
+        let Phase::Catching { next, until, step, pace } = self.phase else { return 0..0 };
         if now < step {
             return 0..0;
         }
         let left = (newest + 1).saturating_sub(next);
-        let steps = until.saturating_duration_since(now).as_millis() / CATCH_UP_STEP.as_millis();
-        let share = left.div_ceil(u64::try_from(steps).unwrap_or(0) + 1).max(FIRST_STEP).min(left);
+        let steps = until.saturating_duration_since(now).as_micros() / pace.step.as_micros().max(1);
+        let share = left.div_ceil(u64::try_from(steps).unwrap_or(0) + 1).max(pace.least).min(left);
         let piece = next..next + share;
         self.phase = if share == left {
             Phase::Live
         } else {
-            Phase::Catching { next: piece.end, until, step: now + CATCH_UP_STEP }
+            Phase::Catching { next: piece.end, until, step: now + pace.step, pace }
         };
         piece
     }
@@ -127,19 +148,22 @@ impl DownTrack {
         }
     }
 
-    /// The sequence number for an index that is being sent.
-    pub(super) fn send(&mut self, index: u64) -> u16 {
+    /// The packet index (RFC 3711 section 3.3.1) for a session index that is being sent: rollover counter and sequence
+    /// number in its low 48 bits.
+    pub(super) fn send(&mut self, index: u64) -> u64 {
         self.highest = self.highest.max(index);
         self.started = true;
-        self.sequence(index)
+        self.packet_index(index)
     }
 
-    /// The sequence number that stands for an index.
-    pub(super) fn sequence(&self, index: u64) -> u16 {
-        let offset = index.wrapping_sub(self.origin.unwrap_or(index));
-        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
-        let low = offset as u16;
-        self.base.wrapping_add(low)
+    /// The packet index that stands for a session index.
+    pub(super) fn packet_index(&self, index: u64) -> u64 {
+        self.base + index.saturating_sub(self.origin.unwrap_or(index))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
+    fn sequence(&self, index: u64) -> u16 {
+        self.packet_index(index) as u16
     }
 
     /// Nothing from here on was ever sent.
@@ -152,12 +176,15 @@ impl DownTrack {
         self.phase = Phase::Waiting;
     }
 
-    /// The viewer reports a loss.
-    pub(super) fn nack(&mut self, now: Instant, sequence: u16) -> Nack {
+    /// The viewer reports a loss. `trip`: the round trip; what was sent again within it is on its way.
+    pub(super) fn nack(&mut self, now: Instant, sequence: u16, trip: Duration) -> Nack {
         let back = self.sequence(self.highest).wrapping_sub(sequence);
         let (Some(origin), true) = (self.origin, back < 1 << 15) else { return Nack::Ignore };
         let Some(index) = self.highest.checked_sub(u64::from(back)) else { return Nack::Ignore };
         if index < origin || self.skipped.contains(&index) || self.phase == Phase::Waiting {
+            return Nack::Ignore;
+        }
+        if self.is_under_way(now, index, trip) {
             return Nack::Ignore;
         }
         self.share =
@@ -167,7 +194,24 @@ impl DownTrack {
             return Nack::Limited;
         }
         self.share -= 1.0;
+        self.note_resent(now, index);
         Nack::Resend(index)
+    }
+
+    fn is_under_way(&self, now: Instant, index: u64, trip: Duration) -> bool {
+        let slot = usize::try_from(index % RESENT as u64).unwrap_or(0);
+        let resent = self.resent.get(slot).filter(|(resent, _)| *resent == index);
+        resent.is_some_and(|(_, at)| now.saturating_duration_since(*at) < trip)
+    }
+
+    fn note_resent(&mut self, now: Instant, index: u64) {
+        if self.resent.is_empty() {
+            self.resent = vec![(u64::MAX, now); RESENT];
+        }
+        let slot = usize::try_from(index % RESENT as u64).unwrap_or(0);
+        if let Some(place) = self.resent.get_mut(slot) {
+            *place = (index, now);
+        }
     }
 
     fn resume_at(&mut self, start: u64) {
@@ -191,6 +235,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const TRIP: Duration = Duration::from_millis(5);
+
     #[test]
     fn a_joiner_without_a_group_waits_for_a_key_frame() {
         let now = Instant::now();
@@ -201,9 +247,9 @@ mod tests {
         assert!(track.wants(60) && !track.wants(59));
         assert_eq!(track.send(60), 100);
         assert_eq!(track.send(62), 102, "holes stay holes");
-        assert_eq!(track.nack(now, 101), Nack::Resend(61));
-        assert_eq!(track.nack(now, 99), Nack::Ignore, "before the first");
-        assert_eq!(track.nack(now, 103), Nack::Ignore, "after the last");
+        assert_eq!(track.nack(now, 101, TRIP), Nack::Resend(61));
+        assert_eq!(track.nack(now, 99, TRIP), Nack::Ignore, "before the first");
+        assert_eq!(track.nack(now, 103, TRIP), Nack::Ignore, "after the last");
     }
 
     #[test]
@@ -220,7 +266,7 @@ mod tests {
             next = piece.end;
         }
         assert_eq!(next, 2001);
-        assert!(now <= start + CATCH_UP);
+        assert!(now <= start + CATCH_UP.within);
         assert!(track.wants(2001));
     }
 
@@ -234,9 +280,9 @@ mod tests {
         assert!(!track.wants(11));
         assert!(track.key_frame(20));
         assert_eq!(track.send(20), 10);
-        assert_eq!(track.nack(now, 5), Nack::Ignore);
-        assert_eq!(track.nack(now, 0), Nack::Ignore, "what came before is of no use any more");
-        assert_eq!(track.nack(now, 10), Nack::Resend(20));
+        assert_eq!(track.nack(now, 5, TRIP), Nack::Ignore);
+        assert_eq!(track.nack(now, 0, TRIP), Nack::Ignore, "what came before is of no use any more");
+        assert_eq!(track.nack(now, 10, TRIP), Nack::Resend(20));
     }
 
     #[test]
@@ -247,11 +293,46 @@ mod tests {
         for index in 0..10_000 {
             track.send(index);
         }
-        let resent =
-            (0..10_000).filter(|sequence| matches!(track.nack(now, *sequence), Nack::Resend(_))).count();
+        let resent = (0..10_000)
+            .filter(|sequence| matches!(track.nack(now, *sequence, TRIP), Nack::Resend(_)))
+            .count();
         assert_eq!(resent, 256);
-        assert_eq!(track.nack(now, 5), Nack::Limited);
-        assert_eq!(track.nack(now + Duration::from_millis(10), 5), Nack::Resend(5));
+        assert_eq!(track.nack(now, 9000, TRIP), Nack::Limited);
+        assert_eq!(track.nack(now + Duration::from_millis(10), 5, TRIP), Nack::Resend(5));
+    }
+
+    #[test]
+    fn a_retransmission_is_not_repeated_while_it_is_under_way() {
+        let now = Instant::now();
+        let mut track = DownTrack::new(now, 0);
+        track.key_frame(0);
+        track.send(9);
+        let trip = Duration::from_millis(40);
+        assert_eq!(track.nack(now, 4, trip), Nack::Resend(4));
+        assert_eq!(track.nack(now + Duration::from_millis(39), 4, trip), Nack::Ignore);
+        assert_eq!(track.nack(now + Duration::from_millis(39), 5, trip), Nack::Resend(5));
+        assert_eq!(track.nack(now + trip, 4, trip), Nack::Resend(4));
+    }
+
+    #[test]
+    fn a_key_frame_is_spread_over_its_time() {
+        let start = Instant::now();
+        let mut track = DownTrack::new(start, 0);
+        track.key_frame(1);
+        track.send(1);
+        let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
+        track.spread(start, 2, pace);
+        assert!(!track.wants(2) && !track.wants(101));
+        let (mut next, mut now, mut pieces) = (2, start, 0);
+        while let Some(at) = track.deadline() {
+            now = now.max(at);
+            let piece = track.catch_up(now, 101);
+            assert_eq!(piece.start, next);
+            next = piece.end;
+            pieces += 1;
+        }
+        assert_eq!((next, pieces), (102, 5));
+        assert!(now <= start + pace.within);
     }
 
     proptest! {
@@ -264,7 +345,7 @@ mod tests {
             track.send(newest);
             let index = newest.saturating_sub(back).max(start);
             let sequence = track.sequence(index);
-            prop_assert_eq!(track.nack(now, sequence), Nack::Resend(index));
+            prop_assert_eq!(track.nack(now, sequence, TRIP), Nack::Resend(index));
         }
 
         #[test]
@@ -280,7 +361,7 @@ mod tests {
                 if !waiting {
                     let sequence = track.send(index);
                     prop_assert!(sent.is_none_or(|last| last < index));
-                    prop_assert_eq!(track.sequence(index), sequence);
+                    prop_assert_eq!(track.packet_index(index), sequence);
                     sent = Some(index);
                 }
             }

@@ -6,6 +6,9 @@
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::reception_report::ReceptionReport;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
@@ -25,6 +28,32 @@ pub(super) enum Feedback {
     KeyFrame,
     /// Sequence numbers of a stream that did not arrive.
     Lost { ssrc: u32, sequences: Vec<u16> },
+    /// How one of our streams is received (RFC 3550 section 6.4.2).
+    Reception(Reception),
+    /// When each packet came (transport-wide congestion control); players only.
+    Transport(Box<TransportLayerCc>),
+}
+
+/// A report block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reception {
+    pub(super) ssrc: u32,
+    /// Lost since the last report, in 1/256.
+    pub(super) lost: u8,
+    /// The middle of the NTP time of our last sender report, and how long ago it came, both in 1/65536 s; 0: none came.
+    pub(super) last_report: u32,
+    pub(super) delay: u32,
+}
+
+impl From<&ReceptionReport> for Reception {
+    fn from(report: &ReceptionReport) -> Self {
+        Self {
+            ssrc: report.ssrc,
+            lost: report.fraction_lost,
+            last_report: report.last_sender_report,
+            delay: report.delay,
+        }
+    }
 }
 
 /// The reading end. The lock is never contended: both ends live on the shard's thread.
@@ -77,6 +106,12 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
                 let sequences =
                     nack.nacks.iter().flat_map(|pair| pair.into_iter()).take(MAX_LOSSES).collect();
                 self.queue.push(Feedback::Lost { ssrc: nack.media_ssrc, sequences });
+            } else if let Some(report) = any.downcast_ref::<ReceiverReport>() {
+                for report in &report.reports {
+                    self.queue.push(Feedback::Reception(report.into()));
+                }
+            } else if let Some(feedback) = any.downcast_ref::<TransportLayerCc>() {
+                self.queue.push(Feedback::Transport(Box::new(feedback.clone())));
             }
         }
         Ok(())

@@ -3,12 +3,12 @@
 //! The packets themselves lie in the ring; this holds only where the group begins. Past its limits the group is given
 //! up, and the next joiner's key frame starts another.
 
-use super::ring::CAPACITY;
+use super::ring::VIDEO;
 
 const MAX_FRAMES: u32 = 120;
 const MAX_BYTES: usize = 1 << 20;
 /// So that the ring still holds a group while it is sent.
-const MAX_PACKETS: u64 = CAPACITY as u64 - 512;
+const MAX_PACKETS: u64 = VIDEO as u64 - 512;
 
 /// The running group of pictures.
 #[derive(Debug, Default)]

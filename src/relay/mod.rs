@@ -12,10 +12,14 @@ mod feedback;
 mod group;
 mod key_requests;
 mod keyframe;
+mod outbox;
 mod peer;
+mod quality;
+mod rate;
 mod ring;
 mod rtp;
 mod sdp;
+mod seal;
 mod session;
 mod shard;
 mod socket;
@@ -133,6 +137,8 @@ pub enum RelayEvent {
     KeyFrameWanted,
     /// First viewer came or last one left.
     Watched(bool),
+    /// What the players' links carry of video, in kbit/s: the narrowest of them. `None`: no player's link is measured.
+    LinkRate(Option<u32>),
 }
 
 /// One viewer to add.

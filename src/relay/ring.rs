@@ -1,48 +1,52 @@
 //! The newest packets of a session's video, in plain text, once for all viewers: what joiners start from and what
 //! retransmissions are answered from.
 
-use bytes::Bytes;
-
-/// Packets kept. At 60 frames/s of 14 packets these are 2.4 s. The oldest is overwritten.
-pub(super) const CAPACITY: usize = 2048;
+/// Video packets kept. At 60 frames/s of 14 packets these are 2.4 s. The oldest is overwritten.
+pub(super) const VIDEO: usize = 2048;
+/// Audio packets kept: what one round of a shard may bring, and what redundancy looks back to.
+pub(super) const AUDIO: usize = 128;
 
 /// A media packet as it came, with its place in the session's numbering.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MediaPacket {
     pub(super) index: u64,
     pub(super) timestamp: u32,
     pub(super) marker: bool,
-    pub(super) payload: Bytes,
+    pub(super) payload: Vec<u8>,
 }
 
-/// The ring, by index.
+/// The ring, by index. A slot keeps its memory from packet to packet.
 #[derive(Debug)]
 pub(super) struct Ring {
-    slots: Vec<Option<MediaPacket>>,
+    /// Index 0 belongs to no packet (`super::source`), so an untouched slot is an empty one.
+    slots: Vec<MediaPacket>,
 }
 
 impl Ring {
-    pub(super) fn new() -> Self {
-        Self { slots: vec![None; CAPACITY] }
+    /// For the newest `capacity` packets.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { slots: vec![MediaPacket::default(); capacity] }
     }
 
     /// Keeps a packet. False: it was there already, or is too old to be kept.
-    pub(super) fn insert(&mut self, packet: MediaPacket) -> bool {
-        let slot = self.slot(packet.index);
+    pub(super) fn insert(&mut self, index: u64, timestamp: u32, marker: bool, payload: &[u8]) -> bool {
+        let slot = self.slot(index);
         let Some(place) = self.slots.get_mut(slot) else { return false };
-        if place.as_ref().is_some_and(|kept| kept.index >= packet.index) {
+        if place.index >= index {
             return false;
         }
-        *place = Some(packet);
+        (place.index, place.timestamp, place.marker) = (index, timestamp, marker);
+        place.payload.clear();
+        place.payload.extend_from_slice(payload);
         true
     }
 
     pub(super) fn get(&self, index: u64) -> Option<&MediaPacket> {
-        self.slots.get(self.slot(index))?.as_ref().filter(|packet| packet.index == index)
+        self.slots.get(self.slot(index)).filter(|packet| packet.index == index)
     }
 
     fn slot(&self, index: u64) -> usize {
-        usize::try_from(index % CAPACITY as u64).unwrap_or(0)
+        usize::try_from(index % self.slots.len().max(1) as u64).unwrap_or(0)
     }
 }
 
@@ -51,25 +55,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(super) fn packet(index: u64) -> MediaPacket {
-        MediaPacket { index, timestamp: 0, marker: false, payload: Bytes::new() }
+    fn insert(ring: &mut Ring, index: u64) -> bool {
+        ring.insert(index, 0, false, &[])
     }
 
     #[test]
     fn a_repeated_packet_is_told() {
-        let mut ring = Ring::new();
-        assert!(ring.insert(packet(5)));
-        assert!(!ring.insert(packet(5)));
+        let mut ring = Ring::new(VIDEO);
+        assert!(insert(&mut ring, 5));
+        assert!(!insert(&mut ring, 5));
     }
 
     proptest! {
         #[test]
-        fn holds_exactly_the_newest_packets(start in 0u64..1 << 40, count in 1u64..6000) {
-            let mut ring = Ring::new();
+        fn holds_exactly_the_newest_packets(start in 1u64..1 << 40, count in 1u64..6000) {
+            let mut ring = Ring::new(VIDEO);
             for index in start..start + count {
-                prop_assert!(ring.insert(packet(index)));
+                prop_assert!(insert(&mut ring, index));
             }
-            let kept = count.min(CAPACITY as u64);
+            let kept = count.min(VIDEO as u64);
             prop_assert!(ring.get(start + count - kept).is_some());
             prop_assert!(ring.get(start + count - 1).is_some());
             prop_assert!(ring.get(start + count).is_none());

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 pub(super) const MAX_OFFER_BYTES: usize = 64 * 1024;
 const MAX_SECTIONS: usize = 16;
 pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+pub(super) const TRANSPORT: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// A codec of the offer that is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(super) struct Format {
     pub(super) channels: u16,
     /// Payload type and parameters of its retransmission format.
     pub(super) rtx: Option<(u8, String)>,
+    /// Payload type and parameters of redundant audio (RFC 2198) that carries this format twice.
+    pub(super) redundant: Option<(u8, String)>,
 }
 
 /// An offer, checked.
@@ -32,13 +36,15 @@ pub(super) struct Offer {
     pub(super) audio: Option<Format>,
     /// Id of the playout-delay header extension in the video section.
     pub(super) playout_delay: Option<u8>,
+    /// Id of the transport-wide sequence number's extension there; players only, as only they drive the bitrate.
+    pub(super) transport: Option<u8>,
     /// The offer for `rtc`.
     pub(super) reduced: String,
 }
 
 impl Offer {
-    /// Reads an offer for a session that sends `video`, and Opus if `audio`.
-    pub(super) fn parse(text: &str, video: Codec, audio: bool) -> Result<Self, RelayError> {
+    /// Reads an offer for a session that sends `video`, and Opus if `audio`. `player`: its link is to be measured.
+    pub(super) fn parse(text: &str, video: Codec, audio: bool, player: bool) -> Result<Self, RelayError> {
         let invalid = |why: &str| RelayError::InvalidOffer(why.to_owned());
         if text.len() > MAX_OFFER_BYTES {
             return Err(invalid("longer than 64 KiB"));
@@ -86,11 +92,10 @@ impl Offer {
             return Err(invalid("the offer does not receive video"));
         }
         let video = choose(video_section, video).ok_or(RelayError::UnsupportedCodec(name(video)))?;
-        let playout_delay = video_section.iter().find_map(|line| {
-            let (id, uri) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
-            let id = id.split('/').next()?.parse().ok()?;
-            (uri.split(' ').next() == Some(PLAYOUT_DELAY) && (1..=14).contains(&id)).then_some(id)
-        });
+        let playout_delay = extension(video_section, PLAYOUT_DELAY);
+        let reported =
+            of_format(video_section, "rtcp-fb", video.payload_type, |value| value == "transport-cc");
+        let transport = extension(video_section, TRANSPORT).filter(|_| player && reported.is_some());
         let audio_at = kind("m=audio ").filter(|_| audio);
         let audio_section =
             audio_at.and_then(|at| media.get(at).copied()).filter(|section| receives(section, session));
@@ -106,7 +111,7 @@ impl Offer {
             } else {
                 None
             };
-            reduce(&mut reduced, section, keep);
+            reduce(&mut reduced, section, keep, transport.is_some());
         }
         Ok(Self {
             fingerprint: fingerprint.to_ascii_lowercase(),
@@ -116,6 +121,7 @@ impl Offer {
             video,
             audio,
             playout_delay,
+            transport,
             reduced,
         })
     }
@@ -197,38 +203,59 @@ fn receives(section: &[&str], session: &[&str]) -> bool {
     !refuses(section) && (agrees(section) || !refuses(session))
 }
 
-/// The payload-type-specific value of an attribute: `a=KEY:PT value`.
-fn of_format<'a>(section: &[&'a str], key: &str, payload_type: u8) -> Option<&'a str> {
+/// The payload-type-specific value of an attribute, the first that fits: `a=KEY:PT value`.
+fn of_format<'a>(
+    section: &[&'a str],
+    key: &str,
+    payload_type: u8,
+    fits: impl Fn(&str) -> bool,
+) -> Option<&'a str> {
     section.iter().find_map(|line| {
         let (pt, value) = line.strip_prefix("a=")?.strip_prefix(key)?.strip_prefix(':')?.split_once(' ')?;
-        (pt.parse() == Ok(payload_type)).then_some(value.trim())
+        (pt.parse() == Ok(payload_type) && fits(value.trim())).then_some(value.trim())
+    })
+}
+
+/// The id of a header extension (RFC 8285 section 5), if the one-byte form can carry it.
+fn extension(section: &[&str], uri: &str) -> Option<u8> {
+    section.iter().find_map(|line| {
+        let (id, rest) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
+        let id = id.split('/').next()?.parse().ok()?;
+        (rest.split(' ').next() == Some(uri) && (1..=14).contains(&id)).then_some(id)
     })
 }
 
 /// The best format of a section for a codec.
 fn choose(section: &[&str], codec: Codec) -> Option<Format> {
     let wanted = mime(codec).split_once('/')?.1;
+    let any = |_: &str| true;
     let formats: Vec<u8> =
         section.first()?.split(' ').skip(3).filter_map(|pt| pt.parse().ok()).filter(|pt| *pt < 128).collect();
     let best = formats
         .iter()
         .filter_map(|payload_type| {
-            let mut map = of_format(section, "rtpmap", *payload_type)?.split('/');
+            let mut map = of_format(section, "rtpmap", *payload_type, any)?.split('/');
             let right = map.next()?.eq_ignore_ascii_case(wanted);
             let channels = map.nth(1).and_then(|channels| channels.parse().ok()).unwrap_or(0);
-            let parameters = of_format(section, "fmtp", *payload_type).unwrap_or_default();
+            let parameters = of_format(section, "fmtp", *payload_type, any).unwrap_or_default();
             let rank = if right { rank(codec, parameters)? } else { return None };
             Some((rank, *payload_type, parameters, channels))
         })
         .min_by_key(|(rank, ..)| *rank)?;
     let (_, payload_type, parameters, channels) = best;
     let rtx = formats.iter().find_map(|rtx| {
-        let is_rtx = of_format(section, "rtpmap", *rtx)?.split('/').next()?.eq_ignore_ascii_case("rtx");
-        let parameters = of_format(section, "fmtp", *rtx)?;
+        let is_rtx = of_format(section, "rtpmap", *rtx, any)?.split('/').next()?.eq_ignore_ascii_case("rtx");
+        let parameters = of_format(section, "fmtp", *rtx, any)?;
         (is_rtx && parameter(parameters, "apt")?.parse() == Ok(payload_type))
             .then(|| (*rtx, parameters.to_owned()))
     });
-    Some(Format { payload_type, parameters: parameters.to_owned(), channels, rtx })
+    let redundant = formats.iter().find_map(|red| {
+        let is_red = of_format(section, "rtpmap", *red, any)?.split('/').next()?.eq_ignore_ascii_case("red");
+        let parameters = of_format(section, "fmtp", *red, any)?;
+        let twice = parameters.split('/').take(2).all(|pt| pt.parse() == Ok(payload_type));
+        (is_red && twice && codec == Codec::Opus).then(|| (*red, parameters.to_owned()))
+    });
+    Some(Format { payload_type, parameters: parameters.to_owned(), channels, rtx, redundant })
 }
 
 /// How well a format fits, best first; `None`: not at all.
@@ -264,14 +291,15 @@ fn parameter<'a>(parameters: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// Writes a section with only the kept format, its feedback and the extensions that are used.
-fn reduce(text: &mut String, section: &[&str], keep: Option<&Format>) {
+fn reduce(text: &mut String, section: &[&str], keep: Option<&Format>, transport: bool) {
     let Some(format) = keep else {
         push_lines(text, section.iter().copied().filter(|line| !line.starts_with("a=candidate")));
         return;
     };
+    let also = [&format.rtx, &format.redundant];
     let kept = |pt: &str| {
-        pt.parse() == Ok(format.payload_type)
-            || format.rtx.as_ref().is_some_and(|(rtx, _)| pt.parse() == Ok(*rtx))
+        let also = also.into_iter().flatten().any(|(also, _)| pt.parse() == Ok(*also));
+        pt.parse() == Ok(format.payload_type) || also
     };
     for line in section {
         if let Some(media) = line.strip_prefix("m=") {
@@ -287,8 +315,15 @@ fn reduce(text: &mut String, section: &[&str], keep: Option<&Format>) {
             continue;
         };
         let keep = match key {
+            "rtcp-fb" if value.ends_with(" transport-cc") => {
+                transport && value.split(' ').next().is_some_and(kept)
+            }
             "rtpmap" | "fmtp" | "rtcp-fb" => value.split(' ').next().is_some_and(kept),
-            "extmap" => value.split(' ').nth(1) == Some(PLAYOUT_DELAY),
+            "extmap" => match value.split(' ').nth(1) {
+                Some(PLAYOUT_DELAY) => true,
+                Some(TRANSPORT) => transport,
+                Some(_) | None => false,
+            },
             "candidate" | "ssrc" | "ssrc-group" | "rid" | "simulcast" | "msid" => false,
             _ => true,
         };

@@ -4,7 +4,7 @@ use super::group::Group;
 use super::key_requests::KeyRequests;
 use super::keyframe::starts_key_frame;
 use super::peer::random;
-use super::ring::{MediaPacket, Ring};
+use super::ring::{self, Ring};
 use super::rtp::{self, Rtp, SenderClock};
 use super::socket::{Path, Socket};
 use super::source::Source;
@@ -12,7 +12,6 @@ use super::stats::{Cause, Count, Drop, Stats};
 use super::viewer::Fresh;
 use super::{Codec, IngestSpec, OpenSession, OpenedSession, RelayError, RelayEvent};
 use crate::ids::{SessionId, ViewerId};
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,6 +21,13 @@ use tokio::sync::mpsc;
 const EVENTS: usize = 1024;
 /// A sender report of the source is believed for this long.
 const CLOCK_LIFE: Duration = Duration::from_secs(15);
+/// Of a link's rate, what video may have: headers and retransmissions take the rest; and what sound takes.
+const VIDEO_SHARE: f64 = 0.9;
+const AUDIO_KBPS: f64 = 110.0;
+const LEAST_KBPS: f64 = 100.0;
+/// A rate is told again when it differs by so many per cent, and not more often than this.
+const RATE_NEWS: u32 = 4;
+const RATE_PAUSE: Duration = Duration::from_millis(100);
 /// Seconds between 1900 and 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
@@ -35,6 +41,7 @@ pub(super) struct Session {
     pub(super) video: Ingest,
     pub(super) audio: Option<Ingest>,
     pub(super) ring: Ring,
+    pub(super) audio_ring: Ring,
     pub(super) group: Group,
     keys: KeyRequests,
     /// Players first.
@@ -46,6 +53,8 @@ pub(super) struct Session {
     pictured: bool,
     audio_next: u64,
     ssrc: u32,
+    /// What was last told of the players' links, and when.
+    rate: Option<(u32, Instant)>,
 }
 
 /// One incoming stream and its port.
@@ -76,7 +85,8 @@ impl Session {
             codec: spec.video.codec,
             video,
             audio,
-            ring: Ring::new(),
+            ring: Ring::new(ring::VIDEO),
+            audio_ring: Ring::new(ring::AUDIO),
             group: Group::default(),
             keys: KeyRequests::default(),
             order: Vec::new(),
@@ -87,6 +97,7 @@ impl Session {
             pictured: false,
             audio_next: 0,
             ssrc: u32::from_be_bytes(random()) | 1,
+            rate: None,
         };
         Ok((session, opened))
     }
@@ -110,6 +121,31 @@ impl Session {
         if self.events.try_send(event).is_err() {
             stats.drop(Drop::EventsFull);
         }
+    }
+
+    /// Tells what the narrowest of the players' links carries, in bit/s, when that is news.
+    pub(super) fn tell_rate(&mut self, now: Instant, rate: Option<f64>, stats: &mut Stats) {
+        let Some(rate) = rate else {
+            if self.rate.take().is_some() {
+                self.emit(RelayEvent::LinkRate(None), stats);
+            }
+            return;
+        };
+        let audio = if self.audio.is_some() { AUDIO_KBPS } else { 0.0 };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let kbps = (rate / 1000.0 * VIDEO_SHARE - audio).clamp(LEAST_KBPS, 1e6) as u32;
+        let news = self.rate.is_none_or(|(old, at)| {
+            kbps.abs_diff(old) * 100 > old * RATE_NEWS && now.saturating_duration_since(at) >= RATE_PAUSE
+        });
+        if news {
+            self.rate = Some((kbps, now));
+            self.emit(RelayEvent::LinkRate(Some(kbps)), stats);
+        }
+    }
+
+    /// From one frame to the next.
+    pub(super) fn frame_time(&self) -> Duration {
+        self.video.source.frame_time()
     }
 
     /// The newest video index there is.
@@ -150,17 +186,11 @@ impl Session {
     ) {
         let was_latched = self.video.source.latched().is_some();
         let Some((place, rtp)) = self.video.receive(now, from, datagram, stats) else { return };
-        let packet = MediaPacket {
-            index: place.index,
-            timestamp: place.timestamp,
-            marker: rtp.marker,
-            payload: Bytes::copy_from_slice(rtp.payload),
-        };
         if place.restarted {
             stats.count(Count::SourceRestarts, 1);
             self.group.clear();
         }
-        if !self.ring.insert(packet) {
+        if !self.ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
             stats.drop(Drop::Duplicate);
             return;
         }
@@ -199,13 +229,17 @@ impl Session {
             return;
         }
         self.audio_next = place.index + 1;
-        let payload = Bytes::copy_from_slice(rtp.payload);
-        self.fresh.audio.push(MediaPacket {
-            index: place.index,
-            timestamp: place.timestamp,
-            marker: rtp.marker,
-            payload,
-        });
+        if self.audio_ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
+            self.fresh.audio.push(place.index);
+        }
+    }
+
+    /// Now on the clock that sender reports of video carry: the middle 32 bits of NTP time (RFC 3550 section 6.4.1).
+    pub(super) fn middle_of_ntp(&self, now: Instant) -> u32 {
+        let ntp = self.clocks(now).0.map_or_else(ntp_now, |(ntp, _)| ntp);
+        #[expect(clippy::cast_possible_truncation, reason = "the middle 32 bits")]
+        let middle = (ntp >> 16) as u32;
+        middle
     }
 
     /// Clock pairs (NTP, RTP) for sender reports of video and audio.
@@ -219,8 +253,7 @@ impl Session {
             (Some(video), Some(_), Some(audio)) => return (Some(video), Some(audio)),
             (Some(_) | None, Some(_) | None, _) => {}
         }
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let ntp = ((wall.as_secs() + NTP_EPOCH) << 32) | fraction(wall);
+        let ntp = ntp_now();
         let arrived = |ingest: &Ingest| Some((ntp, ingest.source.timestamp_at(now)?));
         (arrived(&self.video), self.audio.as_ref().and_then(arrived))
     }
@@ -286,6 +319,12 @@ impl Ingest {
         let ticks = u32::try_from(passed.as_micros() * u128::from(self.clock_rate) / 1_000_000).ok()?;
         Some((ntp, self.source.shifted(clock.ssrc, clock.rtp)?.wrapping_add(ticks)))
     }
+}
+
+/// The wall clock as NTP time: 32.32 fixed-point seconds since 1900.
+fn ntp_now() -> u64 {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    ((wall.as_secs() + NTP_EPOCH) << 32) | fraction(wall)
 }
 
 /// The sub-second part in units of 2^-32 seconds.

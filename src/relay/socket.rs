@@ -2,8 +2,8 @@
 //!
 //! Addresses are IPv4 or IPv6 as the peer has them, never IPv4-mapped; a dual-stack socket maps them on the way out.
 
-use super::stats::{Count, Drop, Stats};
-use bytes::BytesMut;
+use super::outbox::Outbox;
+use super::stats::{Drop, Stats};
 use mio::Interest;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -39,7 +39,6 @@ pub(super) struct Socket {
     io: mio::net::UdpSocket,
     state: UdpSocketState,
     address: SocketAddr,
-    gather: Vec<u8>,
     /// When set, what comes from elsewhere is not for us.
     only_from: Option<Vec<IpAddr>>,
 }
@@ -59,7 +58,7 @@ impl Socket {
         let io = mio::net::UdpSocket::from_std(socket.into());
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
         let address = io.local_addr()?;
-        Ok(Self { io, state, address, gather: Vec::with_capacity(MAX_SEND_BYTES), only_from: None })
+        Ok(Self { io, state, address, only_from: None })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -90,8 +89,9 @@ impl Socket {
     /// Receives one batch into the buffers. False: nothing is left.
     pub(super) fn receive(&mut self, buffers: &mut Buffers) -> bool {
         buffers.count = 0;
-        let mut slices: Vec<IoSliceMut<'_>> =
-            buffers.memory.chunks_mut(DATAGRAM_BYTES).map(IoSliceMut::new).collect();
+        let mut memory = buffers.memory.chunks_mut(DATAGRAM_BYTES);
+        let mut slices: [IoSliceMut<'_>; BATCH] =
+            std::array::from_fn(|_| IoSliceMut::new(memory.next().unwrap_or_default()));
         match self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.meta) {
             Ok(count) => {
                 buffers.count = count;
@@ -106,27 +106,17 @@ impl Socket {
         transmit(&self.io, &self.state, self.address, path, datagram, None, stats)
     }
 
-    /// Sends datagrams in order, runs of equal size (the last may be shorter) with one call each.
-    pub(super) fn send_all(&mut self, path: Path, datagrams: &[BytesMut], stats: &mut Stats) -> Sent {
-        let most = self.state.max_gso_segments().max(1);
-        let mut rest = datagrams;
-        while let Some(first) = rest.first() {
-            let run = run_length(rest, most);
-            let (now, later) = rest.split_at(run);
-            rest = later;
-            let sent = if run == 1 {
-                transmit(&self.io, &self.state, self.address, path, first, None, stats)
-            } else {
-                self.gather.clear();
-                now.iter().for_each(|datagram| self.gather.extend_from_slice(datagram));
-                transmit(&self.io, &self.state, self.address, path, &self.gather, Some(first.len()), stats)
-            };
-            if sent == Sent::Blocked {
-                stats.drops(Drop::WouldBlock, (run + rest.len()) as u64);
+    /// Sends everything in order, each run of equal sizes with one call.
+    pub(super) fn send_all(&mut self, path: Path, packets: &Outbox, stats: &mut Stats) -> Sent {
+        let mut runs = packets.runs(self.state.max_gso_segments(), MAX_SEND_BYTES);
+        while let Some((run, size)) = runs.next() {
+            let segment = (run.len() > size).then_some(size);
+            if transmit(&self.io, &self.state, self.address, path, run, segment, stats) == Sent::Blocked {
+                stats.drops(Drop::WouldBlock, (run.len().div_ceil(size) + runs.left()) as u64);
                 return Sent::Blocked;
             }
         }
-        Sent::All
+        if packets.overflowed() { Sent::Blocked } else { Sent::All }
     }
 }
 
@@ -153,24 +143,6 @@ impl Buffers {
     }
 }
 
-/// How many datagrams from the front make one GSO send.
-fn run_length(datagrams: &[BytesMut], most: usize) -> usize {
-    let Some(first) = datagrams.first() else { return 0 };
-    let mut run = 0;
-    let mut bytes = 0;
-    for datagram in datagrams.iter().take(most) {
-        bytes += datagram.len();
-        if datagram.len() > first.len() || (bytes > MAX_SEND_BYTES && run > 0) {
-            break;
-        }
-        run += 1;
-        if datagram.len() < first.len() {
-            break;
-        }
-    }
-    run
-}
-
 fn transmit(
     io: &mio::net::UdpSocket,
     state: &UdpSocketState,
@@ -190,12 +162,7 @@ fn transmit(
     let message = Transmit { destination, ecn: None, contents, segment_size, src_ip };
     match state.try_send(UdpSockRef::from(io), &message) {
         Ok(()) => {
-            stats.count(Count::Sends, 1);
-            stats.count(
-                Count::MediaOutPackets,
-                segment_size.map_or(1, |size| contents.len().div_ceil(size)) as u64,
-            );
-            stats.count(Count::MediaOutBytes, contents.len() as u64);
+            stats.sent(segment_size.map_or(1, |size| contents.len().div_ceil(size)), contents.len());
             Sent::All
         }
         Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Blocked,
@@ -222,20 +189,6 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn datagrams(lengths: &[usize]) -> Vec<BytesMut> {
-        lengths.iter().map(|len| BytesMut::zeroed(*len)).collect()
-    }
-
-    #[test]
-    fn runs_are_of_equal_size_and_may_end_shorter() {
-        assert_eq!(run_length(&datagrams(&[1200, 1200, 700, 700]), 64), 3);
-        assert_eq!(run_length(&datagrams(&[700, 1200]), 64), 1);
-        assert_eq!(run_length(&datagrams(&[1200; 100]), 64), 54, "limited by the size of a datagram");
-        assert_eq!(run_length(&datagrams(&[100; 100]), 64), 64);
-        assert_eq!(run_length(&[], 64), 0);
-    }
 
     #[test]
     fn a_run_arrives_as_the_datagrams_it_was_made_of() {
@@ -252,7 +205,11 @@ mod tests {
             local: Some("127.0.0.1".parse().expect("address")),
         };
         let lengths = [1000, 1000, 400, 1200, 1200];
-        assert_eq!(sender.send_all(path, &datagrams(&lengths), &mut stats), Sent::All);
+        let mut out = Outbox::default();
+        for len in lengths {
+            assert!(out.push(len, |_| true));
+        }
+        assert_eq!(sender.send_all(path, &out, &mut stats), Sent::All);
         let mut buffer = [0; 2000];
         for len in lengths {
             let (got, from) = receiver.recv_from(&mut buffer).expect("received");
@@ -269,19 +226,5 @@ mod tests {
         assert!(socket.accepts(own) && socket.accepts(other));
         socket.accept_only_from(vec![own.ip()]);
         assert!(socket.accepts(own) && socket.accepts(loopback) && !socket.accepts(other));
-    }
-
-    proptest! {
-        #[test]
-        fn runs_cover_everything(lengths in proptest::collection::vec(1usize..1500, 0..200), most in 1usize..65) {
-            let all = datagrams(&lengths);
-            let mut rest = all.as_slice();
-            while !rest.is_empty() {
-                let run = run_length(rest, most);
-                prop_assert!(run >= 1 && run <= most.max(1));
-                prop_assert!(rest[..run - 1].iter().all(|datagram| datagram.len() == rest[0].len()));
-                rest = &rest[run..];
-            }
-        }
     }
 }

@@ -14,6 +14,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// The largest step of sequence numbers that is loss (forward) or reordering (backward) and not a restart (RFC 3550 A.1).
 const MAX_FORWARD: u16 = 3000;
 const MAX_BACKWARD: u16 = 512;
+/// Frame times that are believed.
+const FRAME_TIME: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(50));
 /// Where numbering starts: packets older than the first still have a place below it.
 const FIRST_INDEX: u64 = 1 << 16;
 
@@ -52,6 +54,8 @@ struct Latched {
     /// Newest timestamp as viewers get it, and when it came.
     timestamp: u32,
     timestamp_at: Instant,
+    /// Ticks between the newest two timestamps; 0: not known.
+    step: u32,
     /// The sequence number that would prove a jump to be a restart.
     probation: Option<u16>,
 }
@@ -101,6 +105,13 @@ impl Source {
         )
     }
 
+    /// From one frame to the next, as the newest two have it: 4 to 50 ms.
+    pub(super) fn frame_time(&self) -> Duration {
+        let step = self.latched.as_ref().map_or(0, |latched| latched.step);
+        Duration::from_secs_f64(f64::from(step) / f64::from(self.clock_rate.max(1)))
+            .clamp(FRAME_TIME.0, FRAME_TIME.1)
+    }
+
     /// Accepts a packet or says why not.
     pub(super) fn accept(&mut self, now: Instant, from: SocketAddr, rtp: &Rtp<'_>) -> Result<Place, Drop> {
         if !self.allows(from) {
@@ -139,6 +150,7 @@ impl Latched {
             shift: 0,
             timestamp: rtp.timestamp,
             timestamp_at: now,
+            step: 0,
             probation: None,
         }
     }
@@ -153,6 +165,7 @@ impl Latched {
             self.sequence = rtp.sequence;
             self.highest += u64::from(forward);
             if timestamp != self.timestamp {
+                self.step = timestamp.wrapping_sub(self.timestamp);
                 (self.timestamp, self.timestamp_at) = (timestamp, now);
             }
             return Ok(Place { index: self.highest, timestamp, restarted: false });

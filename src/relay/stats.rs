@@ -3,6 +3,7 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -45,9 +46,13 @@ counted!(
         /// The media socket was full; the viewer skips to the next key frame.
         WouldBlock = "would_block",
         SendFailed = "send_failed",
+        /// The sealer refused a packet: its index was sealed before.
+        Unsealed = "unsealed",
         RetransmitLimit = "retransmit_limit",
         /// A lost packet that the ring no longer holds.
         RetransmitGone = "retransmit_gone",
+        /// A spectator that cannot follow: it is sent nothing until it starts again.
+        Shed = "spectator_shed",
         InputWithoutSlot = "input_without_slot",
         InputOversized = "input_oversized",
         InputRate = "input_rate",
@@ -78,10 +83,28 @@ counted!(
         MediaOutPackets = "media_out_packets",
         MediaOutBytes = "media_out_bytes",
         Sends = "media_sends",
+        /// Calls that brought datagrams in, on all sockets.
+        Receives = "receives",
         Retransmits = "retransmits",
         SourceRestarts = "source_restarts",
+        /// Viewers whose media our own sealer sealed, and those of which the crate did it.
+        SealedHere = "viewers_sealed_here",
+        SealedByCrate = "viewers_sealed_by_crate",
     }
 );
+
+counted!(
+    /// Sends by how many packets one call carried.
+    SendSize {
+        One = "1",
+        Few = "2-7",
+        Many = "8-31",
+        Most = "32-64",
+    }
+);
+
+/// Upper bounds of relay delays, in seconds.
+const DELAYS: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -91,7 +114,9 @@ pub(super) struct Metrics {
     counts: Family<Labels, Counter>,
     drops: Family<Labels, Counter>,
     key_frames: Family<Labels, Counter>,
+    send_sizes: Family<Labels, Counter>,
     busy: Family<Labels, Counter<f64, AtomicU64>>,
+    delay: Family<Labels, Histogram, fn() -> Histogram>,
     viewers: Family<Labels, Gauge>,
     sessions: Family<Labels, Gauge>,
 }
@@ -102,7 +127,9 @@ impl Metrics {
             counts: Family::default(),
             drops: Family::default(),
             key_frames: Family::default(),
+            send_sizes: Family::default(),
             busy: Family::default(),
+            delay: Family::new_with_constructor(|| Histogram::new(DELAYS)),
             viewers: Family::default(),
             sessions: Family::default(),
         };
@@ -120,6 +147,16 @@ impl Metrics {
             "playgate_relay_key_frame_requests",
             "Wishes for a key frame, by cause",
             metrics.key_frames.clone(),
+        );
+        registry.register(
+            "playgate_relay_sends",
+            "Calls that sent packets to viewers, by how many packets (segments) one carried",
+            metrics.send_sizes.clone(),
+        );
+        registry.register(
+            "playgate_relay_delay_seconds",
+            "From the first packet of a batch that a source sent to the last packet of it to the last viewer",
+            metrics.delay.clone(),
         );
         registry.register(
             "playgate_relay_busy_seconds",
@@ -148,6 +185,12 @@ impl Metrics {
                 "cause",
                 Cause::ALL.iter().map(|(_, name)| *name).collect(),
             ),
+            send_sizes: counters(
+                &self.send_sizes,
+                "segments",
+                SendSize::ALL.iter().map(|(_, name)| *name).collect(),
+            ),
+            delay: self.delay.get_or_create_owned(&own(None)),
             busy: self.busy.get_or_create_owned(&own(None)),
             viewers: self.viewers.get_or_create_owned(&own(None)),
             sessions: self.sessions.get_or_create_owned(&own(None)),
@@ -161,6 +204,8 @@ pub(super) struct Stats {
     counts: Vec<(u64, Counter)>,
     drops: Vec<(u64, Counter)>,
     key_frames: Vec<(u64, Counter)>,
+    send_sizes: Vec<(u64, Counter)>,
+    delay: Histogram,
     busy: Counter<f64, AtomicU64>,
     viewers: Gauge,
     sessions: Gauge,
@@ -183,9 +228,29 @@ impl Stats {
         add(&mut self.key_frames, cause as usize, 1);
     }
 
+    /// One call that sent so many packets and bytes to a viewer.
+    pub(super) fn sent(&mut self, packets: usize, bytes: usize) {
+        self.count(Count::Sends, 1);
+        self.count(Count::MediaOutPackets, packets as u64);
+        self.count(Count::MediaOutBytes, bytes as u64);
+        let size = match packets {
+            0 | 1 => SendSize::One,
+            2..=7 => SendSize::Few,
+            8..=31 => SendSize::Many,
+            _ => SendSize::Most,
+        };
+        add(&mut self.send_sizes, size as usize, 1);
+    }
+
+    /// A batch of a source has left to every viewer.
+    pub(super) fn delayed(&self, by: Duration) {
+        self.delay.observe(by.as_secs_f64());
+    }
+
     /// Hands over what was counted since the last time.
     pub(super) fn flush(&mut self, busy: Duration, viewers: usize, sessions: usize) {
-        for (since, counter) in self.counts.iter_mut().chain(&mut self.drops).chain(&mut self.key_frames) {
+        let counters = [&mut self.counts, &mut self.drops, &mut self.key_frames, &mut self.send_sizes];
+        for (since, counter) in counters.into_iter().flatten() {
             if *since > 0 {
                 counter.inc_by(std::mem::take(since));
             }

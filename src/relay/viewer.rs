@@ -1,17 +1,22 @@
 //! One viewer of a session: its connection, what it is sent, and how much input it may send.
 
-use super::down_track::{DownTrack, Nack};
+use super::down_track::{DownTrack, Nack, OUTAGE, Pace};
+use super::feedback::Reception;
+use super::outbox::Outbox;
 use super::peer::{Peer, random};
-use super::ring::{MediaPacket, Ring};
+use super::quality::Quality;
+use super::ring::Ring;
+use super::session::Session;
 use super::socket::{Sent, Socket};
 use super::stats::{Cause, Count, Drop, Stats};
 use crate::ids::ViewerId;
-use bytes::BytesMut;
 use std::time::{Duration, Instant};
 
 /// Sender reports for both streams this often.
 const REPORTS: Duration = Duration::from_secs(1);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+/// A key frame smaller than this goes out at once.
+const PACED_BYTES: usize = 16 * 1024;
 /// Data-channel messages a second, and in one burst.
 const INPUT_RATE: f64 = 2000.0;
 
@@ -23,6 +28,7 @@ pub(super) struct Viewer {
     pub(super) principal: String,
     pub(super) peer: Peer,
     pub(super) track: DownTrack,
+    pub(super) quality: Quality,
     audio: AudioTrack,
     report_at: Instant,
     input_share: f64,
@@ -36,7 +42,8 @@ pub(super) struct Fresh {
     pub(super) video: Vec<u64>,
     /// Where the newest key frame among them begins.
     pub(super) key_frame: Option<u64>,
-    pub(super) audio: Vec<MediaPacket>,
+    /// Indices of audio packets, now in their ring.
+    pub(super) audio: Vec<u64>,
 }
 
 impl Fresh {
@@ -70,6 +77,7 @@ impl Viewer {
             principal,
             peer,
             track: DownTrack::new(now, base(v0, v1)),
+            quality: Quality::new(now),
             audio: AudioTrack { base: base(a0, a1), origin: None },
             report_at: now + REPORTS,
             input_share: INPUT_RATE,
@@ -77,80 +85,139 @@ impl Viewer {
         }
     }
 
-    /// Queues what is new. True: some of it is video.
-    pub(super) fn forward(&mut self, now: Instant, ring: &Ring, fresh: &Fresh, newest: u64) -> bool {
+    /// Puts what is new into the outbox. True: some of it is video.
+    pub(super) fn forward(
+        &mut self,
+        now: Instant,
+        session: &Session,
+        fresh: &Fresh,
+        out: &mut Outbox,
+    ) -> bool {
         if !self.peer.is_connected() {
             return false;
         }
-        for packet in &fresh.audio {
-            self.peer.write_audio(now, self.audio.sequence(packet.index), packet);
+        let doubled = self.quality.doubles_sound(now);
+        for packet in fresh.audio.iter().filter_map(|index| session.audio_ring.get(*index)) {
+            let before = session.audio_ring.get(packet.index - 1).filter(|_| doubled);
+            self.peer.write_audio(now, self.audio.packet_index(packet.index), packet, before, out);
+        }
+        if self.quality.is_shed() {
+            return false;
         }
         let joined = fresh.key_frame.is_some_and(|start| self.track.key_frame(start));
+        if let Some(start) = fresh.key_frame {
+            self.quality.fulfilled();
+            if !joined && let Some(pace) = self.pace(session, start) {
+                self.track.spread(now, start.max(self.track.next_unsent()), pace);
+                return self.catch_up(now, session, out);
+            }
+        }
         if joined {
             // Never a packet twice: what was sent before the skip stays sent.
+            let newest = session.newest();
             let start = fresh.key_frame.unwrap_or(newest).max(self.track.next_unsent());
-            return self.send_range(now, ring, start..newest + 1);
+            return self.send_range(now, &session.ring, start..newest + 1, out);
         }
         let mut sent = false;
         for index in &fresh.video {
             if self.track.wants(*index)
-                && let Some(packet) = ring.get(*index)
+                && let Some(packet) = session.ring.get(*index)
             {
-                self.peer.write_video(now, self.track.send(*index), packet);
+                self.peer.write_video(now, self.track.send(*index), packet, out);
                 sent = true;
             }
         }
         sent
     }
 
-    /// Queues the next piece of the cached group, if it is time. True: there was one.
-    pub(super) fn catch_up(&mut self, now: Instant, ring: &Ring, newest: u64) -> bool {
-        let piece = self.track.catch_up(now, newest);
-        self.send_range(now, ring, piece)
+    /// Puts the next piece of the cached group into the outbox, if it is time. True: there was one.
+    pub(super) fn catch_up(&mut self, now: Instant, session: &Session, out: &mut Outbox) -> bool {
+        let piece = self.track.catch_up(now, session.newest());
+        self.send_range(now, &session.ring, piece, out)
     }
 
-    fn send_range(&mut self, now: Instant, ring: &Ring, range: std::ops::Range<u64>) -> bool {
+    fn send_range(
+        &mut self,
+        now: Instant,
+        ring: &Ring,
+        range: std::ops::Range<u64>,
+        out: &mut Outbox,
+    ) -> bool {
         let mut sent = false;
         for packet in range.filter_map(|index| ring.get(index)) {
-            self.peer.write_video(now, self.track.send(packet.index), packet);
+            self.peer.write_video(now, self.track.send(packet.index), packet, out);
             sent = true;
         }
         sent
     }
 
-    /// Answers reported losses; true when only a key frame can help.
+    /// How a key frame is spread when it is more than this viewer's link takes in at once.
+    fn pace(&mut self, session: &Session, start: u64) -> Option<Pace> {
+        let rate = self.peer.rate()?.target();
+        let within = session.frame_time() / 4;
+        let bytes: usize = (start..=session.newest())
+            .filter_map(|index| session.ring.get(index))
+            .map(|packet| packet.payload.len())
+            .sum();
+        let fits = rate * within.as_secs_f64() / 8.0;
+        // Not for a few packets: a timer costs more than they do.
+        (bytes as f64 > fits && bytes > PACED_BYTES).then_some(Pace { within, step: within / 4, least: 8 })
+    }
+
+    pub(super) fn is_player(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// A report block on one of our streams.
+    pub(super) fn received(&mut self, now: Instant, ntp: u32, report: Reception, stats: &mut Stats) {
+        if Some(report.ssrc) == self.peer.audio_ssrc() {
+            self.quality.audio(now, report);
+        } else if report.ssrc == self.peer.video_ssrc()
+            && self.quality.video(now, ntp, report, self.is_player())
+        {
+            stats.drop(Drop::Shed);
+            self.track.skip();
+        }
+    }
+
+    /// Answers reported losses; what only a key frame can help becomes a wish for one.
     pub(super) fn lost(
         &mut self,
         now: Instant,
         ring: &Ring,
         ssrc: u32,
         sequences: &[u16],
+        out: &mut Outbox,
         stats: &mut Stats,
-    ) -> bool {
-        if ssrc != self.peer.video_ssrc() {
-            return false;
+    ) {
+        if ssrc != self.peer.video_ssrc() || self.quality.is_shed() {
+            return;
         }
+        if sequences.len() > OUTAGE || self.track.is_waiting() {
+            self.track.skip();
+            return self.quality.wish(Cause::Loss);
+        }
+        let trip = self.quality.trip();
         for (at, sequence) in sequences.iter().enumerate() {
-            match self.track.nack(now, *sequence) {
+            match self.track.nack(now, *sequence, trip) {
                 Nack::Resend(index) => match ring.get(index) {
                     Some(packet) if self.peer.can_retransmit() => {
-                        self.peer.write_rtx(now, *sequence, packet);
+                        self.peer.write_rtx(now, self.track.packet_index(index), packet, out);
                         stats.count(Count::Retransmits, 1);
                     }
                     Some(_) | None => {
                         stats.drop(Drop::RetransmitGone);
                         self.track.skip();
-                        return true;
+                        return self.quality.wish(Cause::Loss);
                     }
                 },
                 Nack::Ignore => {}
                 Nack::Limited => {
                     stats.drops(Drop::RetransmitLimit, (sequences.len() - at) as u64);
-                    break;
+                    return;
                 }
             }
         }
-        self.track.is_waiting()
     }
 
     /// Whether a message may pass, by size and rate.
@@ -178,18 +245,18 @@ impl Viewer {
         due
     }
 
-    /// Sends everything queued. `video`: what to do without when the socket is full.
+    /// Sends the outbox and what waits in the crate. `video`: there is some of it, and what to do without when the socket is
+    /// full. True: that happened, a key frame is needed.
     pub(super) fn flush(
         &mut self,
         socket: &mut Socket,
-        scratch: &mut Vec<BytesMut>,
+        out: &mut Outbox,
         video: bool,
         stats: &mut Stats,
     ) -> bool {
-        scratch.clear();
-        self.peer.drain(scratch);
+        stats.drops(Drop::Unsealed, out.refused());
         let Some(path) = self.peer.path() else { return false };
-        let blocked = socket.send_all(path, scratch, stats) == Sent::Blocked;
+        let blocked = socket.send_all(path, out, stats) == Sent::Blocked;
         if blocked && video {
             self.track.skip();
             stats.key_frame(Cause::Loss);
@@ -201,7 +268,8 @@ impl Viewer {
     /// When to look after this viewer again; never at once, so that no overdue timer of `rtc` can spin the loop.
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let report = self.peer.is_connected().then_some(self.report_at);
-        let next = [self.peer.deadline(), self.track.deadline(), report].into_iter().flatten().min();
+        let wish = self.quality.deadline(self.is_player());
+        let next = [self.peer.deadline(), self.track.deadline(), report, wish].into_iter().flatten().min();
         next.map(|at| at.max(now + MIN_PAUSE))
     }
 }
@@ -214,10 +282,9 @@ struct AudioTrack {
 }
 
 impl AudioTrack {
-    fn sequence(&mut self, index: u64) -> u16 {
+    /// The packet index (RFC 3711 section 3.3.1) of an index of the session.
+    fn packet_index(&mut self, index: u64) -> u64 {
         let origin = *self.origin.get_or_insert(index);
-        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
-        let offset = index.wrapping_sub(origin) as u16;
-        self.base.wrapping_add(offset)
+        u64::from(self.base) + index.saturating_sub(origin)
     }
 }

@@ -34,6 +34,24 @@ impl I420 {
         self.clone_from(other);
     }
 
+    pub fn pixels(&self) -> u32 {
+        u32::try_from(self.width * self.height).unwrap_or(u32::MAX)
+    }
+
+    /// A black picture of half the width and height.
+    pub fn half_black(&self) -> Self {
+        let half = |edge: usize| u32::try_from(edge / 2).unwrap_or(0);
+        Self::new(half(self.width), half(self.height))
+    }
+
+    /// Fills a picture of half the size with the means of four pixels each.
+    pub fn halve_into(&self, half: &mut Self) {
+        let (width, small) = (self.width, half.width);
+        halve(&self.y, width, &mut half.y, small);
+        halve(&self.u, width / 2, &mut half.u, small / 2);
+        halve(&self.v, width / 2, &mut half.v, small / 2);
+    }
+
     /// Converts one rectangle (widened to even edges, clipped) of an RGBA picture of `stride` bytes a row.
     pub fn update(&mut self, rgba: &[u8], stride: usize, rect: Rect) {
         let area = self.area(rect);
@@ -95,6 +113,16 @@ impl I420 {
             let chroma = row / 2 * (self.width / 2);
             let range = chroma + left / 2..chroma + right / 2;
             chroma_row::<RED, BLUE>(upper, lower, &mut self.u[range.clone()], &mut self.v[range]);
+        }
+    }
+}
+
+fn halve(plane: &[u8], width: usize, out: &mut [u8], small: usize) {
+    for (rows, out) in plane.chunks_exact(width * 2).zip(out.chunks_exact_mut(small)) {
+        let (upper, lower) = rows.split_at(width);
+        for ((upper, lower), out) in upper.chunks_exact(2).zip(lower.chunks_exact(2)).zip(out) {
+            let sum: u16 = upper.iter().chain(lower).map(|value| u16::from(*value)).sum();
+            *out = u8::try_from((sum + 2) / 4).unwrap_or(u8::MAX);
         }
     }
 }
@@ -198,6 +226,19 @@ mod tests {
             128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0,
             128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0,
         ]
+    }
+
+    #[test]
+    fn half_a_picture_has_the_means_of_its_pixels() {
+        let mut picture = I420::new(6, 4);
+        picture.y = (0..24).collect();
+        picture.u = vec![10, 20, 30, 40, 50, 60];
+        let mut half = picture.half_black();
+        assert_eq!((half.width, half.height), (2, 2), "edges stay even");
+        picture.halve_into(&mut half);
+        // (0 + 1 + 6 + 7) / 4, rounded.
+        assert_eq!(half.y, [4, 6, 16, 18]);
+        assert_eq!(half.u, [30], "one of the two rows of chroma and two of three columns");
     }
 
     #[test]

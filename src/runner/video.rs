@@ -2,7 +2,8 @@
 //!
 //! Encodes only when there is a new picture, when a key frame is wanted, and to follow a picture up: once within 150 ms of
 //! the last change, which sharpens it and shows the loss of its last packet, then once a second. When the encoder is
-//! slower than the game, the newest picture wins and the game is not held up.
+//! slower than the game, the newest picture wins and the game is not held up. When the bitrate is too little for the picture's
+//! size, half of its width and height is sent.
 
 use super::encoder::{EncodeError, VideoEncoder};
 use super::i420::I420;
@@ -20,6 +21,10 @@ const REFINE_AFTER: Duration = Duration::from_millis(120);
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// At most one key frame in this time; a wish that comes earlier waits.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(100);
+
+/// Bits a pixel below which half the size looks better than all of it, and above which it does not any more.
+const TOO_FEW_BITS: f64 = 0.012;
+const ENOUGH_BITS: f64 = 0.02;
 
 /// What waits for the video thread.
 #[derive(Debug)]
@@ -81,6 +86,7 @@ impl Video {
         let mut encoder = VideoEncoder::new(self.fps, kbps)?;
         let mut packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
         let mut picture: Option<I420> = None;
+        let mut half: Option<I420> = None;
         let mut last_timestamp: Option<u32> = None;
         let mut last_key: Option<Instant> = None;
         let mut repeat: Option<Instant> = None;
@@ -124,11 +130,23 @@ impl Video {
                 }
                 continue;
             }
+            let halved = is_halved(half.is_some(), current.pixels(), self.fps, kbps);
+            if halved != half.is_some() {
+                half = halved.then(|| current.half_black());
+                encoder = VideoEncoder::new(self.fps, kbps)?;
+            }
             if key_due {
                 encoder.force_key_frame();
             }
             let at = fresh.unwrap_or(now);
-            let encoded = encoder.encode(current, at)?;
+            let shown = match &mut half {
+                Some(half) => {
+                    current.halve_into(half);
+                    half
+                }
+                None => current,
+            };
+            let encoded = encoder.encode(shown, at)?;
             self.stats
                 .encode_us
                 .fetch_add(u64::try_from(now.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
@@ -148,6 +166,12 @@ impl Video {
     }
 }
 
+/// Whether half the size is to be sent, from whether it is now.
+fn is_halved(now: bool, pixels: u32, fps: u32, kbps: u32) -> bool {
+    let bits = f64::from(kbps) * 1000.0 / (f64::from(pixels) * f64::from(fps)).max(1.0);
+    bits < if now { ENOUGH_BITS } else { TOO_FEW_BITS }
+}
+
 /// Two frames never share a timestamp, whatever their instants.
 fn later_than(last: Option<u32>, timestamp: u32) -> u32 {
     match last {
@@ -159,6 +183,14 @@ fn later_than(last: Option<u32>, timestamp: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thin_link_gets_half_the_picture_until_it_is_clearly_wider() {
+        let hd = |now, kbps| is_halved(now, 1280 * 720, 60, kbps);
+        assert!(!hd(false, 700) && hd(false, 600));
+        assert!(hd(true, 1000) && !hd(true, 1200));
+        assert!(!is_halved(false, 640 * 360, 15, 100));
+    }
 
     #[test]
     fn timestamps_rise_strictly_also_across_the_wrap() {

@@ -4,7 +4,7 @@
 //! time it ends by itself. A panic inside `rtc` is caught at every call and ends this peer alone.
 
 use super::{Label, Peer, PeerEvent, guard};
-use bytes::BytesMut;
+use crate::relay::outbox::Outbox;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::message::RTCMessage;
 use rtc::peer_connection::state::RTCPeerConnectionState;
@@ -84,20 +84,29 @@ impl Peer {
         Some(theirs.map_or(own, |at| at.min(own)))
     }
 
-    /// Moves out what is to be sent to [`Self::path`].
-    pub(in crate::relay) fn drain(&mut self, datagrams: &mut Vec<BytesMut>) {
+    /// Moves out what the crate wants sent to [`Self::path`].
+    pub(in crate::relay) fn drain(&mut self, out: &mut Outbox) {
+        let mut refused = false;
+        let mut put = |datagram: &[u8]| {
+            refused |= is_fatal_alert(datagram);
+            out.push(datagram.len(), |packet| {
+                packet.copy_from_slice(datagram);
+                true
+            });
+        };
+        self.held.drain(..).for_each(|datagram| put(&datagram));
         let done = guard(|| {
             while let Some(out) = self.pc.poll_write() {
                 // Answers to the messages of `nominate` go nowhere.
                 if out.message.first().is_some_and(|first| *first > 3) {
-                    datagrams.push(out.message);
+                    put(&out.message);
                 }
             }
         });
         if done.is_none() {
             self.fault();
         }
-        if !self.connected && !self.done && datagrams.iter().any(|datagram| is_fatal_alert(datagram)) {
+        if refused && !self.connected && !self.done {
             self.handshake_refused();
         }
     }
@@ -123,7 +132,9 @@ impl Peer {
                     let cipher = report
                         .transport()
                         .map(|transport| transport.srtp_cipher.trim_start_matches("SRTP_").to_owned());
-                    self.events.push(PeerEvent::Connected { cipher: cipher.unwrap_or_default() });
+                    let sealed_here = self.decide_sealing(now);
+                    self.events
+                        .push(PeerEvent::Connected { cipher: cipher.unwrap_or_default(), sealed_here });
                 }
                 RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Failed) => {
                     self.gone("the connection failed")

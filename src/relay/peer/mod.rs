@@ -8,14 +8,18 @@ mod ice;
 mod life;
 mod media;
 mod negotiation;
+mod sealing;
 mod tracks;
 
 pub(super) use ice::Binding;
 
 use super::feedback::{Feedback, FeedbackQueue};
+use super::rate::Estimator;
+use super::seal::Sealer;
+use super::seal::keys::KeyTap;
 use super::socket::Path;
 use super::stun::Credentials;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use media::Stream;
 use rtc::crypto::RTCCryptoProvider;
 use rtc::peer_connection::RTCPeerConnection;
@@ -38,6 +42,8 @@ pub(super) struct Shared {
 pub(super) enum PeerEvent {
     Connected {
         cipher: String,
+        /// False: the crate seals its media.
+        sealed_here: bool,
     },
     /// The DTLS handshake was refused though only GCM was offered.
     NoCommonCipher,
@@ -69,6 +75,16 @@ pub(super) struct Peer {
     nominated: bool,
     video: Stream,
     audio: Option<Stream>,
+    keys: Arc<KeyTap>,
+    crypto: Arc<dyn RTCCryptoProvider>,
+    /// Set once, at the connection; without it the crate seals.
+    sealer: Option<Sealer>,
+    /// Players only.
+    rate: Option<Estimator>,
+    /// Datagrams of the crate that are to be sent with the next ones.
+    held: Vec<BytesMut>,
+    /// Room for a retransmission's payload.
+    again: Vec<u8>,
     channels: HashMap<usize, Label>,
     only_gcm: bool,
     connected: bool,
@@ -101,7 +117,21 @@ impl Peer {
     }
 
     pub(super) fn video_ssrc(&self) -> u32 {
-        self.video.ssrc
+        self.video.outgoing.ssrc()
+    }
+
+    pub(super) fn audio_ssrc(&self) -> Option<u32> {
+        self.audio.as_ref().map(|audio| audio.outgoing.ssrc())
+    }
+
+    /// True: media waits in the crate until it is drained.
+    pub(super) fn sends_through_the_crate(&self) -> bool {
+        self.sealer.is_none()
+    }
+
+    /// What the link carries, where it is measured.
+    pub(super) fn rate(&mut self) -> Option<&mut Estimator> {
+        self.rate.as_mut()
     }
 
     pub(super) fn can_retransmit(&self) -> bool {

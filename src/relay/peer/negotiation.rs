@@ -3,13 +3,17 @@
 //! The answer sends and never receives. A panic of `rtc` over an offer makes the offer invalid, nothing more.
 
 use super::ice::OWN;
-use super::media::Rtx;
+use super::media::{Extensions, Rtx};
 use super::tracks::{add_stream, media_engine};
 use super::{Peer, Shared, random};
 use crate::relay::feedback::FeedbackQueue;
+use crate::relay::rate::Estimator;
 use crate::relay::sdp::{self, Offer};
+use crate::relay::seal::Outgoing;
+use crate::relay::seal::keys::KeyTap;
 use crate::relay::stun::Credentials;
 use crate::relay::{Codec, RelayError};
+use rtc::crypto::RTCCryptoProvider;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{Registry, Slot};
@@ -48,8 +52,10 @@ impl Peer {
     ) -> Result<(Self, String), RelayError> {
         let feedback = FeedbackQueue::default();
         let role = if offer.viewer_is_client { RTCDtlsRole::Server } else { RTCDtlsRole::Client };
+        let keys = KeyTap::new(&shared.crypto);
+        let tapped: Arc<dyn RTCCryptoProvider> = Arc::<KeyTap>::clone(&keys);
         let mut settings = SettingEngineBuilder::new()
-            .with_crypto_provider(Arc::clone(&shared.crypto))
+            .with_crypto_provider(tapped)
             .with_lite(true)
             .with_answering_dtls_role(role)
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -75,12 +81,12 @@ impl Peer {
 
         let ids = random::<16>();
         let id = |at: usize| u32::from_be_bytes([ids[at], ids[at + 1], ids[at + 2], ids[at + 3]]) | 1;
-        let extension = offer.playout_delay;
+        let extensions = Extensions { playout_delay: offer.playout_delay, transport: offer.transport };
         let rtx = offer.video.rtx.as_ref().map(|(payload_type, _)| Rtx {
             // Odd are the streams', even the retransmissions'.
-            ssrc: id(4) & !1,
+            outgoing: Outgoing::new(id(4) & !1),
             payload_type: *payload_type,
-            sequence: u16::from_be_bytes([ids[12], ids[13]]),
+            index: u64::from(u16::from_be_bytes([ids[12], ids[13]]) >> 1),
         });
         let video = add_stream(
             &mut pc,
@@ -90,7 +96,7 @@ impl Peer {
             rtx,
             &offer.video,
             sdp::mime(codec),
-            extension,
+            extensions,
         )?;
         let audio = match &offer.audio {
             Some(format) => Some(add_stream(
@@ -101,7 +107,7 @@ impl Peer {
                 None,
                 format,
                 sdp::mime(Codec::Opus),
-                None,
+                Extensions::default(),
             )?),
             None => None,
         };
@@ -123,6 +129,12 @@ impl Peer {
             nominated: false,
             video,
             audio,
+            keys,
+            crypto: Arc::clone(&shared.crypto),
+            sealer: None,
+            rate: offer.transport.map(|_| Estimator::new()),
+            held: Vec::new(),
+            again: Vec::new(),
             channels: HashMap::new(),
             only_gcm,
             connected: false,

@@ -1,10 +1,10 @@
 use super::life::{CONSENT, HANDSHAKE};
 use super::*;
 use crate::relay::Codec;
+use crate::relay::outbox::Outbox;
 use crate::relay::sdp::Offer;
 use crate::relay::sdp::tests::OFFER;
 use crate::relay::stun;
-use bytes::BytesMut;
 use std::time::Duration;
 
 fn peer(now: Instant) -> (Peer, Shared) {
@@ -12,7 +12,7 @@ fn peer(now: Instant) -> (Peer, Shared) {
     let candidates = vec!["198.51.100.1:8080".parse().expect("address")];
     let shared =
         Shared { certificate: certificate(crypto.as_ref()).expect("certificate"), crypto, candidates };
-    let offer = Offer::parse(OFFER, Codec::H264, true).expect("usable");
+    let offer = Offer::parse(OFFER, Codec::H264, true, false).expect("usable");
     let (peer, answer) = Peer::new(now, &offer, Codec::H264, &shared, true).expect("answered");
     assert!(answer.contains(&format!("a=ice-ufrag:{}", peer.ufrag())));
     (peer, shared)
@@ -29,10 +29,10 @@ fn nominate(peer: &mut Peer, now: Instant, port: u16) {
     assert!(matches!(peer.binding(now, path(port), &request), Binding::Proven(_)));
 }
 
-fn sent(peer: &mut Peer) -> Vec<BytesMut> {
-    let mut datagrams = Vec::new();
-    peer.drain(&mut datagrams);
-    datagrams
+fn sent(peer: &mut Peer) -> Vec<Vec<u8>> {
+    let mut out = Outbox::default();
+    peer.drain(&mut out);
+    out.runs(1, usize::MAX).map(|(datagram, _)| datagram.to_vec()).collect()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     nominate(&mut peer, now, 1000);
     let old = peer.local.clone();
     let text = OFFER.replace("ice-ufrag:abcd", "ice-ufrag:wxyz");
-    let offer = Offer::parse(&text, Codec::H264, true).expect("usable");
+    let offer = Offer::parse(&text, Codec::H264, true, false).expect("usable");
     peer.renegotiate(now, &offer, &shared).expect("answered");
     assert_ne!(peer.ufrag(), old.ufrag);
     assert_eq!(peer.path(), Some(path(1000)));

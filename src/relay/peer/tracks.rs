@@ -1,8 +1,9 @@
 //! What `rtc` is told of the media: the codecs and header extension of an offer, and a track for each stream.
 
-use super::media::{Rtx, Stream};
+use super::media::{Extensions, Rtx, Stream};
 use super::negotiation::invalid;
 use crate::relay::sdp::{self, Offer};
+use crate::relay::seal::Outgoing;
 use crate::relay::{Codec, RelayError};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::RTCPeerConnection;
@@ -21,7 +22,11 @@ pub(super) fn media_engine(offer: &Offer, codec: Codec) -> Result<MediaEngine, R
         clock_rate: 90_000,
         channels: 0,
         sdp_fmtp_line: offer.video.parameters.clone(),
-        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
+        rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
+            .into_iter()
+            .chain(offer.transport.map(|_| ("transport-cc", "")))
+            .map(|(typ, parameter)| feedback(typ, parameter))
+            .collect(),
     };
     engine
         .register_codec(
@@ -50,14 +55,25 @@ pub(super) fn media_engine(offer: &Offer, codec: Codec) -> Result<MediaEngine, R
                 RtpCodecKind::Audio,
             )
             .map_err(invalid)?;
+        if let Some((payload_type, parameters)) = &audio.redundant {
+            let redundant = RTCRtpCodec {
+                mime_type: "audio/red".to_owned(),
+                sdp_fmtp_line: parameters.clone(),
+                ..opus(audio)
+            };
+            engine
+                .register_codec(
+                    RTCRtpCodecParameters { rtp_codec: redundant, payload_type: *payload_type },
+                    RtpCodecKind::Audio,
+                )
+                .map_err(invalid)?;
+        }
     }
-    engine
-        .register_header_extension(
-            RTCRtpHeaderExtensionCapability { uri: sdp::PLAYOUT_DELAY.to_owned() },
-            RtpCodecKind::Video,
-            None,
-        )
-        .map_err(invalid)?;
+    let used = [(offer.playout_delay, sdp::PLAYOUT_DELAY), (offer.transport, sdp::TRANSPORT)];
+    for (_, uri) in used.into_iter().filter(|(id, _)| id.is_some()) {
+        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+        engine.register_header_extension(extension, RtpCodecKind::Video, None).map_err(invalid)?;
+    }
     Ok(engine)
 }
 
@@ -80,7 +96,7 @@ pub(super) fn add_stream(
     rtx: Option<Rtx>,
     format: &sdp::Format,
     mime: &str,
-    playout_delay: Option<u8>,
+    extensions: Extensions,
 ) -> Result<Stream, RelayError> {
     let codec = RTCRtpCodec {
         mime_type: mime.to_owned(),
@@ -91,7 +107,7 @@ pub(super) fn add_stream(
     };
     let coding = RTCRtpCodingParameters {
         ssrc: Some(ssrc),
-        rtx: rtx.as_ref().map(|rtx| RTCRtpRtxParameters { ssrc: rtx.ssrc }),
+        rtx: rtx.as_ref().map(|rtx| RTCRtpRtxParameters { ssrc: rtx.outgoing.ssrc() }),
         ..Default::default()
     };
     let encoding = RTCRtpEncodingParameters { rtp_coding_parameters: coding, codec, ..Default::default() };
@@ -107,10 +123,11 @@ pub(super) fn add_stream(
     Ok(Stream {
         track: name.to_owned(),
         sender,
-        ssrc,
+        outgoing: Outgoing::new(ssrc),
         payload_type: format.payload_type,
         rtx,
-        playout_delay,
+        redundant: format.redundant.as_ref().map(|(payload_type, _)| *payload_type),
+        extensions,
         packets: 0,
         octets: 0,
     })

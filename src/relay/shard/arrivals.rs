@@ -25,6 +25,7 @@ impl Shard {
         let mut buffers = std::mem::take(&mut self.buffers);
         let mut touched = BTreeSet::new();
         for _ in 0..BATCHES {
+            self.stats.count(Count::Receives, 1);
             if !self.socket.receive(&mut buffers) {
                 self.readable.remove(&MEDIA.0);
                 break;

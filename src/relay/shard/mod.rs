@@ -9,14 +9,14 @@ mod upkeep;
 use super::command::Command;
 use super::demux::Demux;
 use super::fallback::Fallback;
+use super::outbox::Outbox;
 use super::peer::Shared;
 use super::session::Session;
 use super::socket::{Buffers, Socket};
-use super::stats::{Cause, Stats};
+use super::stats::{Cause, Count, Stats};
 use super::timers::Timers;
 use super::viewer::Viewer;
 use crate::ids::SessionId;
-use bytes::BytesMut;
 use mio::{Events, Poll, Token};
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ pub(super) struct Shard {
     pub(super) next_key: u64,
     readable: BTreeSet<usize>,
     buffers: Buffers,
-    scratch: Vec<BytesMut>,
+    out: Outbox,
 }
 
 impl Shard {
@@ -84,7 +84,7 @@ impl Shard {
             next_key: 0,
             readable: BTreeSet::new(),
             buffers: Buffers::new(),
-            scratch: Vec::new(),
+            out: Outbox::default(),
         })
     }
 
@@ -138,7 +138,9 @@ impl Shard {
                 self.readable.remove(&token);
                 continue;
             };
+            let began = Instant::now();
             for _ in 0..BATCHES {
+                self.stats.count(Count::Receives, 1);
                 let socket = if is_video {
                     Some(&mut session.video.socket)
                 } else {
@@ -157,27 +159,38 @@ impl Shard {
                     }
                 }
             }
-            self.fan_out(key);
+            if self.fan_out(key) {
+                self.stats.delayed(began.elapsed());
+            }
             self.ask(key);
         }
         self.buffers = buffers;
     }
 
-    /// Sends what is new to every viewer in turn, players first: viewer by viewer, so that each gets one run.
-    fn fan_out(&mut self, key: u64) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
+    /// Sends what is new to every viewer in turn, players first: viewer by viewer, so that each gets one run. False: nothing
+    /// was new.
+    fn fan_out(&mut self, key: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else { return false };
         if session.fresh.is_empty() {
-            return;
+            return false;
         }
         let now = Instant::now();
         let fresh = std::mem::take(&mut session.fresh);
         let order = std::mem::take(&mut session.order);
-        let newest = session.newest();
         let mut lost = false;
-        for viewer in &order {
-            let Some(viewer) = self.viewers.get_mut(viewer) else { continue };
-            let video = viewer.forward(now, &session.ring, &fresh, newest);
-            lost |= viewer.flush(&mut self.socket, &mut self.scratch, video, &mut self.stats);
+        for key in &order {
+            let Some(viewer) = self.viewers.get_mut(key) else { continue };
+            self.out.clear();
+            let video = viewer.forward(now, session, &fresh, &mut self.out);
+            if viewer.peer.sends_through_the_crate() {
+                viewer.peer.drain(&mut self.out);
+            }
+            if !self.out.is_empty() {
+                lost |= viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats);
+            }
+            if viewer.track.deadline().is_some() {
+                self.timers.set(Deadline::Viewer(*key), viewer.deadline(now));
+            }
         }
         session.order = order;
         session.fresh = fresh;
@@ -185,6 +198,7 @@ impl Shard {
         if lost {
             session.want_key_frame(Cause::Loss, &mut self.stats);
         }
+        true
     }
 
     /// Registers a session's sockets under its key.

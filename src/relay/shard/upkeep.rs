@@ -7,7 +7,7 @@ use super::{Deadline, Shard};
 use crate::ids::SessionId;
 use crate::relay::feedback::Feedback;
 use crate::relay::peer::PeerEvent;
-use crate::relay::stats::{Cause, Drop};
+use crate::relay::stats::{Cause, Count, Drop};
 use crate::relay::{RelayError, RelayEvent};
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,12 @@ impl Shard {
         let Some(viewer) = self.viewers.get_mut(&key) else { return };
         let Some(session) = self.sessions.get_mut(&viewer.session) else { return };
         let session_key = viewer.session;
-        let mut end = None;
+        self.out.clear();
+        let (mut end, mut measured) = (None, false);
         for event in viewer.peer.poll(now) {
             match event {
-                PeerEvent::Connected { cipher } => {
+                PeerEvent::Connected { cipher, sealed_here } => {
+                    self.stats.count(if sealed_here { Count::SealedHere } else { Count::SealedByCrate }, 1);
                     session.emit(RelayEvent::ViewerConnected { viewer: viewer.id, cipher }, &mut self.stats);
                     session.connected += 1;
                     if session.connected == 1 {
@@ -31,12 +33,17 @@ impl Shard {
                         session.want_key_frame(Cause::Joiner, &mut self.stats);
                     }
                 }
-                PeerEvent::Feedback(Feedback::KeyFrame) => {
-                    session.want_key_frame(Cause::Viewer, &mut self.stats)
-                }
+                PeerEvent::Feedback(Feedback::KeyFrame) => viewer.quality.wish(Cause::Viewer),
                 PeerEvent::Feedback(Feedback::Lost { ssrc, sequences }) => {
-                    if viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.stats) {
-                        session.want_key_frame(Cause::Loss, &mut self.stats);
+                    viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.out, &mut self.stats);
+                }
+                PeerEvent::Feedback(Feedback::Reception(report)) => {
+                    viewer.received(now, session.middle_of_ntp(now), report, &mut self.stats);
+                }
+                PeerEvent::Feedback(Feedback::Transport(report)) => {
+                    if let Some(rate) = viewer.peer.rate() {
+                        rate.feedback(now, &report);
+                        measured = true;
                     }
                 }
                 PeerEvent::Input { label: _, message } => {
@@ -58,22 +65,45 @@ impl Shard {
                 PeerEvent::Gone(reason) => end = Some(reason),
             }
         }
+        if let Some(cause) = viewer.quality.take_wish(now, viewer.is_player()) {
+            session.want_key_frame(cause, &mut self.stats);
+        }
         let mut video = false;
         if viewer.peer.is_connected() {
-            video = viewer.catch_up(now, &session.ring, session.newest());
+            video = viewer.catch_up(now, session, &mut self.out);
             if viewer.report_due(now) {
                 let (video, audio) = session.clocks(now);
                 viewer.peer.report(now, video, audio);
             }
         }
-        if viewer.flush(&mut self.socket, &mut self.scratch, video, &mut self.stats) {
+        viewer.peer.drain(&mut self.out);
+        if viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats) {
             session.want_key_frame(Cause::Loss, &mut self.stats);
         }
         self.timers.set(Deadline::Viewer(key), viewer.deadline(now));
         self.ask(session_key);
+        if measured {
+            self.tell_rate(now, session_key);
+        }
         if let Some(reason) = end {
             self.end_viewer(key, Some(reason));
         }
+    }
+
+    /// Tells what the narrowest link of a session's players carries; players come first in its order.
+    fn tell_rate(&mut self, now: Instant, key: u64) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let mut narrowest: Option<f64> = None;
+        for viewer in &session.order {
+            let Some(viewer) = self.viewers.get_mut(viewer) else { continue };
+            if !viewer.is_player() {
+                break;
+            }
+            if let Some(rate) = viewer.peer.rate() {
+                narrowest = Some(narrowest.map_or(rate.target(), |least| least.min(rate.target())));
+            }
+        }
+        session.tell_rate(now, narrowest, &mut self.stats);
     }
 
     /// Asks the session's source for a key frame when it is time.
@@ -89,7 +119,9 @@ impl Shard {
         let Some(mut viewer) = self.viewers.remove(&key) else { return };
         let connected = viewer.peer.was_connected();
         viewer.peer.close();
-        viewer.flush(&mut self.socket, &mut self.scratch, false, &mut self.stats);
+        self.out.clear();
+        viewer.peer.drain(&mut self.out);
+        viewer.flush(&mut self.socket, &mut self.out, false, &mut self.stats);
         self.demux.remove(key);
         self.timers.set(Deadline::Viewer(key), None);
         let Some(session) = self.sessions.get_mut(&viewer.session) else { return };
@@ -109,6 +141,7 @@ impl Shard {
                 session.emit(RelayEvent::Watched(false), &mut self.stats);
             }
         }
+        self.tell_rate(Instant::now(), viewer.session);
     }
 
     pub(in crate::relay) fn end_session(&mut self, id: SessionId) -> Result<(), RelayError> {

@@ -144,6 +144,7 @@ impl Actor {
             watched: false,
             paused: false,
             pause_at: None,
+            rate: super::rate::StreamRate::new(&game),
             note_usage_at: context.clock.now() + NOTE_USAGE_FIRST,
             restarts: Restarts::default(),
             is_over: false,

@@ -76,6 +76,7 @@ impl Actor {
             RelayEvent::KeyFrameWanted => {
                 self.tell_runner(GatewayMessage::Keyframe);
             }
+            RelayEvent::LinkRate(kbps) => self.on_link_rate(kbps),
             RelayEvent::Watched(watched) => {
                 self.watched = watched;
                 if watched {
@@ -320,6 +321,7 @@ impl Actor {
             self.tell_runner(GatewayMessage::Resume);
         }
         self.paused = false;
+        self.tell_rate_again();
         self.arm_pause();
     }
 

@@ -7,6 +7,7 @@
 mod begin;
 mod events;
 mod guard;
+mod rate;
 mod viewers;
 
 use super::catalogue::Game;
@@ -181,6 +182,7 @@ pub(super) struct Actor {
     watched: bool,
     paused: bool,
     pause_at: Option<Instant>,
+    rate: rate::StreamRate,
     note_usage_at: Instant,
     restarts: Restarts,
     is_over: bool,
