@@ -14,9 +14,11 @@ mod faulty_runner;
 mod games;
 mod http;
 mod image;
+mod raw_viewer;
 mod readme;
 mod relay;
 mod relay_chromium;
+mod relay_fairness;
 mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;

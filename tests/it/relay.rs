@@ -40,6 +40,33 @@ fn a_viewer_gets_every_packet_in_order_with_playout_delay() {
 }
 
 #[test]
+fn every_packet_opens_over_a_rollover_and_a_restart_of_the_source() {
+    run(async {
+        let stage = Stage::new();
+        let (session, opened) = stage.open().await;
+        let mut source = RtpSource::video(opened.rtp_video);
+        let watcher = Watcher::new(Traits::default()).await;
+        watcher.watch(&stage, session, Some(0)).await.expect("answered");
+        watcher.connected().await;
+        source.key_frame(2);
+        // Numbering begins below 2^15, so the rollover counter rises once at least.
+        while source.sent.len() < 70_000 {
+            if source.sent.len() / 30_000 > source.restarts {
+                source.restart();
+                source.key_frame(2);
+            }
+            for _ in 0..100 {
+                source.packet(true, vec![0x41; 20]);
+            }
+            until("the packets", || watcher.seen.video_count() >= source.sent.len()).await;
+        }
+        assert!(watcher.seen.payloads() == source.sent, "complete and in order");
+        assert_eq!(stage.counted("viewers_sealed_here"), 1);
+        assert_eq!(stage.counted("unsealed"), 0);
+    });
+}
+
+#[test]
 fn a_joiner_starts_with_a_key_frame_from_the_cache() {
     run(async {
         let stage = Stage::new();
@@ -291,6 +318,7 @@ fn a_viewer_without_gcm_connects_at_its_second_offer() {
             matches!(connected, RelayEvent::ViewerConnected { cipher, .. } if cipher == "AES128_CM_HMAC_SHA1_80")
         );
         until("the picture", || second.seen.video_count() >= 4).await;
+        until("the count", || stage.counted("viewers_sealed_by_crate") == 1).await;
     });
 }
 

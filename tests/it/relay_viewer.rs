@@ -135,6 +135,11 @@ impl Seen {
         packets.into_iter().map(|(_, payload)| payload).collect()
     }
 
+    /// Payloads of the video in the order of their arrival.
+    pub(crate) fn payloads(&self) -> Vec<Vec<u8>> {
+        self.video.lock().expect("lock").iter().map(|packet| packet.payload.to_vec()).collect()
+    }
+
     pub(crate) fn video_count(&self) -> usize {
         self.video.lock().expect("lock").len()
     }

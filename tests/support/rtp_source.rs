@@ -17,6 +17,7 @@ pub(crate) struct RtpSource {
     /// Every payload sent, in order.
     pub(crate) sent: Vec<Vec<u8>>,
     counter: u32,
+    pub(crate) restarts: usize,
 }
 
 impl RtpSource {
@@ -40,6 +41,7 @@ impl RtpSource {
             payload_type,
             sent: Vec::new(),
             counter: 0,
+            restarts: 0,
         }
     }
 
@@ -139,6 +141,7 @@ impl RtpSource {
 
     /// A restart of the encoder: another SSRC, other numbers.
     pub(crate) fn restart(&mut self) {
+        self.restarts += 1;
         self.ssrc ^= 0x0f0f_0f0f;
         self.sequence = 7;
         self.timestamp = 1_000_000;
