@@ -11,11 +11,13 @@ pub(crate) struct Facts {
     /// Load average of the last minute, before the first run.
     pub(crate) load_before: String,
     pub(crate) profile: String,
+    /// Measured in a network namespace of its own, not among the machine's traffic and firewall rules.
+    pub(crate) isolated: bool,
     pub(crate) versions: Vec<(String, String)>,
 }
 
 impl Facts {
-    pub(crate) fn gather(versions: Vec<(String, String)>) -> Self {
+    pub(crate) fn gather(versions: Vec<(String, String)>, isolated: bool) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (cpus, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         let field = |text: &str, name: &str| {
@@ -29,14 +31,16 @@ impl Facts {
             memory_mib: field(&memory, "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0) / 1024,
             load_before: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
             profile: if cfg!(debug_assertions) { "dev" } else { "release" }.to_owned(),
+            isolated,
             versions,
         }
     }
 
     pub(crate) fn line(&self) -> String {
-        let Self { cpu, cores, kernel, memory_mib, load_before, profile, .. } = self;
+        let Self { cpu, cores, kernel, memory_mib, load_before, profile, isolated, .. } = self;
+        let network = if *isolated { "a network namespace of its own" } else { "the machine's own network" };
         format!(
-            "{cpu}, {cores} cores, {memory_mib} MiB, Linux {kernel}, load {load_before} before, profile {profile}"
+            "{cpu}, {cores} cores, {memory_mib} MiB, Linux {kernel}, load {load_before} before, profile {profile}, {network}"
         )
     }
 }

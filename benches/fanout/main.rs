@@ -2,11 +2,12 @@
 //!
 //! `cargo bench --bench fanout` measures all of it (half an hour on a quiet machine) and writes `benches/results/fanout.*`;
 //! `-- --quick` and `-- --minute` are shorter forms that write nothing. Servers run in turn, each run a process of its
-//! own, the floor first and last; medians count. Everything stays on loopback. Foreign servers are Debian's packages.
+//! own, the floor first and last; medians count. Everything stays in a network namespace of its own. Foreign servers are Debian's packages.
 
 mod facts;
 mod floor;
 mod goals;
+mod isolation;
 mod load;
 mod packages;
 mod plot;
@@ -68,6 +69,9 @@ struct Args {
     bench: bool,
     #[arg(long, hide = true)]
     serve: Option<Kind>,
+    /// In a network namespace of our own already.
+    #[arg(long, hide = true)]
+    isolated: bool,
 }
 
 fn main() -> ExitCode {
@@ -136,8 +140,12 @@ fn measure(args: &Args) -> Outcome<bool> {
         [] => Kind::ALL.into_iter().filter(|kind| *kind != Kind::Floor).collect(),
         given => given.iter().copied().filter(|kind| *kind != Kind::Floor).collect(),
     };
+    // First what may need the network.
     let (tools, able) = packages::prepare(&wanted)?;
-    let facts = facts::Facts::gather(packages::versions(&able));
+    if !args.isolated {
+        isolation::enter()?;
+    }
+    let facts = facts::Facts::gather(packages::versions(&able), args.isolated);
     let plan = Plan::new(args, &able);
     tell(&format!("{} runs, about {:.0} s", plan.runs(), plan.guess()));
     let (samples, failures) = rounds(&plan, &tools);

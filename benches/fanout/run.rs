@@ -7,7 +7,7 @@ use crate::protocol::Ask;
 use crate::receivers::{Counts, Receivers};
 use crate::servers::{Kind, Server};
 use crate::source::Source;
-use crate::viewer::Viewer;
+use crate::viewer::{LOCAL, Viewer};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -51,7 +51,7 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     let memory = rss_kib(pid)?;
     let receivers = Receivers::start()?;
     let mut sender: Box<Sender> = if kind == Kind::Floor {
-        let viewers = (0..load.viewers).map(|_| Viewer::plain()).collect::<Outcome<Vec<_>>>()?;
+        let viewers = (0..load.viewers).map(|_| Viewer::plain(LOCAL)).collect::<Outcome<Vec<_>>>()?;
         let addresses: Vec<SocketAddr> = viewers.iter().map(Viewer::address).collect();
         viewers.into_iter().try_for_each(|viewer| receivers.add(viewer))?;
         let ports = addresses.iter().map(SocketAddr::port).collect();

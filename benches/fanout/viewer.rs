@@ -22,12 +22,13 @@ use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use rtc::statistics::StatsSelector;
 use socket2::SockRef;
 use std::io::IoSliceMut;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 /// Datagrams of one receive call.
 const BATCH: usize = 32;
 const DATAGRAM: usize = 2048;
+pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A socket and, but for the floor's viewers, its peer connection.
 pub(crate) struct Viewer {
@@ -52,8 +53,8 @@ pub(crate) struct Arrival {
 
 impl Viewer {
     /// Without a peer connection: connected from the start.
-    pub(crate) fn plain() -> Outcome<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+    pub(crate) fn plain(ip: IpAddr) -> Outcome<Self> {
+        let socket = UdpSocket::bind((ip, 0))?;
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // Receivers of the field see single datagrams: joined ones would save the senders that use GSO work of the kernel.
@@ -66,7 +67,7 @@ impl Viewer {
 
     /// Makes the offer.
     pub(crate) fn offering() -> Outcome<(Self, String)> {
-        let mut viewer = Self::plain()?;
+        let mut viewer = Self::plain(LOCAL)?;
         let mut peer = peer(viewer.own)?;
         let direction = RTCRtpTransceiverDirection::Recvonly;
         let init = RTCRtpTransceiverInit { direction, ..Default::default() };
@@ -83,9 +84,13 @@ impl Viewer {
         Ok(peer.set_remote_description(Instant::now(), RTCSessionDescription::answer(answer)?)?)
     }
 
-    /// Answers an offer.
+    /// Answers an offer, at the address of its first IPv4 candidate: Janus has none on loopback, and its ICE library pairs
+    /// none with loopback.
     pub(crate) fn answering(offer: String) -> Outcome<(Self, String)> {
-        let mut viewer = Self::plain()?;
+        let candidates = offer.lines().filter(|line| line.starts_with("a=candidate:"));
+        let ips = candidates.filter_map(|line| line.split(' ').nth(4)?.parse::<Ipv4Addr>().ok());
+        let ip = ips.map(IpAddr::V4).next().ok_or("an offer without an IPv4 candidate")?;
+        let mut viewer = Self::plain(ip)?;
         let mut peer = peer(viewer.own)?;
         peer.set_remote_description(Instant::now(), RTCSessionDescription::offer(offer)?)?;
         let answer = peer.create_answer(None)?;

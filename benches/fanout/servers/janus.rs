@@ -142,7 +142,6 @@ fn configure(folder: &Path, ingest: u16, api: u16, tuned: bool) -> Outcome<()> {
 }}
 nat: {{
   ice_lite = false
-  ice_enforce_list = "127.0.0.1"
 }}
 media: {{
   ipv6 = false
