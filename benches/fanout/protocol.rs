@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 pub(crate) enum Ask {
     /// A viewer's offer.
     Offer(String),
+    /// Where the source sends, now that all viewers are there.
+    Ingests,
     /// To the floor: send.
     Burst { addresses: Vec<SocketAddr>, packets: usize, first: u32, frames: u32 },
 }
@@ -20,6 +22,8 @@ pub(crate) enum Ask {
 pub(crate) enum Reply {
     /// Said first: where the source's packets go.
     Ingest(SocketAddr),
+    /// The same, if they go to more than one place.
+    Ingests(Vec<SocketAddr>),
     Answer(String),
     /// When each frame of a burst began, in nanoseconds since 1970.
     Starts(Vec<u64>),

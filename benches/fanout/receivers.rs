@@ -14,13 +14,12 @@ const SWEEP: Duration = Duration::from_millis(3);
 const HANDSHAKE_SWEEP: Duration = Duration::from_millis(1);
 /// Between two rounds of the connections' own deadlines, once connected.
 const UPKEEP: Duration = Duration::from_millis(250);
+/// Without an arrival: nothing is on its way any more.
+const QUIET: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Timestamps nearer than this to the source's are the source's; the rest is loss.
-const SAME: i32 = 600 * TICKS as i32;
-
 enum Command {
     Add(Box<Viewer>),
-    /// The source's newest frame, which all viewers should have: learns their timestamps; frames from then on count.
+    /// The source's newest frame, which all viewers have: learns what the server makes of timestamps.
     Begin {
         newest: u32,
         first: u32,
@@ -42,6 +41,8 @@ pub(crate) struct Frame {
 pub(crate) struct Counts {
     pub(crate) frames: Vec<Frame>,
     pub(crate) packets: u64,
+    /// Media packets of any time.
+    pub(crate) arrivals: u64,
     /// Size of a media datagram.
     pub(crate) bytes: usize,
     pub(crate) cipher: Option<String>,
@@ -89,6 +90,20 @@ impl Receivers {
         }
     }
 
+    /// Waits until nothing more arrives, for so long at most.
+    pub(crate) fn quiet(&self, most: Duration) -> Outcome<()> {
+        let (began, mut last) = (Instant::now(), u64::MAX);
+        while began.elapsed() < most {
+            let arrivals = self.counts()?.arrivals;
+            if arrivals == last {
+                return Ok(());
+            }
+            last = arrivals;
+            std::thread::sleep(QUIET);
+        }
+        Ok(())
+    }
+
     pub(crate) fn begin(&self, newest: u32, first: u32, frames: u32) -> Outcome<()> {
         self.command(Command::Begin { newest, first, frames })
     }
@@ -124,7 +139,9 @@ fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome
                 Ok(Command::Begin { newest, first: from, frames }) => {
                     counts.frames = vec![Frame::default(); frames as usize];
                     (counts.packets, first) = (0, from);
-                    viewers.iter_mut().for_each(|viewer| learn(viewer, newest));
+                    for viewer in &mut viewers {
+                        viewer.offset = viewer.newest.unwrap_or(newest).wrapping_sub(newest);
+                    }
                 }
                 Ok(Command::Count(reply)) => {
                     counts.cipher = viewers.first_mut().and_then(Viewer::cipher);
@@ -144,6 +161,7 @@ fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome
                 viewer.live()?;
             }
             viewer.receive(&mut buffers, |viewer, arrival| {
+                counts.arrivals += 1;
                 counts.bytes = counts.bytes.max(arrival.bytes);
                 let frame = (arrival.timestamp.wrapping_sub(viewer.offset) / TICKS).wrapping_sub(first);
                 if let Some(frame) = counts.frames.get_mut(frame as usize) {
@@ -157,11 +175,4 @@ fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome
         connected.store(number, Ordering::Relaxed);
         std::thread::sleep(if number < viewers.len() { HANDSHAKE_SWEEP } else { SWEEP });
     }
-}
-
-/// What the server adds to timestamps, from the newest packet of all before the measurement.
-fn learn(viewer: &mut Viewer, newest: u32) {
-    let difference = viewer.newest.unwrap_or(newest).wrapping_sub(newest);
-    let same = (difference as i32).abs() < SAME;
-    viewer.offset = if same { 0 } else { difference };
 }

@@ -59,14 +59,14 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     } else {
         let addresses = server.connect(load.viewers, &receivers)?;
         let ports = addresses.iter().map(SocketAddr::port).collect();
-        let source = Source::new(server.ingest, load.packets)?;
+        let source = Source::new(&server.ingests, load.packets)?;
         Box::new(Sender { ports, send: Send::Source(server, source) })
     };
     sender.send(0, WARM_UP)?;
-    std::thread::sleep(2 * SETTLE);
+    receivers.quiet(2 * LATE)?;
     receivers.begin((WARM_UP - 1) * TICKS, first, frames)?;
     let viewer_drops = drops(&sender.ports)?;
-    let ingest = HashSet::from([sender.ingest().port()]);
+    let ingest: HashSet<u16> = sender.ingests().iter().map(SocketAddr::port).collect();
     let ingest_drops = drops(&ingest)?;
 
     let (cpu, began) = (cpu_ns(pid)?, Instant::now());
@@ -117,9 +117,9 @@ impl Sender {
         }
     }
 
-    fn ingest(&self) -> SocketAddr {
+    fn ingests(&self) -> &[SocketAddr] {
         match &self.send {
-            Send::Floor(server, ..) | Send::Source(server, _) => server.ingest,
+            Send::Floor(server, ..) | Send::Source(server, _) => &server.ingests,
         }
     }
 }

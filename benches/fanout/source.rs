@@ -9,22 +9,22 @@ const FU_A: u8 = 0x7c;
 const IDR: u8 = 5;
 const SLICE: u8 = 1;
 
-/// Sends to one server.
+/// Sends to one server, at each of the places where it takes the stream in.
 #[derive(Debug)]
 pub(crate) struct Source {
     socket: UdpSocket,
+    to: Vec<SocketAddr>,
     datagram: Vec<u8>,
     packets: usize,
     sequence: u16,
 }
 
 impl Source {
-    pub(crate) fn new(to: SocketAddr, packets: usize) -> Outcome<Self> {
+    pub(crate) fn new(to: &[SocketAddr], packets: usize) -> Outcome<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.connect(to)?;
         let mut datagram = vec![0; HEADER + PAYLOAD];
         datagram[8..12].copy_from_slice(&0x0062_656e_u32.to_be_bytes());
-        Ok(Self { socket, datagram, packets, sequence: 0 })
+        Ok(Self { socket, to: to.to_vec(), datagram, packets, sequence: 0 })
     }
 
     /// Sends frames from `first` on, the first of all as a key frame; gives when each began, in nanoseconds since 1970.
@@ -48,7 +48,9 @@ impl Source {
             self.datagram[4..8].copy_from_slice(&(frame * TICKS).to_be_bytes());
             self.datagram[HEADER..HEADER + 2]
                 .copy_from_slice(&[FU_A, u8::from(first) << 7 | u8::from(last) << 6 | kind]);
-            self.socket.send(&self.datagram)?;
+            for to in &self.to {
+                self.socket.send_to(&self.datagram, to)?;
+            }
             self.sequence = self.sequence.wrapping_add(1);
         }
         Ok(())

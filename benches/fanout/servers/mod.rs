@@ -63,7 +63,8 @@ pub(crate) fn serve(kind: Kind) -> Outcome<()> {
 pub(crate) struct Server {
     handle: Handle,
     /// Where the source sends; the floor's is never used.
-    pub(crate) ingest: SocketAddr,
+    pub(crate) ingests: Vec<SocketAddr>,
+    kind: Kind,
 }
 
 enum Handle {
@@ -85,12 +86,12 @@ impl Server {
             Kind::Pion => Command::new(tools.pion.as_ref().ok_or("pion is not built")?),
             Kind::Janus | Kind::JanusTuned => {
                 let janus = Janus::start(kind == Kind::JanusTuned)?;
-                let ingest = janus.ingest;
-                return Ok(Self { handle: Handle::Janus(janus), ingest });
+                let ingests = vec![janus.ingest];
+                return Ok(Self { handle: Handle::Janus(janus), ingests, kind });
             }
         };
         let (speaker, ingest) = Speaker::start(&mut command)?;
-        Ok(Self { handle: Handle::Speaker(speaker), ingest })
+        Ok(Self { handle: Handle::Speaker(speaker), ingests: vec![ingest], kind })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -125,6 +126,12 @@ impl Server {
             receivers.connected((number + 1).saturating_sub(HANDSHAKES))?;
         }
         receivers.connected(viewers)?;
+        if let (Kind::Relay, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
+            match speaker.ask(&Ask::Ingests)? {
+                Reply::Ingests(ingests) => self.ingests = ingests,
+                other => return Err(format!("no ingests but {other:?}").into()),
+            }
+        }
         Ok(addresses)
     }
 

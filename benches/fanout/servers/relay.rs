@@ -1,9 +1,9 @@
-//! This relay, with one session on one shard.
+//! This relay on one shard: one session, or as many as hold the viewers.
 
 use crate::load::{Outcome, PAYLOAD_TYPE};
 use crate::protocol::{Ask, Reply, serve};
 use playgate::ids::{SessionId, ViewerId};
-use playgate::relay::{AddViewer, Codec, IngestSpec, OpenSession, Relay, RelayConfig};
+use playgate::relay::{AddViewer, Codec, IngestSpec, OpenSession, Relay, RelayConfig, RelayError};
 use prometheus_client::registry::Registry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,16 +17,26 @@ pub(crate) fn run() -> Outcome<()> {
         ingest_ip: local,
     };
     let relay = Relay::start(config, &mut Registry::default())?;
-    let session = SessionId::new();
-    let video = IngestSpec { listen: None, codec: Codec::H264, payload_type: PAYLOAD_TYPE, rtcp: None };
-    let opened =
-        runtime.block_on(relay.open(OpenSession { session, video, audio: None, allow: vec![local] }))?;
-    serve(opened.rtp_video, |ask| match ask {
-        Ask::Offer(offer) => {
-            let principal = "bench".to_owned();
+    let open = || -> Outcome<(SessionId, SocketAddr)> {
+        let session = SessionId::new();
+        let video = IngestSpec { listen: None, codec: Codec::H264, payload_type: PAYLOAD_TYPE, rtcp: None };
+        let spec = OpenSession { session, video, audio: None, allow: vec![local] };
+        // Nobody drains its events: the relay drops and counts them.
+        Ok((session, runtime.block_on(relay.open(spec))?.rtp_video))
+    };
+    let mut sessions = vec![open()?];
+    serve(sessions[0].1, |ask| match ask {
+        Ask::Offer(offer) => loop {
+            let (session, _) = *sessions.last().ok_or("no session")?;
+            let (principal, offer) = ("bench".to_owned(), offer.clone());
             let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, principal, offer };
-            Ok(Reply::Answer(runtime.block_on(relay.add_viewer(spec))?))
-        }
+            match runtime.block_on(relay.add_viewer(spec)) {
+                Ok(answer) => return Ok(Reply::Answer(answer)),
+                Err(RelayError::Full) => sessions.push(open()?),
+                Err(error) => return Err(error.into()),
+            }
+        },
+        Ask::Ingests => Ok(Reply::Ingests(sessions.iter().map(|(_, ingest)| *ingest).collect())),
         Ask::Burst { .. } => Err("not the floor".into()),
     })
 }
