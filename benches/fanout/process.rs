@@ -15,6 +15,16 @@ pub(crate) fn cpu_ns(pid: u32) -> Outcome<u64> {
     Ok(sum)
 }
 
+/// Nanoseconds that the whole machine's CPUs worked until now (to 10 ms or so).
+pub(crate) fn machine_ns() -> Outcome<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().ok_or("/proc/stat")?;
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
+    // User, nice, system, then idle and waiting, which are no work; interrupts; what the host took.
+    let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|at| ticks.get(*at)).sum();
+    Ok(busy * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)))
+}
+
 /// Resident memory in KiB.
 pub(crate) fn rss_kib(pid: u32) -> Outcome<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;

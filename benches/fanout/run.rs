@@ -2,7 +2,7 @@
 
 use crate::load::{GAP, Load, Outcome, TICKS, WARM_UP};
 use crate::packages::Tools;
-use crate::process::{cpu_ns, drops, rss_kib};
+use crate::process::{cpu_ns, drops, machine_ns, rss_kib};
 use crate::protocol::Ask;
 use crate::receivers::{Counts, Receivers};
 use crate::servers::{Kind, Server};
@@ -32,8 +32,12 @@ pub(crate) struct Measured {
     /// From a frame's first packet into the server to the last viewer's last packet, in milliseconds.
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// Resident memory that came with the viewers, in KiB each.
+    /// Resident memory that came with each viewer after the first, in KiB; of one viewer all that came.
     pub(crate) rss_kib: f64,
+    /// Resident memory without viewers, with one, and at the end, in KiB.
+    pub(crate) rss_steps_kib: [u64; 3],
+    /// CPUs that others than server, source and receivers kept busy: a quiet machine has nearly none.
+    pub(crate) others: f64,
     /// Datagrams that found the server's ingest queue full.
     pub(crate) ingest_drops: u64,
     /// The same of the viewers' sockets: more than none voids the run.
@@ -48,7 +52,7 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     let first = WARM_UP + GAP;
     let mut server = Server::start(kind, tools)?;
     let pid = server.id();
-    let memory = rss_kib(pid)?;
+    let mut memory = [rss_kib(pid)?; 3];
     let receivers = Receivers::start()?;
     let mut sender: Box<Sender> = if kind == Kind::Floor {
         let viewers = (0..load.viewers).map(|_| Viewer::plain(LOCAL)).collect::<Outcome<Vec<_>>>()?;
@@ -57,7 +61,10 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
         let ports = addresses.iter().map(SocketAddr::port).collect();
         Box::new(Sender { ports, send: Send::Floor(server, addresses, load.packets) })
     } else {
-        let addresses = server.connect(load.viewers, &receivers)?;
+        // The first alone: what it brings is mostly the server's own start.
+        let mut addresses = server.connect(0..1, &receivers)?;
+        memory[1] = rss_kib(pid)?;
+        addresses.extend(server.connect(1..load.viewers, &receivers)?);
         let ports = addresses.iter().map(SocketAddr::port).collect();
         let source = Source::new(&server.ingests, load.packets)?;
         Box::new(Sender { ports, send: Send::Source(server, source) })
@@ -69,23 +76,29 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     let ingest: HashSet<u16> = sender.ingests().iter().map(SocketAddr::port).collect();
     let ingest_drops = drops(&ingest)?;
 
-    let (cpu, began) = (cpu_ns(pid)?, Instant::now());
+    let own = std::process::id();
+    let (machine, ours, cpu, began) = (machine_ns()?, cpu_ns(own)?, cpu_ns(pid)?, Instant::now());
     let starts = sender.send(first, frames)?;
     std::thread::sleep(SETTLE);
-    let (cpu, lasted) = (cpu_ns(pid)?.saturating_sub(cpu) as f64, began.elapsed());
+    let (cpu, lasted) = (cpu_ns(pid)?.saturating_sub(cpu) as f64, began.elapsed().as_nanos() as f64);
+    let ours = cpu + cpu_ns(own)?.saturating_sub(ours) as f64;
+    let machine = machine_ns()?.saturating_sub(machine) as f64;
     let in_time = receivers.counts()?;
     let wanted = u64::from(frames) * (load.packets * load.viewers) as u64;
     let counts = drain(&receivers, wanted)?;
-    let memory = rss_kib(pid)?.saturating_sub(memory);
+    memory[2] = rss_kib(pid)?;
+    let (before, viewers) = if load.viewers > 1 { (memory[1], load.viewers - 1) } else { (memory[0], 1) };
     let (p50_ms, p99_ms) = delays(&starts, &counts);
     Ok(Measured {
         cpu_us: cpu / 1000.0 / (in_time.packets.max(1) as f64),
-        cpus: cpu / lasted.as_nanos() as f64,
+        cpus: cpu / lasted,
         delivered: in_time.packets as f64 / wanted as f64,
         late: counts.packets.saturating_sub(in_time.packets) as f64 / wanted as f64,
         p50_ms,
         p99_ms,
-        rss_kib: memory as f64 / load.viewers as f64,
+        rss_kib: memory[2].saturating_sub(before) as f64 / viewers as f64,
+        rss_steps_kib: memory,
+        others: ((machine - ours) / lasted).max(0.0),
         ingest_drops: drops(&ingest)?.saturating_sub(ingest_drops),
         viewer_drops: drops(&sender.ports)?.saturating_sub(viewer_drops),
         cipher: counts.cipher.unwrap_or_else(|| "AEAD_AES_128_GCM".to_owned()),

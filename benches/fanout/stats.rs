@@ -50,6 +50,11 @@ impl Results {
         self.points.iter().find(|point| point.kind == kind && point.load == load)
     }
 
+    /// CPUs that others kept busy meanwhile, in the median run.
+    pub(crate) fn others(&self) -> f64 {
+        median(self.samples.iter().map(|sample| sample.measured.others).collect())
+    }
+
     /// The loads, in order.
     pub(crate) fn loads(&self) -> Vec<Load> {
         let mut loads: Vec<Load> = self.points.iter().map(|point| point.load).collect();
@@ -95,6 +100,7 @@ fn point(samples: &[Sample], load: Load, kind: Kind) -> Point {
             p50_ms: of(|run| run.p50_ms),
             p99_ms: of(|run| run.p99_ms),
             rss_kib: of(|run| run.rss_kib),
+            others: of(|run| run.others),
             ingest_drops: of(|run| run.ingest_drops as f64) as u64,
             // Not the median: one void run is one too many.
             viewer_drops: own.iter().map(|sample| sample.measured.viewer_drops).max().unwrap_or(0),

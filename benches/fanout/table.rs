@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 /// Less than this came in time: worth a word.
 const WHOLE: f64 = 0.999;
+/// More CPUs than this kept busy by others spoil the figures.
+const BUSY: f64 = 0.1;
 
 pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -16,7 +18,9 @@ pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::f
         "One source to many viewers: medians of {} rounds of {} s each, servers in turn, each run a process of its own",
         results.rounds, results.seconds
     )?;
+    let quiet = if results.others() > BUSY { ": NOT A QUIET MACHINE" } else { "" };
     writeln!(text, "{}", results.facts.line())?;
+    writeln!(text, "others kept {:.2} CPUs busy in the median run{quiet}", results.others())?;
     let versions = results.facts.versions.iter().map(|(name, version)| format!("{name} {version}"));
     writeln!(text, "{}", versions.collect::<Vec<_>>().join(", "))?;
     writeln!(text, "60 frames/s, payloads of {PAYLOAD} bytes, loopback; took {:.0} s", results.took_s)?;
@@ -27,7 +31,7 @@ pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::f
     )?;
     writeln!(
         text,
-        "last viewer's last packet of it, by the kernel's clock. Memory: resident, after minus before, per viewer."
+        "last viewer's last packet of it, by the kernel's clock. Memory: resident, per viewer after the first."
     )?;
     for load in results.loads() {
         writeln!(text)?;

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use janus::Janus;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::process::Command;
 
 /// Handshakes under way at once.
@@ -101,10 +102,15 @@ impl Server {
         }
     }
 
-    /// Connects viewers; gives their addresses.
-    pub(crate) fn connect(&mut self, viewers: usize, receivers: &Receivers) -> Outcome<Vec<SocketAddr>> {
-        let mut addresses = Vec::with_capacity(viewers);
-        for number in 0..viewers {
+    /// Connects viewers by their numbers; gives their addresses.
+    pub(crate) fn connect(
+        &mut self,
+        viewers: Range<usize>,
+        receivers: &Receivers,
+    ) -> Outcome<Vec<SocketAddr>> {
+        let all = viewers.end;
+        let mut addresses = Vec::with_capacity(viewers.len());
+        for number in viewers {
             let viewer = match &mut self.handle {
                 Handle::Speaker(speaker) => {
                     let (mut viewer, offer) = Viewer::offering()?;
@@ -125,7 +131,7 @@ impl Server {
             receivers.add(viewer)?;
             receivers.connected((number + 1).saturating_sub(HANDSHAKES))?;
         }
-        receivers.connected(viewers)?;
+        receivers.connected(all)?;
         if let (Kind::Relay, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
             match speaker.ask(&Ask::Ingests)? {
                 Reply::Ingests(ingests) => self.ingests = ingests,
