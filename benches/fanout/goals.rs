@@ -25,6 +25,10 @@ pub(crate) struct Goal {
 pub(crate) fn check(results: &Results) -> Vec<Goal> {
     let mut goals = Vec::new();
     let mut goal = |held: bool, text: String| goals.push(Goal { held, text });
+    let void: u64 = results.points.iter().map(|point| point.median.viewer_drops).sum();
+    if void > 0 {
+        goal(false, format!("receivers dropped {void} packets of their own: those runs are void"));
+    }
     for load in fanouts(results) {
         let (Some(relay), Some(floor)) = (results.point(Kind::Relay, load), results.point(Kind::Floor, load))
         else {

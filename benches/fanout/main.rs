@@ -176,6 +176,9 @@ fn measure(args: &Args) -> Outcome<bool> {
         held = false;
         tell(&format!("goal not held: {}", goal.text));
     }
+    if !held && results.is_busy() {
+        tell("others kept the machine busy: measure again when it is quiet");
+    }
     Ok(held && (!args.assert || results.failures.is_empty()))
 }
 

@@ -6,6 +6,9 @@ use crate::run::Measured;
 use crate::servers::Kind;
 use serde::{Deserialize, Serialize};
 
+/// CPUs.
+const BUSY: f64 = 0.1;
+
 /// One run of one round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Sample {
@@ -53,6 +56,11 @@ impl Results {
     /// CPUs that others kept busy meanwhile, in the median run.
     pub(crate) fn others(&self) -> f64 {
         median(self.samples.iter().map(|sample| sample.measured.others).collect())
+    }
+
+    /// Whether others had so much of the CPUs that the figures are spoiled.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.others() > BUSY
     }
 
     /// The loads, in order.

@@ -8,8 +8,6 @@ use std::fmt::Write;
 
 /// Less than this came in time: worth a word.
 const WHOLE: f64 = 0.999;
-/// More CPUs than this kept busy by others spoil the figures.
-const BUSY: f64 = 0.1;
 
 pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -18,7 +16,7 @@ pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::f
         "One source to many viewers: medians of {} rounds of {} s each, servers in turn, each run a process of its own",
         results.rounds, results.seconds
     )?;
-    let quiet = if results.others() > BUSY { ": NOT A QUIET MACHINE" } else { "" };
+    let quiet = if results.is_busy() { ": NOT A QUIET MACHINE" } else { "" };
     writeln!(text, "{}", results.facts.line())?;
     writeln!(text, "others kept {:.2} CPUs busy in the median run{quiet}", results.others())?;
     let versions = results.facts.versions.iter().map(|(name, version)| format!("{name} {version}"));
@@ -53,8 +51,8 @@ fn section(text: &mut String, results: &Results, load: Load) -> std::fmt::Result
     writeln!(text, "{} viewers, {} packets a frame", load.viewers, load.packets)?;
     writeln!(
         text,
-        "{:>14} {:>8} {:>8} {:>6} {:>10} {:>8} {:>8} {:>10} {:>6}  {}",
-        "", "CPU us", "x floor", "CPUs", "delivered", "p50 ms", "p99 ms", "KiB/viewer", "bytes", "cipher"
+        "{:>14} {:>8} {:>8} {:>6} {:>10} {:>8} {:>8} {:>10} {:>6}  cipher",
+        "", "CPU us", "x floor", "CPUs", "delivered", "p50 ms", "p99 ms", "KiB/viewer", "bytes"
     )?;
     for point in Kind::ALL.iter().filter_map(|kind| results.point(*kind, load)) {
         let median = &point.median;

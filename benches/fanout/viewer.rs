@@ -14,7 +14,7 @@ use rtc::peer_connection::state::RTCPeerConnectionState;
 use rtc::peer_connection::transport::RTCIceCandidateInit;
 use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::sansio::Protocol;
@@ -28,6 +28,12 @@ use std::time::Instant;
 /// Datagrams of one receive call.
 const BATCH: usize = 32;
 const DATAGRAM: usize = 2048;
+/// As browsers offer them.
+const EXTENSIONS: [&str; 3] = [
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+];
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A socket and, but for the floor's viewers, its peer connection.
@@ -213,22 +219,28 @@ fn with_candidate(sdp: &str, own: SocketAddr) -> String {
     format!("{}\r\na={}\r\na=end-of-candidates\r\n", sdp.trim_end(), candidate(own))
 }
 
+/// What a browser asks for, so that servers keep the history that retransmission takes.
 fn engine() -> Outcome<MediaEngine> {
     let mut engine = MediaEngine::default();
-    let codec = |mime: &str, fmtp: &str, payload_type| RTCRtpCodecParameters {
+    let codec = |mime: &str, fmtp: &str, feedback: &[RTCPFeedback], payload_type| RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
             mime_type: mime.to_owned(),
             clock_rate: 90_000,
             sdp_fmtp_line: fmtp.to_owned(),
+            rtcp_feedback: feedback.to_vec(),
             ..Default::default()
         },
         payload_type,
     };
+    let feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
+        .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() });
     let h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
-    engine.register_codec(codec("video/H264", h264, PAYLOAD_TYPE), RtpCodecKind::Video)?;
+    engine.register_codec(codec("video/H264", h264, &feedback, PAYLOAD_TYPE), RtpCodecKind::Video)?;
     let apt = format!("apt={PAYLOAD_TYPE}");
-    engine.register_codec(codec("video/rtx", &apt, PAYLOAD_TYPE + 1), RtpCodecKind::Video)?;
-    let uri = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay".to_owned();
-    engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, RtpCodecKind::Video, None)?;
+    engine.register_codec(codec("video/rtx", &apt, &[], PAYLOAD_TYPE + 1), RtpCodecKind::Video)?;
+    for uri in EXTENSIONS {
+        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+        engine.register_header_extension(extension, RtpCodecKind::Video, None)?;
+    }
     Ok(engine)
 }

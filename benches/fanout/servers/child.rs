@@ -59,10 +59,10 @@ impl Speaker {
             }
         });
         let mut speaker = Self { process, input, lines };
-        match speaker.reply()? {
-            Reply::Ingest(ingest) => Ok((speaker, ingest)),
-            other => Err(format!("the server began with {other:?}").into()),
-        }
+        let Reply::Ingest(ingest) = speaker.reply()? else {
+            return Err("the server does not say where it listens".into());
+        };
+        Ok((speaker, ingest))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -78,9 +78,10 @@ impl Speaker {
 
     fn reply(&mut self) -> Outcome<Reply> {
         let line = self.lines.recv_timeout(PATIENCE).map_err(|_| "the server says nothing")?;
-        match serde_json::from_str(&line)? {
-            Reply::Error(error) => Err(error.into()),
-            reply => Ok(reply),
+        let reply = serde_json::from_str(&line)?;
+        if let Reply::Error(error) = reply {
+            return Err(error.into());
         }
+        Ok(reply)
     }
 }

@@ -114,10 +114,10 @@ impl Server {
             let viewer = match &mut self.handle {
                 Handle::Speaker(speaker) => {
                     let (mut viewer, offer) = Viewer::offering()?;
-                    match speaker.ask(&Ask::Offer(offer))? {
-                        Reply::Answer(answer) => viewer.answered(answer)?,
-                        other => return Err(format!("no answer but {other:?}").into()),
-                    }
+                    let Reply::Answer(answer) = speaker.ask(&Ask::Offer(offer))? else {
+                        return Err("the server gave no answer".into());
+                    };
+                    viewer.answered(answer)?;
                     viewer
                 }
                 Handle::Janus(janus) => {
@@ -133,10 +133,10 @@ impl Server {
         }
         receivers.connected(all)?;
         if let (Kind::Relay, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
-            match speaker.ask(&Ask::Ingests)? {
-                Reply::Ingests(ingests) => self.ingests = ingests,
-                other => return Err(format!("no ingests but {other:?}").into()),
-            }
+            let Reply::Ingests(ingests) = speaker.ask(&Ask::Ingests)? else {
+                return Err("the relay does not say where it listens".into());
+            };
+            self.ingests = ingests;
         }
         Ok(addresses)
     }
@@ -144,9 +144,9 @@ impl Server {
     /// Lets the floor send; gives when each frame began.
     pub(crate) fn burst(&mut self, burst: Ask) -> Outcome<Vec<u64>> {
         let Handle::Speaker(speaker) = &mut self.handle else { return Err("not the floor".into()) };
-        match speaker.ask(&burst)? {
-            Reply::Starts(starts) => Ok(starts),
-            other => Err(format!("no starts but {other:?}").into()),
-        }
+        let Reply::Starts(starts) = speaker.ask(&burst)? else {
+            return Err("the floor does not say when it sent".into());
+        };
+        Ok(starts)
     }
 }
