@@ -7,7 +7,7 @@ use crate::servers::Kind;
 use serde::{Deserialize, Serialize};
 
 /// CPUs.
-const BUSY: f64 = 0.1;
+const BUSY: f64 = 0.2;
 
 /// One run of one round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
