@@ -1,0 +1,97 @@
+//! The goals this relay is held to, and whether the figures hold them.
+
+use crate::load::Load;
+use crate::servers::Kind;
+use crate::stats::Results;
+
+const OF_FLOOR: f64 = 1.4;
+const JANUS: f64 = 10.0;
+const JANUS_TUNED: f64 = 6.0;
+const DELAY_FACTOR: f64 = 1.6;
+const DELAY_MS: f64 = 0.3;
+/// 150 KB.
+const RSS_KIB: f64 = 150_000.0 / 1024.0;
+const MANY: f64 = 1.15;
+/// Part of the packets that must have come.
+const DELIVERED: f64 = 0.999;
+
+/// One goal at one load.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) held: bool,
+    pub(crate) text: String,
+}
+
+/// Every goal that the figures can answer.
+pub(crate) fn check(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    let mut goal = |held: bool, text: String| goals.push(Goal { held, text });
+    let void: u64 = results.points.iter().map(|point| point.median.viewer_drops).sum();
+    if void > 0 {
+        goal(false, format!("receivers dropped {void} packets of their own: those runs are void"));
+    }
+    for load in fanouts(results) {
+        let (Some(relay), Some(floor)) = (results.point(Kind::Relay, load), results.point(Kind::Floor, load))
+        else {
+            continue;
+        };
+        let at = format!("at {} viewers", load.viewers);
+        let (ours, least) = (&relay.median, &floor.median);
+        goal(
+            relay.of_floor <= OF_FLOOR,
+            format!("CPU per packet {at}: {:.2} x the floor, goal {OF_FLOOR}", relay.of_floor),
+        );
+        for (kind, factor) in [(Kind::Janus, JANUS), (Kind::JanusTuned, JANUS_TUNED)] {
+            if let Some(janus) = results.point(kind, load) {
+                let ratio = janus.of_floor / relay.of_floor;
+                let name = kind.name();
+                goal(
+                    ratio >= factor,
+                    format!("{name}'s CPU per packet {at}: {ratio:.1} x ours, goal {factor}"),
+                );
+            }
+        }
+        let limit = DELAY_FACTOR * least.p99_ms + DELAY_MS;
+        goal(
+            ours.p99_ms <= limit,
+            format!(
+                "p99 of the delay {at}: {:.2} ms, goal {limit:.2} ms ({DELAY_FACTOR} x the floor's {:.2} + {DELAY_MS})",
+                ours.p99_ms, least.p99_ms
+            ),
+        );
+        goal(
+            ours.rss_kib < RSS_KIB,
+            format!("memory per viewer {at}: {:.0} KiB, goal below {RSS_KIB:.0}", ours.rss_kib),
+        );
+        goal(
+            ours.delivered >= DELIVERED,
+            format!("delivered {at}: {:.2} %, goal {:.1}", ours.delivered * 100.0, DELIVERED * 100.0),
+        );
+    }
+    if let (Some(few), Some(many)) = (results.point(Kind::Relay, FEW), results.point(Kind::Relay, MOST)) {
+        let ratio = many.median.cpu_us / few.median.cpu_us;
+        let floors = results.point(Kind::Floor, FEW).zip(results.point(Kind::Floor, MOST));
+        let floor = floors.map_or(f64::NAN, |(few, many)| many.median.cpu_us / few.median.cpu_us);
+        goal(
+            ratio <= MANY,
+            format!(
+                "CPU per packet at {} viewers, two packets a frame: {ratio:.2} x that at {}, goal {MANY} (the floor's own: {floor:.2})",
+                MOST.viewers, FEW.viewers
+            ),
+        );
+        goal(
+            many.median.delivered >= DELIVERED,
+            format!("delivered at {} viewers: {:.2} %", MOST.viewers, many.median.delivered * 100.0),
+        );
+    }
+    goals
+}
+
+/// Two packets a frame.
+pub(crate) const FEW: Load = Load { packets: 2, viewers: 30 };
+pub(crate) const MOST: Load = Load { packets: 2, viewers: 500 };
+
+/// The loads the goals are about: from 30 viewers on, where there is a fan-out to speak of.
+fn fanouts(results: &Results) -> Vec<Load> {
+    results.loads().into_iter().filter(|load| load.packets > 2 && load.viewers >= 30).collect()
+}

@@ -1,0 +1,49 @@
+//! How the bench and a server of its own talk: a JSON object per line, asked on standard input, answered on standard
+//! output. A server ends with its input, so none outlives the bench.
+
+use crate::load::Outcome;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    /// A viewer's offer.
+    Offer(String),
+    /// Where the source sends, now that all viewers are there.
+    Ingests,
+    /// To the floor: send.
+    Burst { addresses: Vec<SocketAddr>, packets: usize, first: u32, frames: u32 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// Said first: where the source's packets go.
+    Ingest(SocketAddr),
+    /// The same, if they go to more than one place.
+    Ingests(Vec<SocketAddr>),
+    Answer(String),
+    /// When each frame of a burst began, in nanoseconds since 1970.
+    Starts(Vec<u64>),
+    Error(String),
+}
+
+/// A server's side: says where it listens, then answers until its input ends.
+pub(crate) fn serve(ingest: SocketAddr, mut answer: impl FnMut(Ask) -> Outcome<Reply>) -> Outcome<()> {
+    say(&Reply::Ingest(ingest))?;
+    for line in std::io::stdin().lock().lines() {
+        let reply = answer(serde_json::from_str(&line?)?);
+        say(&reply.unwrap_or_else(|error| Reply::Error(error.to_string())))?;
+    }
+    Ok(())
+}
+
+fn say(reply: &Reply) -> Outcome<()> {
+    let mut line = serde_json::to_string(reply)?;
+    line.push('\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,42 @@
+//! This relay on one shard: one session, or as many as hold the viewers.
+
+use crate::load::{Outcome, PAYLOAD_TYPE};
+use crate::protocol::{Ask, Reply, serve};
+use playgate::ids::{SessionId, ViewerId};
+use playgate::relay::{AddViewer, Codec, IngestSpec, OpenSession, Relay, RelayConfig, RelayError};
+use prometheus_client::registry::Registry;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+pub(crate) fn run() -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let config = RelayConfig {
+        media_listen: vec![SocketAddr::new(local, 0)],
+        whole_machine: false,
+        public_ip: Vec::new(),
+        ingest_ip: local,
+    };
+    let relay = Relay::start(config, &mut Registry::default())?;
+    let open = || -> Outcome<(SessionId, SocketAddr)> {
+        let session = SessionId::new();
+        let video = IngestSpec { listen: None, codec: Codec::H264, payload_type: PAYLOAD_TYPE, rtcp: None };
+        let spec = OpenSession { session, video, audio: None, allow: vec![local] };
+        // Nobody drains its events: the relay drops and counts them.
+        Ok((session, runtime.block_on(relay.open(spec))?.rtp_video))
+    };
+    let mut sessions = vec![open()?];
+    serve(sessions[0].1, |ask| match ask {
+        Ask::Offer(offer) => loop {
+            let (session, _) = *sessions.last().ok_or("no session")?;
+            let (principal, offer) = ("bench".to_owned(), offer.clone());
+            let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, principal, offer };
+            match runtime.block_on(relay.add_viewer(spec)) {
+                Ok(answer) => return Ok(Reply::Answer(answer)),
+                Err(RelayError::Full) => sessions.push(open()?),
+                Err(error) => return Err(error.into()),
+            }
+        },
+        Ask::Ingests => Ok(Reply::Ingests(sessions.iter().map(|(_, ingest)| *ingest).collect())),
+        Ask::Burst { .. } => Err("not the floor".into()),
+    })
+}
