@@ -106,12 +106,14 @@ impl Plan {
     fn new(args: &Args, able: &[Kind]) -> Self {
         let viewers = match (args.viewers.as_slice(), args.quick, args.minute) {
             ([], true, _) => vec![1, 30],
-            ([], _, true) => vec![60],
+            ([], _, true) => vec![1, 60],
             ([], false, false) => vec![1, 10, 30, 60, 120],
             (given, ..) => given.to_vec(),
         };
+        // One viewer in a minute: only what this relay's memory is compared with.
+        let of = |viewers| if args.minute && viewers == 1 { vec![Kind::Relay] } else { able.to_vec() };
         let mut steps: Vec<(Load, Vec<Kind>)> =
-            viewers.into_iter().map(|viewers| (Load { packets: PACKETS, viewers }, able.to_vec())).collect();
+            viewers.into_iter().map(|viewers| (Load { packets: PACKETS, viewers }, of(viewers))).collect();
         if !args.no_many && able.contains(&Kind::Relay) {
             steps.extend([goals::FEW, goals::MOST].map(|load| (load, vec![Kind::Relay])));
         }

@@ -77,7 +77,26 @@ pub(crate) fn points(samples: &[Sample]) -> Vec<Point> {
     let mut keys: Vec<(Load, Kind)> = samples.iter().map(|sample| (sample.load, sample.kind)).collect();
     keys.sort();
     keys.dedup();
-    keys.into_iter().map(|(load, kind)| point(samples, load, kind)).collect()
+    keys.into_iter()
+        .map(|(load, kind)| {
+            let mut point = point(samples, load, kind);
+            point.median.rss_kib = per_viewer(samples, load, kind).unwrap_or(point.median.rss_kib);
+            point
+        })
+        .collect()
+}
+
+/// Resident memory of each viewer after the first, in KiB: against a run with one viewer and the same packets, so that what
+/// a session holds once for all its viewers is not counted as theirs.
+fn per_viewer(samples: &[Sample], load: Load, kind: Kind) -> Option<f64> {
+    let at_the_end = |viewers| {
+        let runs = samples
+            .iter()
+            .filter(|sample| sample.kind == kind && sample.load == Load { viewers, packets: load.packets });
+        median(runs.map(|sample| sample.measured.rss_steps_kib[2] as f64).collect())
+    };
+    let grown = at_the_end(load.viewers) - at_the_end(1);
+    (load.viewers > 1 && grown.is_finite()).then(|| grown / (load.viewers - 1) as f64)
 }
 
 fn point(samples: &[Sample], load: Load, kind: Kind) -> Point {
