@@ -11,9 +11,11 @@ mod desktop_input;
 mod driver;
 #[path = "../support/faulty_runner.rs"]
 mod faulty_runner;
+mod fuzz;
 mod games;
 mod http;
 mod image;
+mod link;
 mod raw_viewer;
 mod readme;
 mod relay;
