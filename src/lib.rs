@@ -2,7 +2,7 @@
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
 //! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
-//! to their runners, `relay` carries media, `store` remembers, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
+//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
 pub mod app;
 pub mod auth;
@@ -16,6 +16,7 @@ pub mod games;
 pub mod http;
 pub mod ids;
 pub mod image;
+pub mod link;
 pub mod marker;
 mod plain_path;
 pub mod relay;

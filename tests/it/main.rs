@@ -14,6 +14,7 @@ mod faulty_runner;
 mod games;
 mod http;
 mod image;
+mod link;
 mod readme;
 mod relay;
 mod relay_chromium;

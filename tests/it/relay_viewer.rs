@@ -38,11 +38,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::reached_at(Vec::new())
+    }
+
+    /// Viewers are told these addresses instead.
+    pub(crate) fn reached_at(public_ip: Vec<IpAddr>) -> Self {
         let mut metrics = Metrics::default();
         let config = RelayConfig {
             media_listen: vec!["127.0.0.1:0".parse().expect("address")],
             whole_machine: false,
-            public_ip: Vec::new(),
+            public_ip,
             ingest_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         Self { relay: Relay::start(config, &mut metrics).expect("a relay"), metrics }

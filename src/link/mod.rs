@@ -1,0 +1,164 @@
+//! A link between players and the relay, emulated in user space: loss, delay, jitter, a rate with a bounded queue,
+//! reordering and duplication, each direction on its own, and changeable while it runs. For tests and load runs; it needs
+//! no root and serves no one in production.
+//!
+//! A [`Link`] is a UDP proxy: it listens where the players are told that the relay is, and gives every player an upstream
+//! socket of its own, so that the relay sees distinct addresses. `shape` says what a line is like, `shaper` decides a
+//! packet's fate (pure: no clock, no socket, no randomness but a seed), `driver` is the thread that keeps the times.
+//!
+//! Always: the same seed gives the nth packet of a client the same draws, whatever the clock says; packets under way are
+//! bounded in number and bytes; order is kept unless reordering was asked for. A client's line is its own: a rate limit
+//! is each client's, not shared by all.
+
+mod driver;
+mod endpoint;
+mod random;
+mod shape;
+mod shaper;
+
+pub use shape::{Jitter, Loss, Queue, Rate, Reorder, Shape};
+pub use shaper::{Fate, OVERHEAD_BYTES, Shaper};
+
+use driver::Shared;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Which way a packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the player to the relay.
+    Up,
+    /// From the relay to the player.
+    Down,
+}
+
+/// How a link is started.
+#[derive(Debug, Clone)]
+pub struct LinkConfig {
+    /// Where players send. On one machine with the relay this is another loopback address with the relay's port:
+    /// `127.0.0.2:PORT` before `127.0.0.1:PORT`, since a candidate has the relay's port number.
+    pub listen: SocketAddr,
+    /// The relay.
+    pub to: SocketAddr,
+    pub up: Shape,
+    pub down: Shape,
+    pub seed: u64,
+    /// A client that has sent nothing for so long is forgotten; the next packet makes it a new one.
+    pub idle: Duration,
+}
+
+impl LinkConfig {
+    /// A clear line between two addresses.
+    pub fn new(listen: SocketAddr, to: SocketAddr) -> Self {
+        Self { listen, to, up: Shape::CLEAR, down: Shape::CLEAR, seed: 1, idle: Duration::from_secs(60) }
+    }
+}
+
+/// What has happened to the packets of one direction, over all clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Packets that came in, and their UDP payload.
+    pub packets: u64,
+    pub bytes: u64,
+    /// Sent on, copies included, and their UDP payload.
+    pub delivered: u64,
+    pub delivered_bytes: u64,
+    /// Lost on the line.
+    pub lost: u64,
+    /// Found the queue before the line full.
+    pub overflow: u64,
+    /// Copies made.
+    pub duplicated: u64,
+    /// Given a time out of order: held back, or let past one before it.
+    pub reordered: u64,
+    /// Under way now.
+    pub queued: u64,
+    /// Dropped by the emulator itself and by no shape: too much under way, or a socket was full. A test whose link has
+    /// any of these has measured the emulator.
+    pub dropped: u64,
+}
+
+impl Counters {
+    /// Counts what became of a packet that came in.
+    pub fn record(&mut self, bytes: usize, fate: Fate) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        match fate {
+            Fate::Lost => self.lost += 1,
+            Fate::Overflow => self.overflow += 1,
+            Fate::Delivered { again, reordered, .. } => {
+                self.duplicated += u64::from(again.is_some());
+                self.reordered += u64::from(reordered);
+            }
+        }
+    }
+}
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("cannot listen at {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the system gives the link no thread or event")]
+    System(#[from] io::Error),
+}
+
+/// A running link; ends when dropped, with all that is under way.
+#[derive(Debug)]
+pub struct Link {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Link {
+    /// Binds the players' side and starts the thread.
+    ///
+    /// # Errors
+    /// [`LinkError::Listen`] when the address is taken or not this machine's; [`LinkError::System`].
+    pub fn start(config: LinkConfig) -> Result<Self, LinkError> {
+        let (address, shared, thread) = driver::start(config)?;
+        Ok(Self { address, shared, thread: Some(thread) })
+    }
+
+    /// Where players send.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes a direction. Packets under way keep the times they have been given.
+    pub fn set(&self, direction: Direction, shape: Shape) {
+        self.shared.set(direction, shape);
+    }
+
+    pub fn shape(&self, direction: Direction) -> Shape {
+        self.shared.shape(direction)
+    }
+
+    pub fn counters(&self, direction: Direction) -> Counters {
+        self.shared.counters(direction)
+    }
+
+    /// Clients known now.
+    pub fn clients(&self) -> usize {
+        self.shared.clients()
+    }
+
+    /// Packets of clients that were one too many.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
