@@ -12,6 +12,8 @@ pub mod config;
 pub mod content;
 pub mod control;
 pub mod driver;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod games;
 pub mod http;
 pub mod ids;

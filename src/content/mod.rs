@@ -9,7 +9,7 @@ mod images;
 mod metrics;
 pub mod packages;
 pub mod references;
-mod registry;
+pub(crate) mod registry;
 mod tags;
 
 use crate::config::DockerConfig;

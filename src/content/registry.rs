@@ -4,6 +4,7 @@
 //! Every answer is bounded in size, every request in time.
 
 mod challenge;
+pub(crate) mod fuzz;
 mod transport;
 
 use super::ContentError;

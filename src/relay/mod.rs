@@ -9,6 +9,7 @@ mod demux;
 mod down_track;
 mod fallback;
 mod feedback;
+pub(crate) mod fuzz;
 mod group;
 mod key_requests;
 mod keyframe;

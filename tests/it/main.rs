@@ -11,6 +11,7 @@ mod desktop_input;
 mod driver;
 #[path = "../support/faulty_runner.rs"]
 mod faulty_runner;
+mod fuzz;
 mod games;
 mod http;
 mod image;

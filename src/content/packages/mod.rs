@@ -4,6 +4,7 @@
 //! (only whole ones). Both are on one file system, so that a package comes and goes by one rename.
 
 mod download;
+pub(crate) mod fuzz;
 mod shelf;
 mod unpack;
 

@@ -8,6 +8,7 @@ mod core;
 mod error;
 mod files;
 mod form;
+pub(crate) mod fuzz;
 mod grants;
 mod places;
 mod players;

@@ -130,7 +130,7 @@ impl PublishedPort {
 }
 
 impl SessionRun {
-    fn read(mut form: Form) -> Result<Self, SessionApiError> {
+    pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
         let run = Self {
             id: form.text("id", 1),
             location: form.required_text("location", 1),
@@ -160,7 +160,7 @@ impl SessionRun {
         Ok(run)
     }
 
-    fn into_request(self) -> Result<HostRequest, SessionApiError> {
+    pub(super) fn into_request(self) -> Result<HostRequest, SessionApiError> {
         Ok(HostRequest {
             id: self.id,
             location: self.location,

@@ -5,6 +5,7 @@
 //! bytes are not those of its row is passed over for the one before it, loudly.
 
 mod archive;
+pub(crate) mod fuzz;
 mod owner;
 
 pub use archive::SaveLimits;

@@ -1,0 +1,196 @@
+//! What fuzzing sees of the relay's parsers: any bytes in, and what must hold checked. Called by `crate::fuzz` only.
+//!
+//! A check that fails panics; a parser that panics is the other thing to find.
+
+use super::Codec;
+use super::demux::{Demux, Kind, classify};
+use super::down_track::{DownTrack, Nack};
+use super::feedback::FeedbackQueue;
+use super::group::Group;
+use super::keyframe::starts_key_frame;
+use super::ring::{MediaPacket, Ring};
+use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
+use super::sdp::{MAX_OFFER_BYTES, Offer, finish_answer};
+use super::source::Source;
+use super::stun::{Credentials, Request, nominating_request, request_transaction};
+use bytes::Bytes;
+use rtc::interceptor::{AttributedPacket, Packet, TaggedPacket};
+use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::sansio::Protocol;
+use rtc::shared::{TransportContext, TransportProtocol};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const CODECS: [Codec; 5] = [Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus];
+/// The password of RFC 5769's samples, and the one of the corpus.
+const PASSWORDS: [&str; 2] = ["VOkJxbRl1RmTxUk/WvJxBt", "a-password-of-22-chars"];
+
+/// A datagram on the media port, as far as it is read before a peer is known; and the two maps, driven by its bytes.
+pub(crate) fn demux(data: &[u8]) {
+    match classify(data) {
+        Kind::Stun => assert!(Request::parse(data).is_err() || request_transaction(data).is_some()),
+        Kind::Dtls | Kind::Media | Kind::Unknown => {}
+    }
+    let (mut maps, now, mut owners) = (Demux::new(), Instant::now(), HashMap::new());
+    for step in data.chunks_exact(3).take(200) {
+        let (address, peer) = (SocketAddr::from(([192, 0, 2, step[1]], 1)), step[2]);
+        match step[0] % 3 {
+            0 => {
+                maps.seen(address, peer);
+                owners.insert(address, peer);
+            }
+            1 => maps.enter(now, &step[1].to_string(), peer),
+            _ => {
+                maps.remove(peer);
+                owners.retain(|_, owner| *owner != peer);
+            }
+        }
+        // The oldest address of a peer may be forgotten, but never given to another.
+        for (address, owner) in &owners {
+            assert!(maps.by_address(*address).is_none_or(|found| found == *owner));
+        }
+    }
+}
+
+/// A source's datagram, and the same fields and payload written again.
+pub(crate) fn rtp(data: &[u8]) {
+    let _ = is_rtcp(data);
+    let Some(read) = Rtp::parse(data) else { return };
+    let mut plain = vec![0x80, u8::from(read.marker) << 7 | read.payload_type];
+    plain.extend(read.sequence.to_be_bytes());
+    plain.extend(read.timestamp.to_be_bytes());
+    plain.extend(read.ssrc.to_be_bytes());
+    plain.extend(read.payload);
+    assert_eq!(Rtp::parse(&plain), Some(read));
+}
+
+/// A run of datagrams from a source, through numbering, ring and group to what a viewer is sent: each sequence number
+/// stands for one packet, whose payload is what came. The bytes: pause, port and length, then a datagram, again and again.
+pub(crate) fn ingest(data: &[u8]) {
+    let mut now = Instant::now();
+    let ip = std::net::Ipv4Addr::LOCALHOST;
+    let mut source = Source::new(vec![ip.into()], 96, 90_000);
+    let (mut ring, mut group, mut track) = (Ring::new(), Group::default(), DownTrack::new(now, 7));
+    let mut rest = data;
+    while let [pause, len, tail @ ..] = rest {
+        let (datagram, tail) = tail.split_at(usize::from(*len).min(tail.len()));
+        rest = tail;
+        now += Duration::from_millis(u64::from(*pause) * 16);
+        let from = SocketAddr::from((ip, 5000 + u16::from(pause % 2)));
+        let Some(rtp) = Rtp::parse(datagram) else { continue };
+        let Ok(place) = source.accept(now, from, &rtp) else { continue };
+        if place.restarted {
+            group.clear();
+        }
+        let (index, payload) = (place.index, Bytes::copy_from_slice(rtp.payload));
+        let packet = MediaPacket { index, timestamp: place.timestamp, marker: rtp.marker, payload };
+        if !ring.insert(packet) {
+            continue;
+        }
+        let key = starts_key_frame(Codec::H264, rtp.payload);
+        if let Some(start) = group.packet(index, place.timestamp, rtp.payload.len(), key) {
+            assert!(start <= index);
+            track.key_frame(start);
+        }
+        if track.wants(index) {
+            let sequence = track.send(index);
+            match track.nack(now, sequence) {
+                Nack::Resend(again) => assert_eq!(again, index),
+                Nack::Ignore | Nack::Limited => {}
+            }
+            assert_eq!(ring.get(index).map(|kept| &kept.payload[..]), Some(rtp.payload));
+        }
+    }
+}
+
+/// A binding request; what is read of it makes a request that reads the same and is proven.
+pub(crate) fn stun(data: &[u8]) {
+    let _ = request_transaction(data);
+    let Ok(read) = Request::parse(data) else { return };
+    for password in PASSWORDS {
+        let _ = read.verify(password);
+    }
+    if data.len() > 2000 {
+        return;
+    }
+    let ours = Credentials { ufrag: read.local_ufrag.to_owned(), password: PASSWORDS[0].to_owned() };
+    let written = nominating_request(read.transaction, &ours, read.remote_ufrag);
+    match Request::parse(&written) {
+        Ok(again) => {
+            assert_eq!((again.local_ufrag, again.remote_ufrag), (read.local_ufrag, read.remote_ufrag));
+            assert!(again.transaction == read.transaction && again.verify(PASSWORDS[0]));
+        }
+        Err(error) => panic!("a request of our own: {error}"),
+    }
+}
+
+/// A source's RTCP; a report before it changes nothing.
+pub(crate) fn sender_reports(data: &[u8]) {
+    let mut longer = picture_loss(1, 2).to_vec();
+    longer.extend(data);
+    assert_eq!(sender_report(&longer), sender_report(data));
+}
+
+/// A viewer's RTCP, decrypted: what is left of it is bounded.
+pub(crate) fn feedback(data: &[u8]) {
+    let Ok(packets) = rtc::rtcp::packet::unmarshal(&mut Bytes::copy_from_slice(data)) else { return };
+    let address = SocketAddr::from(([192, 0, 2, 1], 9));
+    let transport = TransportContext {
+        local_addr: address,
+        peer_addr: address,
+        ecn: None,
+        transport_protocol: TransportProtocol::UDP,
+    };
+    let message = AttributedPacket::new(Packet::Rtcp(packets));
+    let queue = FeedbackQueue::default();
+    let mut tap = queue.tap();
+    let taken = tap.handle_read(TaggedPacket { now: Instant::now(), transport, message });
+    assert!(taken.is_ok() && tap.poll_read().is_none(), "no RTCP goes further");
+    assert!(queue.take().len() <= 256);
+}
+
+/// A payload: the rest of a packet does not take back what its beginning said.
+pub(crate) fn key_frames(data: &[u8]) {
+    for codec in CODECS {
+        let whole = starts_key_frame(codec, data);
+        for len in 0..data.len().min(64) {
+            assert!(whole || !starts_key_frame(codec, &data[..len]), "{codec:?}, {len}");
+        }
+    }
+}
+
+/// An offer: what `rtc` is given of it asks for the same.
+pub(crate) fn offer(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for codec in [Codec::H264, Codec::Vp8, Codec::Av1] {
+        let Ok(offer) = Offer::parse(text, codec, true) else { continue };
+        let _ = RTCSessionDescription::offer(offer.reduced.clone());
+        if offer.reduced.len() > MAX_OFFER_BYTES {
+            continue;
+        }
+        match Offer::parse(&offer.reduced, codec, true) {
+            Ok(again) => {
+                assert_eq!((&again.video, &again.audio), (&offer.video, &offer.audio));
+                assert_eq!((&again.ufrag, &again.password), (&offer.ufrag, &offer.password));
+                assert_eq!(
+                    (&again.fingerprint, again.viewer_is_client, again.playout_delay),
+                    (&offer.fingerprint, offer.viewer_is_client, offer.playout_delay)
+                );
+            }
+            Err(error) => panic!("reduced, it cannot be used: {error}"),
+        }
+    }
+}
+
+/// An answer (of `rtc`'s making): candidates stand in each section that has credentials, and nowhere else.
+pub(crate) fn answer(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let candidate = SocketAddr::from(([127, 0, 0, 2], 4000));
+    let Some((finished, ufrag, password)) = finish_answer(text, &[candidate]) else { return };
+    let count = |wanted: fn(&str) -> bool| finished.lines().filter(|line| wanted(line)).count();
+    let ours = count(|line| line.starts_with("a=candidate:1 1 udp "));
+    assert!(ours >= 1 && ours == count(|line| line == "a=end-of-candidates"));
+    assert_eq!(ours, count(|line| line.starts_with("a=candidate")));
+    assert!(finished.contains(&ufrag) && finished.contains(&password));
+}
