@@ -139,7 +139,7 @@ fn replay(name: &str) {
         let bytes = mutation(&mut dice, &corpus);
         bears(name, *target, &bytes, &format!("round {round} of seed {SEED}"));
         if asked.is_none() && begun.elapsed() > TIME {
-            println!("{name}: {round} rounds only");
+            eprintln!("{name}: {round} rounds only");
             break;
         }
     }

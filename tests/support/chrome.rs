@@ -98,6 +98,12 @@ impl Chrome {
             .expect("ChromeDriver passes DevTools commands on");
     }
 
+    /// Runs a script in every page before the page's own.
+    pub(crate) async fn before_pages(&self, script: &str) {
+        let source = serde_json::json!({ "source": script });
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", source).await;
+    }
+
     /// Types keys at whatever has the focus.
     pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(keys).perform().await.expect("keys can be typed");

@@ -11,6 +11,7 @@ pub(crate) mod firefox;
 pub(crate) mod gateway;
 pub(crate) mod gray;
 pub(crate) mod http;
+pub(crate) mod link;
 pub(crate) mod namespace;
 pub(crate) mod page;
 pub(crate) mod processes;

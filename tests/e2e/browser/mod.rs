@@ -5,6 +5,7 @@ mod ends;
 mod foreign_producer;
 mod harness;
 mod lan;
+mod link;
 mod people;
 mod pictures;
 mod play;
