@@ -159,10 +159,10 @@ fn joins(summary: &Summary) -> Option<String> {
 
 /// Words need more room than numbers: their column is widened by a smaller type.
 fn wide_ticks(plot: Plot, ticks: &[(f64, String)]) -> String {
-    plot.finish_with(ticks).replacen("viewBox=\"0 0 ", "viewBox=\"-32 0 ", 1)
+    plot.finish_with(ticks).replacen("viewBox=\"0 0 ", "viewBox=\"-36 0 ", 1)
 }
 
-fn curves(title: &str, label: &str, curves: &[(&'static str, &str, &Spread)]) -> Option<String> {
+fn curves(title: &str, label: &str, curves: &[(&str, &str, &Spread)]) -> Option<String> {
     let filled: Vec<_> = curves.iter().filter(|(_, _, spread)| spread.count() > 0).collect();
     let ms = |share: f64| {
         let values = filled.iter().filter_map(move |(_, _, spread)| spread.quantile(share));

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 720.0;
-const LEFT: f64 = 58.0;
+const WIDTH: f64 = 580.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
@@ -84,7 +84,7 @@ pub struct Plot {
     y: Axis,
     height: f64,
     body: String,
-    legend: Vec<(&'static str, String)>,
+    legend: Vec<(String, String)>,
     title: String,
 }
 
@@ -102,26 +102,26 @@ impl Plot {
     }
 
     /// A curve; `class` names its colour.
-    pub fn line(&mut self, class: &'static str, name: &str, points: &[(f64, f64)]) {
+    pub fn line(&mut self, class: &str, name: &str, points: &[(f64, f64)]) {
         if points.is_empty() {
             return;
         }
         let path = self.path(points);
         let _ = write!(self.body, "<path class=\"line {class}\" d=\"{path}\"/>");
         if !name.is_empty() {
-            self.legend.push((class, name.to_owned()));
+            self.legend.push((class.to_owned(), name.to_owned()));
         }
     }
 
     /// The area between two curves over the same places.
-    pub fn band(&mut self, class: &'static str, name: &str, low: &[(f64, f64)], high: &[(f64, f64)]) {
+    pub fn band(&mut self, class: &str, name: &str, low: &[(f64, f64)], high: &[(f64, f64)]) {
         if low.is_empty() || high.is_empty() {
             return;
         }
         let back: Vec<(f64, f64)> = low.iter().rev().copied().collect();
         let path = format!("{}{}Z", self.path(high), self.path(&back).replacen('M', "L", 1));
         let _ = write!(self.body, "<path class=\"band {class}\" d=\"{path}\"/>");
-        self.legend.push((class, name.to_owned()));
+        self.legend.push(("soft-".to_owned() + class, name.to_owned()));
     }
 
     fn path(&self, points: &[(f64, f64)]) -> String {
@@ -155,8 +155,8 @@ impl Plot {
         );
     }
 
-    pub fn legend(&mut self, class: &'static str, name: &str) {
-        self.legend.push((class, name.to_owned()));
+    pub fn legend(&mut self, class: &str, name: &str) {
+        self.legend.push((class.to_owned(), name.to_owned()));
     }
 
     /// With a number for each place on the upright axis.
