@@ -448,17 +448,19 @@ impl Stream {
     fn next_fate(&mut self) -> Option<Fate> {
         let frame = self.frames.front()?;
         let next = self.frames.get(1).map(|next| next.first);
-        if self.holes.range(self.base..=frame.end.or(next.map(|next| next - 1))?).next().is_some() {
+        // Timestamps that contradict the sequence numbers must not make a range run backwards.
+        let until = frame.end.or(next.map(|next| next - 1))?.max(frame.last).max(self.base);
+        if self.holes.range(self.base..=until).next().is_some() {
             return None;
         }
         // Without a marker a frame ends where the next one begins, or with the first packet lost after it: the others of
         // a longer loss belonged to later frames, more likely than not.
         let after = frame.last + 1;
         let lost_after = self.gone.contains(&after).then_some(after);
-        let end = frame.end.or(lost_after).or(next.map(|next| next - 1))?;
+        let end = frame.end.or(lost_after).or(next.map(|next| next - 1))?.max(frame.last);
         let frame = self.frames.pop_front()?;
         let holed = self.gone.range(frame.first..=end).next().is_some();
-        let before = self.gone.range(self.base..frame.first).next().is_some();
+        let before = self.gone.range(self.base..frame.first.max(self.base)).next().is_some();
         let steps = self.done.map_or(0.0, |done| (frame.timestamp - done) as f64 / self.step.max(1.0));
         let (mut missing_before, mut headless) = (0, false);
         if before {
@@ -484,7 +486,7 @@ impl Stream {
             }
         }
         let whole = !holed && !headless;
-        self.base = end + 1;
+        self.base = self.base.max(end + 1);
         self.gone = self.gone.split_off(&self.base);
         self.done = Some(frame.timestamp);
         let delays = (self.delay(&frame, frame.first_at), self.delay(&frame, frame.last_at));
