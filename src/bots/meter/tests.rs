@@ -1,5 +1,6 @@
 //! Streams of two packets a frame at 20 frames/s, with what goes wrong on a network.
 
+use super::stream::{MAX_FRAMES, MAX_HOLES};
 use super::*;
 use proptest::prelude::*;
 

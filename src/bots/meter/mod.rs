@@ -6,20 +6,18 @@
 //! are estimated from the timestamps around them. Knows no socket and no decoder; a bot that decodes says so, and then
 //! what it shows is what counts for freezes.
 
+mod stream;
+
 use super::header::Header;
 use super::spread::Spread;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
+use stream::{CLOCK_HZ, Hole, Stream, extend, extend32, seconds, sequence_of};
 
-/// RTP clock of video.
-const CLOCK_HZ: f64 = 90_000.0;
 /// A whole frame this far behind the best seen is late.
 pub const LATE: Duration = Duration::from_millis(100);
 /// Freezes are counted above each of these.
 pub const FREEZES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
-/// A packet that did not come within this time is lost.
-const GIVE_UP: Duration = Duration::from_millis(1_000);
 /// Packets that overtake each other need no repair.
 const REORDER: Duration = Duration::from_millis(4);
 /// Asked for again after this long, at most so often.
@@ -27,12 +25,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_MOST: u8 = 8;
 /// Sequence numbers in one request.
 const ASK_AT_ONCE: usize = 128;
-/// Packets waited for. When there are more the oldest are lost.
-const MAX_HOLES: usize = 1_024;
-/// Frames waited for. When there are more the oldest is missing.
-const MAX_FRAMES: usize = 256;
-/// Timestamps of frames sent and not yet shown.
-const MAX_SENT: usize = 1_024;
 /// A jump of sequence numbers beyond this is a new stream.
 const JUMP: i64 = 4_000;
 /// Seconds of a run that are kept one by one.
@@ -101,48 +93,6 @@ struct Shown {
     at: Instant,
     /// `None`: it was of an earlier stream.
     timestamp: Option<i64>,
-}
-
-#[derive(Debug)]
-struct Stream {
-    ssrc: u32,
-    /// Extended sequence number and timestamp of the newest packet.
-    highest: i64,
-    newest: i64,
-    /// The first index that belongs to no frame that is done.
-    base: i64,
-    holes: BTreeMap<i64, Hole>,
-    /// Given up, at or after `base`.
-    gone: BTreeSet<i64>,
-    frames: VecDeque<Frame>,
-    done: Option<i64>,
-    /// Usual step of the timestamps.
-    step: f64,
-    /// Timestamps of frames seen, not yet shown.
-    sent: VecDeque<i64>,
-    /// When the first of the frames lost as a whole would have been due.
-    lost_due: Option<i64>,
-    begun: Instant,
-    first_timestamp: i64,
-    best: f64,
-}
-
-#[derive(Debug)]
-struct Hole {
-    since: Instant,
-    asked: Option<Instant>,
-    asked_last: Instant,
-    times: u8,
-}
-
-#[derive(Debug)]
-struct Frame {
-    timestamp: i64,
-    first: i64,
-    last: i64,
-    end: Option<i64>,
-    first_at: Instant,
-    last_at: Instant,
 }
 
 impl Meter {
@@ -282,25 +232,7 @@ impl Meter {
             shown.timestamp = None;
         }
         let step = self.stream.as_ref().map_or(0.0, |stream| stream.step);
-        // One cycle up, so that older packets stay above zero.
-        let index = i64::from(header.sequence) + (1 << 16);
-        let timestamp = i64::from(header.timestamp) + (1 << 32);
-        self.stream = Some(Stream {
-            ssrc: header.ssrc,
-            highest: index,
-            newest: timestamp,
-            base: index,
-            holes: BTreeMap::new(),
-            gone: BTreeSet::new(),
-            frames: VecDeque::new(),
-            done: None,
-            step,
-            sent: VecDeque::new(),
-            lost_due: None,
-            begun: now,
-            first_timestamp: timestamp,
-            best: f64::INFINITY,
-        });
+        self.stream = Some(Stream::new(header, step, now));
     }
 
     /// Gives up what is too old, and takes every frame that is decided, oldest first.
@@ -387,145 +319,5 @@ impl Meter {
     }
 }
 
-/// What became of a frame.
-struct Fate {
-    timestamp: i64,
-    whole: bool,
-    /// Frames of which nothing came at all.
-    missing_before: u64,
-    delays: (Duration, Duration),
-}
-
-impl Stream {
-    fn enter(&mut self, header: Header, index: i64, now: Instant) {
-        let timestamp = extend32(self.newest, header.timestamp);
-        self.newest = self.newest.max(timestamp);
-        if self.done.is_some_and(|done| timestamp <= done) {
-            return;
-        }
-        let at = self.frames.partition_point(|frame| frame.timestamp < timestamp);
-        match self.frames.get_mut(at).filter(|frame| frame.timestamp == timestamp) {
-            Some(frame) => {
-                frame.first = frame.first.min(index);
-                frame.last = frame.last.max(index);
-                frame.first_at = frame.first_at.min(now);
-                frame.last_at = now;
-                frame.end = if header.marker { Some(index) } else { frame.end };
-            }
-            None => {
-                let end = header.marker.then_some(index);
-                let frame = Frame { timestamp, first: index, last: index, end, first_at: now, last_at: now };
-                self.frames.insert(at, frame);
-                let at = self.sent.partition_point(|sent| *sent < timestamp);
-                self.sent.insert(at, timestamp);
-                if self.sent.len() > MAX_SENT {
-                    self.sent.pop_front();
-                }
-            }
-        }
-    }
-
-    /// Packets given up now.
-    fn give_up(&mut self, now: Instant) -> u64 {
-        let mut lost = 0;
-        while let Some((&index, hole)) = self.holes.first_key_value() {
-            if now.saturating_duration_since(hole.since) < GIVE_UP
-                && self.holes.len() <= MAX_HOLES
-                && self.frames.len() <= MAX_FRAMES
-            {
-                break;
-            }
-            self.holes.remove(&index);
-            if index >= self.base {
-                self.gone.insert(index);
-            }
-            lost += 1;
-        }
-        lost
-    }
-
-    /// The oldest frame's fate, once nothing that is waited for can change it.
-    fn next_fate(&mut self) -> Option<Fate> {
-        let frame = self.frames.front()?;
-        let next = self.frames.get(1).map(|next| next.first);
-        // Timestamps that contradict the sequence numbers must not make a range run backwards.
-        let until = frame.end.or(next.map(|next| next - 1))?.max(frame.last).max(self.base);
-        if self.holes.range(self.base..=until).next().is_some() {
-            return None;
-        }
-        // Without a marker a frame ends where the next one begins, or with the first packet lost after it: the others of
-        // a longer loss belonged to later frames, more likely than not.
-        let after = frame.last + 1;
-        let lost_after = self.gone.contains(&after).then_some(after);
-        let end = frame.end.or(lost_after).or(next.map(|next| next - 1))?.max(frame.last);
-        let frame = self.frames.pop_front()?;
-        let holed = self.gone.range(frame.first..=end).next().is_some();
-        let before = self.gone.range(self.base..frame.first.max(self.base)).next().is_some();
-        let steps = self.done.map_or(0.0, |done| (frame.timestamp - done) as f64 / self.step.max(1.0));
-        let (mut missing_before, mut headless) = (0, false);
-        if before {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "rounded, positive, bounded"
-            )]
-            let skipped = if self.step > 0.0 { (steps.round() - 1.0).clamp(0.0, 10_000.0) as u64 } else { 0 };
-            missing_before = skipped;
-            headless = skipped == 0;
-            if skipped > 0
-                && let Some(done) = self.done
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "a step of timestamps")]
-                self.lost_due.get_or_insert(done + self.step as i64);
-            }
-        } else if let Some(done) = self.done {
-            let step = (frame.timestamp - done) as f64;
-            // A pause of a still source is no step.
-            if self.step == 0.0 || step < self.step * 4.0 {
-                self.step = if self.step == 0.0 { step } else { self.step * 0.9 + step * 0.1 };
-            }
-        }
-        let whole = !holed && !headless;
-        self.base = self.base.max(end + 1);
-        self.gone = self.gone.split_off(&self.base);
-        self.done = Some(frame.timestamp);
-        let delays = (self.delay(&frame, frame.first_at), self.delay(&frame, frame.last_at));
-        Some(Fate { timestamp: frame.timestamp, whole, missing_before, delays })
-    }
-
-    /// Behind the best seen so far.
-    fn delay(&mut self, frame: &Frame, at: Instant) -> Duration {
-        let media = seconds(frame.timestamp - self.first_timestamp);
-        let behind = at.saturating_duration_since(self.begun).as_secs_f64() - media;
-        self.best = self.best.min(behind);
-        Duration::try_from_secs_f64((behind - self.best).max(0.0)).unwrap_or_default()
-    }
-
-    /// When the first picture after the last shown one was due.
-    fn due(&self, shown: Option<i64>) -> Option<i64> {
-        [self.sent.front().copied(), self.lost_due, shown].into_iter().flatten().min()
-    }
-}
-
-fn seconds(units: i64) -> f64 {
-    units as f64 / CLOCK_HZ
-}
-
-/// The index nearest to `near` whose low 16 bits are `sequence` (RFC 3711 section 3.3.1).
-fn extend(near: i64, sequence: u16) -> i64 {
-    near + i64::from(sequence.wrapping_sub(sequence_of(near)).cast_signed())
-}
-
-/// The same for timestamps.
-fn extend32(near: i64, timestamp: u32) -> i64 {
-    let low = u32::try_from(near & i64::from(u32::MAX)).unwrap_or_default();
-    near + i64::from(timestamp.wrapping_sub(low).cast_signed())
-}
-
-fn sequence_of(index: i64) -> u16 {
-    u16::try_from(index & 0xffff).unwrap_or_default()
-}
-
 #[cfg(test)]
-#[path = "meter_tests.rs"]
 mod tests;
