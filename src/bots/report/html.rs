@@ -154,12 +154,7 @@ fn joins(summary: &Summary) -> Option<String> {
     }
     plot.legend("a", "a bot");
     plot.legend("b", "median");
-    Some(wide_ticks(plot, &ticks))
-}
-
-/// Words need more room than numbers: their column is widened by a smaller type.
-fn wide_ticks(plot: Plot, ticks: &[(f64, String)]) -> String {
-    plot.finish_with(ticks).replacen("viewBox=\"0 0 ", "viewBox=\"-36 0 ", 1)
+    Some(plot.finish_with(&ticks, 40.0))
 }
 
 fn curves(title: &str, label: &str, curves: &[(&str, &str, &Spread)]) -> Option<String> {

@@ -91,8 +91,12 @@ impl Report {
                 self.summary.bots.len(),
                 self.verdicts.len()
             ),
+            Ending::Passed if self.verdicts.is_empty() => {
+                format!("passed: {} bots got in and got their frames", self.summary.bots.len())
+            }
             Ending::Passed => {
-                format!("passed: {} bots, {} expectations held", self.summary.bots.len(), self.verdicts.len())
+                let (bots, held) = (self.summary.bots.len(), self.verdicts.len());
+                format!("passed: {bots} bots, all {held} expectations held")
             }
         }
     }

@@ -163,15 +163,17 @@ impl Plot {
     #[must_use]
     pub fn finish(self) -> String {
         let ticks: Vec<(f64, String)> = self.y.ticks().into_iter().map(|at| (at, number(at))).collect();
-        self.finish_with(&ticks)
+        self.finish_with(&ticks, 0.0)
     }
 
-    /// With words for places on the upright axis.
+    /// With words for places on the upright axis, which take so much room more.
     #[must_use]
-    pub fn finish_with(self, ticks: &[(f64, String)]) -> String {
+    pub fn finish_with(self, ticks: &[(f64, String)], room: f64) -> String {
         let (right, bottom) = (WIDTH - RIGHT, self.height - BOTTOM);
         let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">",
+            "<svg viewBox=\"{} 0 {} {}\" role=\"img\" aria-label=\"{}\">",
+            -room,
+            WIDTH + room,
             self.height,
             escape(&self.title)
         );
