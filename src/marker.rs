@@ -1,8 +1,9 @@
 //! The measuring marker: a row of black and white cells along the bottom left edge of the picture, by which a decoded
-//! frame tells which frame it is and how many presses the game had seen when it was drawn.
+//! frame tells which frame it is and how many presses the game had seen when it was drawn; a second row above it says when
+//! that was.
 //!
 //! Owns the layout; both the drawing and the reading side are here, so that they cannot drift apart. Cells are flat over
-//! whole transform blocks of H.264, which is why they survive any quantiser. Nothing here knows about time.
+//! whole transform blocks of H.264, which is why they survive any quantiser. Nothing here reads a clock.
 
 use tiny_skia::{Color, Paint, Pixmap, Rect, Transform};
 
@@ -17,6 +18,10 @@ pub struct Marker {
 
 /// First cells, most significant bit first: where there is no marker these rarely match.
 const SYNC: u8 = 0b1010_0110;
+/// The same of the row with the time.
+const TIME_SYNC: u8 = 0b0101_1001;
+/// A time has this many bits: microseconds of nine years.
+const TIME_BITS: u32 = 48;
 /// Sync, frame, input, CRC.
 const CELLS: u32 = 8 + 32 + 16 + 16;
 /// Luma between black (16) and white (235).
@@ -25,14 +30,59 @@ const THRESHOLD: u32 = 126;
 /// The rectangle a marker covers, as `(x, y, width, height)`; `None` when the picture is too small for one.
 pub fn area(width: u32, height: u32) -> Option<(u32, u32, u32, u32)> {
     let cell = Cell::of(width, height)?;
-    Some((0, height - cell.height, cell.width * CELLS, cell.height))
+    let rows = if has_time(height) { 2 } else { 1 };
+    Some((0, height - cell.height * rows, cell.width * CELLS, cell.height * rows))
 }
 
 /// Draws the marker over whatever is there. A picture narrower than 288 or lower than 16 pixels stays as it is.
 pub fn draw(picture: &mut Pixmap, marker: Marker) {
+    draw_row(picture, 0, to_bits(marker));
+}
+
+/// Draws when a picture was drawn: microseconds of a clock that drawer and reader share, such as the machine's. Only the
+/// low 48 bits count. A picture lower than 32 pixels has no room for it.
+pub fn draw_time(picture: &mut Pixmap, micros: u64) {
+    if has_time(picture.height()) {
+        draw_row(picture, 1, time_bits(micros));
+    }
+}
+
+/// Reads when a picture was drawn: the low 48 bits of its microseconds. `None` when it does not say.
+pub fn read_time(luma: &[u8], stride: usize, width: u32, height: u32) -> Option<u64> {
+    if !has_time(height) {
+        return None;
+    }
+    let bits = read_row(luma, stride, width, height, 1)?;
+    let micros = u64::try_from(bits >> 16 & ((1 << TIME_BITS) - 1)).ok()?;
+    (time_bits(micros) == bits).then_some(micros)
+}
+
+/// Microseconds from `drawn` to `now`, whose low 48 bits count; `None` when `drawn` is not in the past minute.
+pub fn age(drawn: u64, now: u64) -> Option<std::time::Duration> {
+    let age = now.wrapping_sub(drawn) & ((1 << TIME_BITS) - 1);
+    (age < 60_000_000).then(|| std::time::Duration::from_micros(age))
+}
+
+/// The machine's clock as [`draw_time`] takes it.
+pub fn clock(at: std::time::SystemTime) -> u64 {
+    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn has_time(height: u32) -> bool {
+    height >= 32
+}
+
+fn time_bits(micros: u64) -> u128 {
+    let micros = micros & ((1 << TIME_BITS) - 1);
+    let crc = crc16(&micros.to_be_bytes());
+    (u128::from(TIME_SYNC) << 64) | (u128::from(micros) << 16) | u128::from(crc)
+}
+
+/// Draws a row of cells, the lowest is 0.
+fn draw_row(picture: &mut Pixmap, row: u32, bits: u128) {
     let Some(cell) = Cell::of(picture.width(), picture.height()) else { return };
-    let top = picture.height() - cell.height;
-    let bits = to_bits(marker);
+    let top = picture.height() - cell.height * (row + 1);
     for index in 0..CELLS {
         let white = (bits >> (CELLS - 1 - index)) & 1 == 1;
         let mut paint = Paint::default();
@@ -49,12 +99,17 @@ pub fn draw(picture: &mut Pixmap, marker: Marker) {
 
 /// Reads the marker from a decoded picture's luma plane. `None` when there is none, or its checksum does not hold.
 pub fn read(luma: &[u8], stride: usize, width: u32, height: u32) -> Option<Marker> {
+    from_bits(read_row(luma, stride, width, height, 0)?)
+}
+
+fn read_row(luma: &[u8], stride: usize, width: u32, height: u32, row: u32) -> Option<u128> {
     let cell = Cell::of(width, height)?;
+    let bottom = height.checked_sub(cell.height * row)?;
     let mut bits = 0_u128;
     for index in 0..CELLS {
-        bits = (bits << 1) | u128::from(cell.is_white(luma, stride, index, height)?);
+        bits = (bits << 1) | u128::from(cell.is_white(luma, stride, index, bottom)?);
     }
-    from_bits(bits)
+    Some(bits)
 }
 
 /// Size of one cell in pixels.
@@ -72,10 +127,10 @@ impl Cell {
     }
 
     /// Averages the middle of a cell, away from what its neighbours bleed into it.
-    fn is_white(self, luma: &[u8], stride: usize, index: u32, picture_height: u32) -> Option<bool> {
+    fn is_white(self, luma: &[u8], stride: usize, index: u32, bottom: u32) -> Option<bool> {
         let left = usize::try_from(index * self.width + self.width / 4).ok()?;
         let columns = usize::try_from(self.width / 2).ok()?;
-        let first = picture_height - self.height + self.height / 4;
+        let first = bottom.checked_sub(self.height)? + self.height / 4;
         let mut sum = 0_u32;
         let mut count = 0_u32;
         for row in first..first + self.height / 2 {
@@ -90,7 +145,7 @@ impl Cell {
 }
 
 fn to_bits(marker: Marker) -> u128 {
-    let crc = crc16(marker);
+    let crc = crc16(&payload(marker));
     (u128::from(SYNC) << 64)
         | (u128::from(marker.frame) << 32)
         | (u128::from(marker.input) << 16)
@@ -102,14 +157,17 @@ fn from_bits(bits: u128) -> Option<Marker> {
     // 72 bits: the last nine bytes.
     let [sync, f0, f1, f2, f3, i0, i1, c0, c1] = *bytes.last_chunk::<9>()?;
     let marker = Marker { frame: u32::from_be_bytes([f0, f1, f2, f3]), input: u16::from_be_bytes([i0, i1]) };
-    (sync == SYNC && crc16(marker) == u16::from_be_bytes([c0, c1])).then_some(marker)
+    (sync == SYNC && crc16(&payload(marker)) == u16::from_be_bytes([c0, c1])).then_some(marker)
+}
+
+fn payload(marker: Marker) -> [u8; 6] {
+    let ([f0, f1, f2, f3], [i0, i1]) = (marker.frame.to_be_bytes(), marker.input.to_be_bytes());
+    [f0, f1, f2, f3, i0, i1]
 }
 
 /// CRC-16 with the polynomial 0x1021, started at 0xFFFF.
-fn crc16(marker: Marker) -> u16 {
-    let frame = marker.frame.to_be_bytes();
-    let input = marker.input.to_be_bytes();
-    frame.iter().chain(&input).fold(0xFFFF_u16, |crc, &byte| {
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xFFFF_u16, |crc, &byte| {
         (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
             if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
         })
@@ -143,6 +201,22 @@ mod tests {
             draw(&mut picture, marker);
             assert_eq!(read(&luma_of(&picture), 1280, 1280, 720), Some(marker));
         }
+    }
+
+    #[test]
+    fn a_time_is_read_beside_the_marker_and_says_how_old_a_picture_is() {
+        let mut picture = Pixmap::new(640, 360).expect("size");
+        let now = clock(std::time::SystemTime::now());
+        draw(&mut picture, Marker { frame: 3, input: 4 });
+        assert_eq!(read_time(&luma_of(&picture), 640, 640, 360), None);
+        draw_time(&mut picture, now);
+        let luma = luma_of(&picture);
+        assert_eq!(read(&luma, 640, 640, 360), Some(Marker { frame: 3, input: 4 }));
+        let drawn = read_time(&luma, 640, 640, 360).expect("a time");
+        assert_eq!(age(drawn, now + 1_500), Some(std::time::Duration::from_micros(1_500)));
+        assert_eq!(age(drawn, now.wrapping_sub(1)), None, "from the future");
+        assert_eq!(area(640, 360), Some((0, 328, 288, 32)));
+        assert_eq!(area(640, 20), Some((0, 4, 288, 16)));
     }
 
     #[test]
@@ -187,6 +261,7 @@ mod tests {
                     input: u16::try_from(frame * 77).expect("small"),
                 };
                 draw(&mut picture, marker);
+                draw_time(&mut picture, u64::from(frame) * 16_667);
                 let rgb: Vec<u8> = picture.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
                 let yuv =
                     YUVBuffer::from_rgb8_source(RgbSliceU8::new(&rgb, (width as usize, height as usize)));
@@ -197,6 +272,8 @@ mod tests {
                     Some(marker),
                     "frame {frame}"
                 );
+                let time = read_time(decoded.y(), decoded.strides().0, width, height);
+                assert_eq!(time, Some(u64::from(frame) * 16_667), "frame {frame}");
             }
         }
     }

@@ -50,6 +50,12 @@ impl Api {
         self.token.as_deref()
     }
 
+    /// Somebody else at the same gateway.
+    #[must_use]
+    pub fn as_another(&self, token: String) -> Self {
+        Self { token: Some(token), ..self.clone() }
+    }
+
     /// An address below the gateway's.
     pub fn url(&self, path: &str) -> Result<Url, ApiError> {
         self.base.join(path).map_err(|_| ApiError::BadUrl(path.to_owned()))
@@ -108,6 +114,14 @@ impl Api {
             }
         };
         tokio::time::timeout(timeout, polling).await.map_err(|_| ApiError::Timeout(timeout))?
+    }
+
+    /// Invites somebody to a session; gives the token that lets them in.
+    pub async fn share(&self, session: &str, role: &str) -> Result<String, ApiError> {
+        let path = "/api/game/share";
+        let answer =
+            self.call(Method::POST, path, Some(json!({ "sessionId": session, "role": role }))).await?;
+        text(&answer, path, "token")
     }
 
     pub async fn stop(&self, session: &str) -> Result<(), ApiError> {

@@ -3,6 +3,7 @@
 //! Decoding blocks, so it has a thread of its own. The queue to it holds [`QUEUE_UNITS`]; when it is full the unit is
 //! dropped and counted, and nothing is decoded before the next key frame, so that no broken picture is ever counted.
 
+use super::card::Card;
 use super::h264::AccessUnit;
 use super::viewer::ViewerStats;
 use crate::marker::{self, Marker};
@@ -41,6 +42,8 @@ pub(super) struct Outlet {
     pub(super) key_wanted: Arc<Notify>,
     /// When the viewer set out to connect.
     pub(super) started: Instant,
+    /// Where the bot is written up.
+    pub(super) card: Arc<Card>,
 }
 
 /// The network task's end of the decoder thread. The thread ends when this is dropped.
@@ -115,6 +118,8 @@ fn note(yuv: &impl YUVSource, unit: &AccessUnit, took: Duration, outlet: &Outlet
     let stride = yuv.strides().0;
     let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) else { return };
     let marker = marker::read(yuv.y(), stride, width, height);
+    let drawn = marker.and_then(|_| marker::read_time(yuv.y(), stride, width, height));
+    outlet.card.picture(unit.timestamp, marker, drawn, Instant::now());
     if let Some(latest) = &outlet.latest {
         let luma = yuv
             .y()
@@ -154,6 +159,7 @@ mod tests {
             latest: Some(Latest::default()),
             key_wanted: Arc::default(),
             started: Instant::now(),
+            card: Card::alone(),
         };
         (outlet, seen)
     }

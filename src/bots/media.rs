@@ -4,20 +4,31 @@ use super::viewer::Srtp;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use webrtc::peer_connection::{
-    MediaEngine, Registry, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile, configure_nack,
-    configure_rtcp_reports,
-};
+use webrtc::peer_connection::{MediaEngine, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile};
 
-/// H.264 constrained baseline in packetization mode 1, and Opus: what the built-in runner sends.
-pub(super) fn engine() -> Result<(MediaEngine, Registry), webrtc::error::Error> {
+/// Payload types of a bot's offer.
+pub(super) const VIDEO: u8 = 102;
+pub(super) const RTX: u8 = 103;
+pub(super) const AUDIO: u8 = 111;
+
+/// H.264 constrained baseline in packetization mode 1 with its retransmission, and Opus: what the built-in runner sends.
+/// Without transport-wide feedback: a bot is no bandwidth probe.
+pub(super) fn engine() -> Result<MediaEngine, webrtc::error::Error> {
     let mut engine = MediaEngine::default();
     let video = RTCRtpCodec {
         mime_type: "video/H264".to_owned(),
         clock_rate: 90_000,
         channels: 0,
         sdp_fmtp_line: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f".to_owned(),
-        rtcp_feedback: vec![RTCPFeedback { typ: "ccm".to_owned(), parameter: "fir".to_owned() }],
+        rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
+            .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() })
+            .to_vec(),
+    };
+    let rtx = RTCRtpCodec {
+        mime_type: "video/rtx".to_owned(),
+        clock_rate: 90_000,
+        sdp_fmtp_line: format!("apt={VIDEO}"),
+        ..Default::default()
     };
     let audio = RTCRtpCodec {
         mime_type: "audio/opus".to_owned(),
@@ -26,13 +37,14 @@ pub(super) fn engine() -> Result<(MediaEngine, Registry), webrtc::error::Error> 
         sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
         rtcp_feedback: Vec::new(),
     };
-    engine
-        .register_codec(RTCRtpCodecParameters { rtp_codec: video, payload_type: 102 }, RtpCodecKind::Video)?;
-    engine
-        .register_codec(RTCRtpCodecParameters { rtp_codec: audio, payload_type: 111 }, RtpCodecKind::Audio)?;
-    // Without transport-wide feedback: a bot is no bandwidth probe.
-    let registry = configure_rtcp_reports(configure_nack(Registry::new(), &mut engine));
-    Ok((engine, registry))
+    for (rtp_codec, payload_type, kind) in [
+        (video, VIDEO, RtpCodecKind::Video),
+        (rtx, RTX, RtpCodecKind::Video),
+        (audio, AUDIO, RtpCodecKind::Audio),
+    ] {
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind)?;
+    }
+    Ok(engine)
 }
 
 pub(super) fn settings(srtp: Srtp) -> SettingEngine {

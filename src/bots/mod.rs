@@ -1,21 +1,38 @@
-//! `playgate bots`: headless players over the `webrtc` crate, for load tests and for proof. Never imports `relay`.
+//! `playgate bots`: headless players, for load tests and for proof. Never imports `relay`.
 //!
-//! A bot does what a player's browser does and nothing else: it knows the public API, signaling and WebRTC. Its pieces
-//! are usable one by one: [`viewer`] is a WebRTC viewer with a decoder, [`whep`] a plain WHEP client.
+//! A bot does what a player's browser does and nothing else: it knows the public API, signaling and WebRTC. A run
+//! ([`run`]) launches sessions and invites viewers to them; each bot has a [`life`] and a [`card`] on which it is written
+//! up; [`meter`] judges a stream by its headers, and [`report`] says what it all came to. Full bots are [`viewer`]s with a
+//! decoder, over the `webrtc` crate; [`light`] ones open one packet in 64. The pieces are usable one by one: [`whep`] is a
+//! plain WHEP client.
 
 pub mod api;
-pub mod bot;
+pub mod card;
 pub mod decode;
+pub mod drops;
+pub mod echo;
+pub mod expect;
 pub mod h264;
+pub mod header;
+pub mod input_plan;
 pub mod join;
+pub mod life;
+pub mod light;
+pub mod live;
 pub mod media;
+pub mod meter;
+mod peer;
 pub mod reorder;
 pub mod report;
+pub mod run;
+pub mod spread;
 pub mod tls;
 pub mod viewer;
 pub mod whep;
 
-use report::Report;
+use card::Mode;
+use expect::Expectation;
+use input_plan::InputPlan;
 use std::time::Duration;
 
 /// What the bots are to do.
@@ -23,30 +40,55 @@ use std::time::Duration;
 pub struct BotsPlan {
     /// The gateway's address, as `playgate serve` prints it.
     pub url: String,
-    /// Slug of the game each bot launches.
+    /// Slug of the game that is launched.
     pub game: String,
-    /// Bots at once; a user has one session, so each bot is a guest of its own (or `sessions` is 1).
+    /// Sessions at once; a user has one session, so each is a new guest's (or `sessions` is 1).
     pub sessions: u32,
-    /// How long each bot counts frames after its first one.
+    /// Bots invited to each session, beside the one that launched it.
+    pub viewers: u32,
+    /// How many of these play too.
+    pub players: u32,
+    /// Bots start evenly over this time.
+    pub ramp: Duration,
+    /// How long each bot watches after its first frame.
     pub duration: Duration,
+    /// Where what is random begins.
+    pub seed: u64,
+    /// What playing bots do, and as it was written.
+    pub input: InputPlan,
+    pub input_text: String,
     /// A user's token instead of a new guest.
     pub token: Option<String>,
+    pub mode: Mode,
+    /// Every so manyth bot is full, whatever the mode; 0: none.
+    pub full_every: u32,
+    pub expect: Vec<Expectation>,
     /// Take any TLS certificate.
     pub insecure: bool,
-    /// Fewer decoded frames are a failure.
-    pub expect_frames: Option<u64>,
-    /// Press a key once a second.
-    pub keys: bool,
 }
 
-/// Runs all bots side by side and waits for the last one.
-pub async fn run(plan: &BotsPlan) -> Result<Report, reqwest::Error> {
-    let http = reqwest::Client::builder()
-        .tls_danger_accept_invalid_certs(plan.insecure)
-        .timeout(Duration::from_secs(30))
-        .build()?;
-    let bots = (0..plan.sessions).map(|_| bot::run(plan, http.clone()));
-    Ok(Report { outcomes: futures_util::future::join_all(bots).await })
+impl BotsPlan {
+    /// The plan for a report: no secret in it.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let mode = match self.mode {
+            Mode::Full => "full",
+            Mode::Light => "light",
+        };
+        vec![
+            ("url", self.url.clone()),
+            ("game", self.game.clone()),
+            ("sessions", self.sessions.to_string()),
+            ("viewers of a session", self.viewers.to_string()),
+            ("of these play", self.players.to_string()),
+            ("ramp", format!("{} ms", self.ramp.as_millis())),
+            ("duration", format!("{} ms", self.duration.as_millis())),
+            ("seed", self.seed.to_string()),
+            ("input", self.input_text.clone()),
+            ("mode", mode.to_owned()),
+            ("full every", self.full_every.to_string()),
+        ]
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A viewer against a sender of the same crate, over real sockets on loopback.
 
+use super::card::{Card, Kind, Mode};
+use super::light::{self, LightViewer};
 use super::media;
-use super::viewer::{Srtp, Viewer, ViewerOptions};
+use super::viewer::{Link, Srtp, Viewer, ViewerOptions};
 use bytes::Bytes;
 use openh264::OpenH264API;
 use openh264::encoder::{Encoder, EncoderConfig};
@@ -61,7 +63,7 @@ impl PeerConnectionEventHandler for SenderHandler {
 
 /// Answers an offer and, once connected, sends pictures until it is dropped.
 async fn answer(offer: String, srtp: Srtp, state: Arc<SenderState>) -> Result<String, webrtc::error::Error> {
-    let (engine, registry) = media::engine()?;
+    let engine = media::engine()?;
     let codec = RTCRtpCodec {
         mime_type: "video/H264".to_owned(),
         clock_rate: 90_000,
@@ -77,7 +79,6 @@ async fn answer(offer: String, srtp: Srtp, state: Arc<SenderState>) -> Result<St
     let track = Arc::new(TrackLocalStaticRTP::new(track));
     let peer = PeerConnectionBuilder::new()
         .with_media_engine(engine)
-        .with_interceptor_registry(registry)
         .with_setting_engine(media::settings(srtp))
         .with_handler(Arc::new(SenderHandler(Arc::clone(&state))))
         .with_udp_addrs(vec!["127.0.0.1:0"])
@@ -157,4 +158,46 @@ async fn a_viewer_decodes_h264_sealed_with_gcm_and_sends_input() {
 async fn a_viewer_without_gcm_decodes_too() {
     let cipher = plays_over(Srtp::AesCm).await;
     assert!(cipher.to_uppercase().contains("CM_HMAC_SHA1"), "{cipher}");
+}
+
+/// As [`plays_over`], with a viewer that judges by headers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_light_viewer_counts_frames_opens_one_packet_in_64_and_sends_input() {
+    let options = ViewerOptions { local: vec![LOOPBACK], srtp: Srtp::Gcm, input: true, keep_picture: false };
+    let state = Arc::new(SenderState::default());
+    let mut received = state.received.subscribe();
+    let now = std::time::Instant::now();
+    let card = Arc::new(Card::new(0, 0, Kind::Player, Mode::Light, Arc::default(), now));
+    let viewer = LightViewer::connect(&options, Arc::clone(&card), |offer| answer(offer, Srtp::Gcm, state))
+        .await
+        .unwrap();
+    let mut link = viewer.link();
+    let connected = link.wait_for(|link| *link == Link::Connected);
+    tokio::time::timeout(PATIENCE, connected).await.expect("connected").expect("the task runs");
+    let begun = std::time::Instant::now();
+    while card.with(|facts| facts.meter.totals.packets < 200) {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", card.with(|facts| facts.meter.totals.clone()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (totals, opened, sealed, cipher) =
+        card.with(|facts| (facts.meter.totals.clone(), facts.opened, facts.sealed, facts.cipher.clone()));
+    assert!(totals.whole >= 90 && totals.lost == 0 && totals.missing == 0, "{totals:?}");
+    assert!(
+        (3..=1 + totals.packets / light::OPEN_ONE_IN).contains(&opened) && sealed == 0,
+        "{opened} {sealed}"
+    );
+    assert!(cipher.to_uppercase().contains("GCM"), "{cipher}");
+    let sent = async {
+        // The channel opens some time after the connection.
+        loop {
+            viewer.send_input(vec![1, 0, 0x4f, 1], false).unwrap();
+            let got =
+                tokio::time::timeout(Duration::from_millis(100), received.wait_for(|data| !data.is_empty()));
+            if let Ok(Ok(data)) = got.await {
+                return data.clone();
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, sent).await.unwrap(), [1, 0, 0x4f, 1]);
+    viewer.close().await;
 }

@@ -3,15 +3,21 @@
 //! Receives H.264 and Opus, decodes the video, counts everything and can send input over the two data channels. How
 //! the answer comes about (WebSocket, WHEP) is the caller's: see [`super::bot`] and [`super::whep`].
 
+use super::card::{Card, Step};
 use super::decode::{DecoderHandle, Latest, Outlet, Picture};
 use super::h264::Depacketizer;
+use super::header::Header;
 use super::media;
 use super::reorder::Reorder;
 use crate::marker::Marker;
 use bytes::BytesMut;
 use playgate_signaling::input::{POINTER_LABEL, RELIABLE_LABEL};
 use rtc::data_channel::RTCDataChannelInit;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
+    TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use std::future::Future;
@@ -23,13 +29,17 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, StatsSelector,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, StatsSelector, configure_rtcp_reports,
 };
 
 /// Candidates are local sockets: gathering them takes no network round trip.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two requests for a key frame.
-const KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(250);
+pub(super) const KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(250);
+/// While packets are missing they are looked after this often.
+pub(super) const REPAIR_INTERVAL: Duration = Duration::from_millis(10);
+/// Of a media packet beside its payload: header, playout delay, authentication tag.
+const PACKET_OVERHEAD: usize = 12 + 8 + 16;
 
 /// How a viewer connects.
 #[derive(Debug, Clone)]
@@ -51,6 +61,33 @@ pub enum Srtp {
     Gcm,
     /// AES-CM with HMAC-SHA1 alone (RFC 3711), as an old client.
     AesCm,
+}
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Link {
+    #[default]
+    Connecting,
+    Connected,
+    /// Nothing comes; it may heal by itself.
+    Disconnected,
+    /// Only a new offer helps.
+    Failed,
+    /// DTLS ended it, there or here: a restart of ICE has nothing to restart.
+    Closed,
+}
+
+impl Link {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign non-exhaustive enum")]
+    pub(super) fn of(state: RTCPeerConnectionState) -> Self {
+        match state {
+            RTCPeerConnectionState::Connected => Self::Connected,
+            RTCPeerConnectionState::Disconnected => Self::Disconnected,
+            RTCPeerConnectionState::Failed => Self::Failed,
+            RTCPeerConnectionState::Closed => Self::Closed,
+            _ => Self::Connecting,
+        }
+    }
 }
 
 /// What a viewer has seen so far. Times count from the moment it set out to connect.
@@ -101,6 +138,10 @@ pub enum ViewerError {
     Timeout { what: String, timeout: Duration, stats: Box<ViewerStats> },
     #[error("input was not sent: the viewer has no input channels")]
     NoInput,
+    #[error("cannot open a socket for media")]
+    Socket(#[source] std::io::Error),
+    #[error("the viewer ended")]
+    Gone,
 }
 
 /// A connected (or connecting) viewer. Dropping it ends the connection without a word; [`Self::close`] says goodbye.
@@ -109,8 +150,10 @@ pub struct Viewer {
     stats: watch::Receiver<ViewerStats>,
     latest: Option<Latest>,
     input: Option<Arc<dyn DataChannel>>,
-    _pointer: Option<Arc<dyn DataChannel>>,
+    pointer: Option<Arc<dyn DataChannel>>,
     key_wanted: Arc<Notify>,
+    gathered: Arc<watch::Sender<bool>>,
+    link: watch::Receiver<Link>,
 }
 
 impl Viewer {
@@ -122,9 +165,24 @@ impl Viewer {
         F: Future<Output = Result<String, E>>,
         E: std::fmt::Display,
     {
+        Self::connect_for(options, Card::alone(), negotiate).await
+    }
+
+    /// As [`Self::connect`], written up on a bot's card.
+    pub async fn connect_for<N, F, E>(
+        options: &ViewerOptions,
+        card: Arc<Card>,
+        negotiate: N,
+    ) -> Result<Self, ViewerError>
+    where
+        N: FnOnce(String) -> F,
+        F: Future<Output = Result<String, E>>,
+        E: std::fmt::Display,
+    {
         let (stats_sender, stats) = watch::channel(ViewerStats::default());
         let stats_sender = Arc::new(stats_sender);
-        let (gathered_sender, mut gathered) = watch::channel(false);
+        let gathered = Arc::new(watch::Sender::new(false));
+        let (link_sender, link) = watch::channel(Link::Connecting);
         let latest = options.keep_picture.then(Latest::default);
         let key_wanted = Arc::new(Notify::new());
         let outlet = Outlet {
@@ -132,9 +190,9 @@ impl Viewer {
             latest: latest.clone(),
             key_wanted: Arc::clone(&key_wanted),
             started: Instant::now(),
+            card,
         };
-        let handler = Arc::new(Handler { outlet, gathered: gathered_sender });
-        let (engine, registry) = media::engine()?;
+        let handler = Arc::new(Handler { outlet, gathered: Arc::clone(&gathered), link: link_sender });
         let sockets: Vec<String> =
             options.local.iter().map(|ip| std::net::SocketAddr::new(*ip, 0).to_string()).collect();
         if sockets.is_empty() {
@@ -142,8 +200,9 @@ impl Viewer {
         }
         let peer: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
-                .with_media_engine(engine)
-                .with_interceptor_registry(registry)
+                .with_media_engine(media::engine()?)
+                // What is lost is asked for by the meter, at once; the crate's way waits for its next tick.
+                .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
                 .with_setting_engine(media::settings(options.srtp))
                 .with_handler(handler)
                 .with_udp_addrs(sockets)
@@ -164,17 +223,45 @@ impl Viewer {
                 RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() };
             pointer = Some(peer.create_data_channel(POINTER_LABEL, Some(unreliable)).await?);
         }
-        let offer = peer.create_offer(None).await?;
-        peer.set_local_description(offer).await?;
+        let viewer = Self { peer, stats, latest, input, pointer, key_wanted, gathered, link };
+        viewer.offer(None, negotiate).await?;
+        Ok(viewer)
+    }
+
+    /// Restarts ICE: the same keys over a path that is found anew.
+    pub async fn restart_ice<N, F, E>(&self, negotiate: N) -> Result<(), ViewerError>
+    where
+        N: FnOnce(String) -> F,
+        F: Future<Output = Result<String, E>>,
+        E: std::fmt::Display,
+    {
+        self.offer(Some(RTCOfferOptions { ice_restart: true }), negotiate).await
+    }
+
+    async fn offer<N, F, E>(&self, options: Option<RTCOfferOptions>, negotiate: N) -> Result<(), ViewerError>
+    where
+        N: FnOnce(String) -> F,
+        F: Future<Output = Result<String, E>>,
+        E: std::fmt::Display,
+    {
+        self.gathered.send_replace(false);
+        let offer = self.peer.create_offer(options).await?;
+        self.peer.set_local_description(offer).await?;
+        let mut gathered = self.gathered.subscribe();
         tokio::time::timeout(GATHER_TIMEOUT, gathered.wait_for(|done| *done))
             .await
             .map_err(|_| ViewerError::Gathering)?
             .map_err(|_| ViewerError::Gathering)?;
-        let offer = peer.local_description().await.ok_or(ViewerError::Gathering)?;
+        let offer = self.peer.local_description().await.ok_or(ViewerError::Gathering)?;
         let answer =
             negotiate(offer.sdp).await.map_err(|error| ViewerError::Negotiation(error.to_string()))?;
-        peer.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
-        Ok(Self { peer, stats, latest, input, _pointer: pointer, key_wanted })
+        Ok(self.peer.set_remote_description(RTCSessionDescription::answer(answer)?).await?)
+    }
+
+    /// How the connection stands, now and from now on.
+    #[must_use]
+    pub fn link(&self) -> watch::Receiver<Link> {
+        self.link.clone()
     }
 
     /// What was seen so far.
@@ -229,6 +316,12 @@ impl Viewer {
         Ok(channel.send(BytesMut::from(frame)).await?)
     }
 
+    /// Sends one encoded snapshot on the unordered channel.
+    pub async fn send_snapshot(&self, frame: &[u8]) -> Result<(), ViewerError> {
+        let channel = self.pointer.as_ref().ok_or(ViewerError::NoInput)?;
+        Ok(channel.send(BytesMut::from(frame)).await?)
+    }
+
     /// The SRTP cipher in use, as the WebRTC statistics name it; empty before the connection is up.
     pub async fn cipher(&self) -> String {
         let report = self.peer.get_stats(Instant::now(), StatsSelector::None).await;
@@ -245,7 +338,8 @@ impl Viewer {
 /// Events of the peer connection. They run on the connection's own driver, so nothing here may wait.
 struct Handler {
     outlet: Outlet,
-    gathered: watch::Sender<bool>,
+    gathered: Arc<watch::Sender<bool>>,
+    link: watch::Sender<Link>,
 }
 
 #[async_trait::async_trait]
@@ -258,6 +352,10 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         let since = self.outlet.started.elapsed();
+        if state == RTCPeerConnectionState::Connected {
+            self.outlet.card.step(Step::Connected);
+        }
+        self.link.send_replace(Link::of(state));
         self.outlet.stats.send_modify(|stats| {
             if state == RTCPeerConnectionState::Connected {
                 stats.connected.get_or_insert(since);
@@ -282,6 +380,7 @@ async fn audio(track: Arc<dyn TrackRemote>, outlet: Outlet) {
     while let Some(event) = track.poll().await {
         if let TrackRemoteEvent::OnRtpPacket(_) = event {
             outlet.stats.send_modify(|stats| stats.audio_packets += 1);
+            outlet.card.with(|facts| facts.meter.audio());
         }
     }
 }
@@ -298,8 +397,39 @@ async fn video(track: Arc<dyn TrackRemote>, outlet: Outlet) {
     let asking = tokio::spawn(ask_for_key_frames(Arc::clone(&track), ssrc, Arc::clone(&outlet.key_wanted)));
     let mut reorder = Reorder::default();
     let mut depacketizer = Depacketizer::new();
-    while let Some(event) = track.poll().await {
+    let mut repair = tokio::time::interval(REPAIR_INTERVAL);
+    repair.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut waits = false;
+    loop {
+        let event = tokio::select! {
+            event = track.poll() => event,
+            _ = repair.tick(), if waits => {
+                let (wanted, still) =
+                    outlet.card.with(|facts| (facts.meter.wanted(Instant::now()), facts.meter.waits()));
+                waits = still;
+                if let Some((media_ssrc, lost)) = wanted {
+                    let nacks = nack_pairs_from_sequence_numbers(&lost);
+                    let nack = TransportLayerNack { sender_ssrc: 0, media_ssrc, nacks };
+                    let _ = track.write_rtcp(vec![Box::new(nack)]).await;
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+        let now = Instant::now();
+        let header = Header {
+            marker: packet.header.marker,
+            payload_type: packet.header.payload_type,
+            sequence: packet.header.sequence_number,
+            timestamp: packet.header.timestamp,
+            ssrc: packet.header.ssrc,
+        };
+        waits = outlet.card.with(|facts| {
+            facts.step(Step::FirstPacket, now);
+            facts.meter.packet(header, packet.payload.len() + PACKET_OVERHEAD, now);
+            facts.meter.waits()
+        });
         let size = packet.payload.len() as u64;
         for packet in reorder.push(packet.header.sequence_number, packet) {
             let header = &packet.header;

@@ -232,7 +232,8 @@ pub struct LogConfig {
     pub json: bool,
 }
 
-/// A game of the catalogue.
+/// A game of the catalogue. With the slug of a built-in game, and no other driver: that game as it is wanted here, of its
+/// picture the full size, a half or a quarter (640x360 of 1280x720), and at most its own frames a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GameConfig {

@@ -16,6 +16,7 @@ pub(super) struct BuiltIn {
     game: Box<dyn Game>,
     width: u32,
     height: u32,
+    divisor: u32,
     tick_hz: u32,
     pads: u8,
     pointer: PointerMode,
@@ -34,7 +35,7 @@ impl BuiltIn {
             GameError::Unknown(slug) => RunnerError::UnknownGame(slug),
             GameError::BadSave(why) => RunnerError::BadSave(why),
         })?;
-        Ok(Self { game, width, height, tick_hz, pads, pointer, marker, directory })
+        Ok(Self { game, width, height, divisor: 1, tick_hz, pads, pointer, marker, directory })
     }
 }
 
@@ -48,7 +49,9 @@ impl Side for BuiltIn {
     }
 
     async fn open(&mut self, welcome: &Welcome) -> Result<Picture, RunnerError> {
-        Ok(Picture { width: self.width, height: self.height, fps: welcome.fps.min(self.tick_hz) })
+        self.divisor = divisor((self.width, self.height), (welcome.width, welcome.height));
+        let (width, height) = (self.width / self.divisor, self.height / self.divisor);
+        Ok(Picture { width, height, fps: welcome.fps.min(self.tick_hz) })
     }
 
     fn start(self, shared: &Shared, threads: &mut Threads, events: &mpsc::Sender<Event>) -> io::Result<()> {
@@ -61,6 +64,7 @@ impl Side for BuiltIn {
             game: self.game,
             width: self.width,
             height: self.height,
+            divisor: self.divisor,
             tick_hz: self.tick_hz,
             marker: self.marker,
             inbox: Arc::clone(&shared.stage),
@@ -75,4 +79,12 @@ impl Side for BuiltIn {
             Ok(())
         })
     }
+}
+
+/// What the game's own size is divided by for the wanted one: 1, 2 or 4. Any other size is not to be had.
+fn divisor(own: (u32, u32), wanted: (u32, u32)) -> u32 {
+    [2, 4]
+        .into_iter()
+        .find(|divisor| own == (wanted.0.saturating_mul(*divisor), wanted.1.saturating_mul(*divisor)))
+        .unwrap_or(1)
 }

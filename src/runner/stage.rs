@@ -16,7 +16,7 @@ use crate::marker::{self, Marker};
 use playgate_signaling::input::{InputFrame, TouchPhase};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tiny_skia::Pixmap;
 use tokio::sync::mpsc;
 
@@ -82,8 +82,11 @@ impl Inbox {
 
 pub(super) struct Stage {
     pub(super) game: Box<dyn Game>,
+    /// What the game draws.
     pub(super) width: u32,
     pub(super) height: u32,
+    /// Width and height are shown divided by this: see [`shrink`].
+    pub(super) divisor: u32,
     /// Ticks a second: the game's own, whatever the stream shows of them.
     pub(super) tick_hz: u32,
     pub(super) marker: bool,
@@ -108,6 +111,12 @@ pub(super) struct Wake {
 }
 
 impl Stage {
+    /// Width and height of what is shown.
+    fn shown(&self) -> (u32, u32) {
+        let divisor = self.divisor.max(1);
+        (self.width / divisor, self.height / divisor)
+    }
+
     /// The thread's body; ends when told to, with the save handed over.
     pub(super) fn run(self) {
         let Some(picture) = Pixmap::new(self.width, self.height) else {
@@ -126,6 +135,8 @@ impl Stage {
 struct Show {
     stage: Stage,
     picture: Pixmap,
+    /// The picture as it is shown, where that is smaller.
+    small: Option<Pixmap>,
     frame: I420,
     /// A buffer to hand over; the encoder gives another for it.
     spare: Option<I420>,
@@ -150,11 +161,14 @@ impl Show {
     fn new(stage: Stage, mut picture: Pixmap) -> Self {
         // Whatever a game leaves open is black, not transparent.
         picture.fill(tiny_skia::Color::BLACK);
-        let frame = I420::new(stage.width, stage.height);
+        let (width, height) = stage.shown();
+        let frame = I420::new(width, height);
         let spare = Some(frame.clone());
+        let small = if stage.divisor > 1 { Pixmap::new(width, height) } else { None };
         Self {
             stage,
             picture,
+            small,
             frame,
             spare,
             marker: Marker::default(),
@@ -297,6 +311,7 @@ impl Show {
 
     /// Draws, and hands the picture to the encoder when it changed.
     fn draw(&mut self, at: Instant) {
+        let drawn_at = SystemTime::now();
         let whole = Rect { x: 0, y: 0, width: self.stage.width, height: self.stage.height };
         let drawn = self.stage.game.draw(&mut self.picture);
         let changed = if std::mem::take(&mut self.first) { Some(whole) } else { drawn };
@@ -305,15 +320,22 @@ impl Show {
             return;
         }
         self.marker.frame = self.marker.frame.wrapping_add(1);
+        let (width, height) = self.stage.shown();
+        let changed = match (&mut self.small, changed) {
+            (Some(small), Some(changed)) => Some(shrink(&self.picture, small, self.stage.divisor, changed)),
+            (Some(_) | None, changed) => changed,
+        };
+        let shown = self.small.as_mut().unwrap_or(&mut self.picture);
+        let mut mark = None;
         if marked {
             self.drawn_input = self.marker.input;
-            marker::draw(&mut self.picture, self.marker);
+            marker::draw(shown, self.marker);
+            marker::draw_time(shown, marker::clock(drawn_at));
+            mark = marker::area(width, height).map(|(x, y, width, height)| Rect { x, y, width, height });
         }
-        let stride = usize::try_from(self.stage.width).unwrap_or(0) * 4;
-        let mark = if marked { marker::area(self.stage.width, self.stage.height) } else { None };
-        let mark = mark.map(|(x, y, width, height)| Rect { x, y, width, height });
+        let stride = usize::try_from(width).unwrap_or(0) * 4;
         for rect in changed.into_iter().chain(mark) {
-            self.frame.update(self.picture.data(), stride, rect);
+            self.frame.update(shown.data(), stride, rect);
         }
         let mut handed = self.spare.take().unwrap_or_else(|| self.frame.clone());
         handed.copy_from(&self.frame);
@@ -342,6 +364,37 @@ impl Wake {
     }
 }
 
+/// Shrinks what changed of a picture: every pixel the mean of `divisor` times `divisor`. Gives what changed in `to`.
+fn shrink(from: &Pixmap, to: &mut Pixmap, divisor: u32, changed: Rect) -> Rect {
+    let end = |start: u32, length: u32, most: u32| start.saturating_add(length).div_ceil(divisor).min(most);
+    let (x, y) = (changed.x / divisor, changed.y / divisor);
+    let right = end(changed.x, changed.width, to.width());
+    let bottom = end(changed.y, changed.height, to.height());
+    let size = |value: u32| usize::try_from(value).unwrap_or(0);
+    let (from_stride, to_stride) = (size(from.width()) * 4, size(to.width()) * 4);
+    let (step, pixels) = (size(divisor), divisor * divisor);
+    let source = from.data();
+    let target = to.data_mut();
+    for row in size(y)..size(bottom) {
+        for column in size(x)..size(right) {
+            let mut sums = [0_u32; 4];
+            for line in 0..step {
+                let start = (row * step + line) * from_stride + column * step * 4;
+                for pixel in source[start..start + step * 4].as_chunks::<4>().0 {
+                    for (sum, value) in sums.iter_mut().zip(pixel) {
+                        *sum += u32::from(*value);
+                    }
+                }
+            }
+            let at = row * to_stride + column * 4;
+            for (out, sum) in target[at..at + 4].iter_mut().zip(sums) {
+                *out = u8::try_from(sum / pixels).unwrap_or(u8::MAX);
+            }
+        }
+    }
+    Rect { x, y, width: right.saturating_sub(x), height: bottom.saturating_sub(y) }
+}
+
 /// What the marker counts.
 fn is_press(frame: &InputFrame) -> bool {
     match frame {
@@ -355,5 +408,25 @@ fn is_press(frame: &InputFrame) -> bool {
         | InputFrame::PadPresence { .. }
         | InputFrame::PointerMove { .. }
         | InputFrame::Pad { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shrunk_picture_is_the_mean_of_what_changed_and_nothing_else() {
+        let mut from = Pixmap::new(8, 4).expect("size");
+        let grays = (0_u8..32).flat_map(|value| [value * 4; 4]);
+        from.data_mut().iter_mut().zip(grays).for_each(|(byte, gray)| *byte = gray);
+        let mut to = Pixmap::new(4, 2).expect("size");
+        let rect = shrink(&from, &mut to, 2, Rect { x: 3, y: 0, width: 2, height: 2 });
+        assert_eq!(rect, Rect { x: 1, y: 0, width: 2, height: 1 });
+        let grays: Vec<u8> = to.data().chunks(4).map(|pixel| pixel[0]).collect();
+        // Of the columns 2-3 and 4-5 in the rows 0-1: (2 + 3 + 10 + 11) and (4 + 5 + 12 + 13).
+        assert_eq!(grays, [0, 26, 34, 0, 0, 0, 0, 0]);
+        let all = shrink(&from, &mut to, 2, Rect { x: 0, y: 0, width: 8, height: 4 });
+        assert_eq!(all, Rect { x: 0, y: 0, width: 4, height: 2 });
     }
 }

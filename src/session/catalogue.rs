@@ -42,6 +42,8 @@ pub enum CatalogueError {
     AddressTwice { slug: String, address: SocketAddr },
     #[error("game `{slug}`: pointer = \"{pointer}\" is not absolute, relative or none")]
     BadPointer { slug: String, pointer: String },
+    #[error("game `{slug}`: its picture is {width}x{height}, or half or a quarter of that")]
+    BadSize { slug: String, width: u32, height: u32 },
     #[error("game `{slug}`: {field} = {value} is not between {least} and {most}")]
     OutOfRange { slug: String, field: &'static str, value: u32, least: u32, most: u32 },
 }
@@ -112,6 +114,13 @@ impl Catalogue {
         let mut slugs: HashSet<String> = games.iter().map(|game| game.view.slug.clone()).collect();
         let mut addresses = HashSet::new();
         for config in configured {
+            let own = games.iter().position(|game| {
+                config.driver() == DriverName::Process && is_own(game) && game.view.slug == config.slug
+            });
+            if let Some(game) = own.and_then(|at| games.get_mut(at)) {
+                *game = Arc::new(changed(game, config)?);
+                continue;
+            }
             let game = from_config(config, runner_image, &mut addresses)?;
             if !slugs.insert(config.slug.clone()) {
                 return Err(CatalogueError::Duplicate(config.slug.clone()));
@@ -176,6 +185,32 @@ fn from_built_in(game: BuiltIn) -> Game {
         kbps: game.kbps,
         source: Source::BuiltIn,
     }
+}
+
+fn is_own(game: &Game) -> bool {
+    matches!(game.source, Source::BuiltIn)
+}
+
+/// A built-in game as the configuration wants it: its title, its rate, and its picture at full, half or a quarter of its
+/// size.
+fn changed(own: &Game, config: &GameConfig) -> Result<Game, CatalogueError> {
+    let mut game = own.clone();
+    let hints = &mut game.view.hints;
+    let slug = &config.slug;
+    if config.title.is_empty() || config.title.chars().count() > MAX_TITLE {
+        return Err(CatalogueError::BadTitle(slug.clone()));
+    }
+    let wanted = (config.width.unwrap_or(hints.width), config.height.unwrap_or(hints.height));
+    if ![1, 2, 4].map(|divisor| (hints.width / divisor, hints.height / divisor)).contains(&wanted) {
+        let (width, height) = (hints.width, hints.height);
+        return Err(CatalogueError::BadSize { slug: slug.clone(), width, height });
+    }
+    (hints.width, hints.height) = wanted;
+    hints.title.clone_from(&config.title);
+    game.view.title.clone_from(&config.title);
+    game.fps = in_range(config, "fps", config.fps, game.fps, 1..=game.fps)?;
+    game.kbps = in_range(config, "kbps", config.kbps, game.kbps, 50..=200_000)?;
+    Ok(game)
 }
 
 pub(super) fn from_config(
@@ -361,6 +396,25 @@ mod tests {
         assert!(matches!(with("external\"", "process\""), CatalogueError::NotBuiltIn(_)));
         let bare = "[[games]]\nslug = \"x\"\ntitle = \"X\"\ndriver = \"external\"";
         assert_eq!(load(bare).unwrap_err(), CatalogueError::NoIngest("x".to_owned()));
+    }
+
+    #[test]
+    fn a_built_in_game_can_be_shown_smaller_and_slower() {
+        let load = |toml: &str| {
+            let config: crate::config::Config = toml::from_str(toml).unwrap();
+            Catalogue::new(crate::games::built_in(), &config.games, "")
+        };
+        let ember = "[[games]]\nslug = \"ember\"\ntitle = \"Ember, small\"\n";
+        let catalogue = load(&format!("{ember}width = 640\nheight = 360\nfps = 15\nkbps = 800")).unwrap();
+        let game = catalogue.get("ember").unwrap();
+        let hints = &game.view.hints;
+        assert_eq!((hints.width, hints.height, game.fps, game.kbps), (640, 360, 15, 800));
+        assert_eq!((game.view.title.as_str(), catalogue.views().len()), ("Ember, small", 2));
+        assert!(matches!(load(&format!("{ember}width = 641")), Err(CatalogueError::BadSize { .. })));
+        assert!(matches!(
+            load(&format!("{ember}fps = 120")),
+            Err(CatalogueError::OutOfRange { field: "fps", .. })
+        ));
     }
 
     #[test]
