@@ -2,7 +2,8 @@
 //!
 //! A viewer's wishes for key frames come out of a budget, because a key frame costs everybody: what exceeds it waits, is not
 //! forgotten, and ends with the next key frame. A spectator whose link loses too much is not repaired over and over: it is
-//! sent nothing for a while and starts again with a whole group of pictures.
+//! sent nothing for a while and starts again with a whole group of pictures. On a link that loses a little, what is sent again
+//! is sent twice, a moment apart: a browser asks for a lost repetition only a tenth of a second later, and that is a freeze.
 
 use super::feedback::Reception;
 use super::stats::Cause;
@@ -22,6 +23,10 @@ const WELL: Duration = Duration::from_secs(30);
 /// Sound is doubled for this long after a loss of it, in 1/256.
 const DOUBLED: Duration = Duration::from_secs(10);
 const LOSSY_SOUND: u8 = 3;
+/// A lossy link's repetitions are repeated for this long after a report of loss.
+const LOSSY: Duration = Duration::from_secs(10);
+/// Between a repetition and its repetition: longer than most bursts of loss, shorter than a frame.
+pub(super) const ECHO: Duration = Duration::from_millis(8);
 /// A round trip nobody has measured yet, and the longest that is believed.
 const UNKNOWN_TRIP: Duration = Duration::from_millis(50);
 const LONGEST_TRIP: Duration = Duration::from_secs(2);
@@ -30,6 +35,7 @@ const LONGEST_TRIP: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Quality {
     trip: Option<Duration>,
+    lossy_until: Option<Instant>,
     doubled_until: Option<Instant>,
     heavy: u8,
     shed: Option<Shed>,
@@ -49,6 +55,7 @@ impl Quality {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             trip: None,
+            lossy_until: None,
             doubled_until: None,
             heavy: 0,
             shed: None,
@@ -61,6 +68,11 @@ impl Quality {
     /// The round trip, as far as it is known.
     pub(super) fn trip(&self) -> Duration {
         self.trip.unwrap_or(UNKNOWN_TRIP)
+    }
+
+    /// Whether what is sent again is to be sent twice: the link loses some, and does not drown.
+    pub(super) fn echoes(&self, now: Instant) -> bool {
+        self.heavy == 0 && self.lossy_until.is_some_and(|until| now < until)
     }
 
     /// Whether sound is to be sent twice.
@@ -85,6 +97,9 @@ impl Quality {
             if trip <= LONGEST_TRIP {
                 self.trip = Some(self.trip.map_or(trip, |old| (old * 7 + trip) / 8));
             }
+        }
+        if report.lost > 0 && report.lost < HEAVY {
+            self.lossy_until = Some(now + LOSSY);
         }
         self.heavy = if report.lost >= HEAVY { self.heavy.saturating_add(1) } else { 0 };
         if player || self.heavy < HEAVY_REPORTS || self.is_shed() {
@@ -181,6 +196,17 @@ mod tests {
         assert!(!quality.video(back, 0, report(60), false));
         assert!(quality.video(back, 0, report(60), false));
         assert_eq!(quality.deadline(false), Some(back + SHED * 2));
+    }
+
+    #[test]
+    fn repetitions_are_repeated_while_a_link_loses_some() {
+        let now = Instant::now();
+        let mut quality = Quality::new(now);
+        assert!(!quality.echoes(now));
+        quality.video(now, 0, report(5), true);
+        assert!(quality.echoes(now + Duration::from_secs(9)) && !quality.echoes(now + LOSSY));
+        quality.video(now, 0, report(HEAVY), true);
+        assert!(!quality.echoes(now), "it drowns");
     }
 
     #[test]

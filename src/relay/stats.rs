@@ -86,6 +86,8 @@ counted!(
         /// Calls that brought datagrams in, on all sockets.
         Receives = "receives",
         Retransmits = "retransmits",
+        /// Second copies of retransmissions.
+        Echoes = "retransmits_doubled",
         SourceRestarts = "source_restarts",
         /// Viewers whose media our own sealer sealed, and those of which the crate did it.
         SealedHere = "viewers_sealed_here",

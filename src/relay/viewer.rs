@@ -4,16 +4,18 @@ use super::down_track::{DownTrack, Nack, OUTAGE, Pace};
 use super::feedback::Reception;
 use super::outbox::Outbox;
 use super::peer::{Peer, random};
-use super::quality::Quality;
+use super::quality::{ECHO, Quality};
 use super::ring::Ring;
 use super::session::Session;
 use super::socket::{Sent, Socket};
 use super::stats::{Cause, Count, Drop, Stats};
 use crate::ids::ViewerId;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Sender reports for both streams this often.
 const REPORTS: Duration = Duration::from_secs(1);
+const ECHOES: usize = 64;
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// A key frame smaller than this goes out at once.
 const PACED_BYTES: usize = 16 * 1024;
@@ -29,6 +31,8 @@ pub(super) struct Viewer {
     pub(super) peer: Peer,
     pub(super) track: DownTrack,
     pub(super) quality: Quality,
+    /// Retransmissions that are sent a second time, and when. More than [`ECHOES`] are not.
+    echoes: VecDeque<(Instant, u64)>,
     audio: AudioTrack,
     report_at: Instant,
     input_share: f64,
@@ -78,6 +82,7 @@ impl Viewer {
             peer,
             track: DownTrack::new(now, base(v0, v1)),
             quality: Quality::new(now),
+            echoes: VecDeque::new(),
             audio: AudioTrack { base: base(a0, a1), origin: None },
             report_at: now + REPORTS,
             input_share: INPUT_RATE,
@@ -204,6 +209,9 @@ impl Viewer {
                     Some(packet) if self.peer.can_retransmit() => {
                         self.peer.write_rtx(now, self.track.packet_index(index), packet, out);
                         stats.count(Count::Retransmits, 1);
+                        if self.quality.echoes(now) && self.echoes.len() < ECHOES {
+                            self.echoes.push_back((now + ECHO, index));
+                        }
                     }
                     Some(_) | None => {
                         stats.drop(Drop::RetransmitGone);
@@ -216,6 +224,16 @@ impl Viewer {
                     stats.drops(Drop::RetransmitLimit, (sequences.len() - at) as u64);
                     return;
                 }
+            }
+        }
+    }
+
+    /// Sends the second copies of retransmissions that are due.
+    pub(super) fn echo(&mut self, now: Instant, ring: &Ring, out: &mut Outbox, stats: &mut Stats) {
+        while let Some((_, index)) = self.echoes.pop_front_if(|(at, _)| *at <= now) {
+            if let Some(packet) = ring.get(index).filter(|_| !self.track.is_waiting()) {
+                self.peer.write_rtx(now, self.track.packet_index(index), packet, out);
+                stats.count(Count::Echoes, 1);
             }
         }
     }
@@ -269,7 +287,9 @@ impl Viewer {
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let report = self.peer.is_connected().then_some(self.report_at);
         let wish = self.quality.deadline(self.is_player());
-        let next = [self.peer.deadline(), self.track.deadline(), report, wish].into_iter().flatten().min();
+        let echo = self.echoes.front().map(|(at, _)| *at);
+        let next = [self.peer.deadline(), self.track.deadline(), report, wish, echo];
+        let next = next.into_iter().flatten().min();
         next.map(|at| at.max(now + MIN_PAUSE))
     }
 }

@@ -70,6 +70,7 @@ impl Shard {
         }
         let mut video = false;
         if viewer.peer.is_connected() {
+            viewer.echo(now, &session.ring, &mut self.out, &mut self.stats);
             video = viewer.catch_up(now, session, &mut self.out);
             if viewer.report_due(now) {
                 let (video, audio) = session.clocks(now);
