@@ -12,9 +12,9 @@ const CATCH_UP: Pace = Pace { within: Duration::from_millis(100), step: Duration
 const RESENT: usize = 256;
 /// One report that misses more than this is an outage: a key frame is less than all of that.
 pub(super) const OUTAGE: usize = 160;
-/// Retransmissions in one go, and a second: the rest is asked for again.
+/// Retransmissions in one go, and a second at most: the rest is asked for again.
 const BURST: f64 = 256.0;
-const RATE: f64 = 1500.0;
+pub(super) const REPAIRS: f64 = 1500.0;
 
 /// How a piece of the stream is spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +176,9 @@ impl DownTrack {
         self.phase = Phase::Waiting;
     }
 
-    /// The viewer reports a loss. `trip`: the round trip; what was sent again within it is on its way.
-    pub(super) fn nack(&mut self, now: Instant, sequence: u16, trip: Duration) -> Nack {
+    /// The viewer reports a loss. `trip`: the round trip; what was sent again within it is on its way. `repairs`: how many
+    /// retransmissions a second its link has room for.
+    pub(super) fn nack(&mut self, now: Instant, sequence: u16, trip: Duration, repairs: f64) -> Nack {
         let back = self.sequence(self.highest).wrapping_sub(sequence);
         let (Some(origin), true) = (self.origin, back < 1 << 15) else { return Nack::Ignore };
         let Some(index) = self.highest.checked_sub(u64::from(back)) else { return Nack::Ignore };
@@ -187,8 +188,8 @@ impl DownTrack {
         if self.is_under_way(now, index, trip) {
             return Nack::Ignore;
         }
-        self.share =
-            (self.share + now.saturating_duration_since(self.refilled).as_secs_f64() * RATE).min(BURST);
+        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.share = (self.share + passed * repairs).min(BURST.min(repairs));
         self.refilled = now;
         if self.share < 1.0 {
             return Nack::Limited;
@@ -247,9 +248,9 @@ mod tests {
         assert!(track.wants(60) && !track.wants(59));
         assert_eq!(track.send(60), 100);
         assert_eq!(track.send(62), 102, "holes stay holes");
-        assert_eq!(track.nack(now, 101, TRIP), Nack::Resend(61));
-        assert_eq!(track.nack(now, 99, TRIP), Nack::Ignore, "before the first");
-        assert_eq!(track.nack(now, 103, TRIP), Nack::Ignore, "after the last");
+        assert_eq!(track.nack(now, 101, TRIP, REPAIRS), Nack::Resend(61));
+        assert_eq!(track.nack(now, 99, TRIP, REPAIRS), Nack::Ignore, "before the first");
+        assert_eq!(track.nack(now, 103, TRIP, REPAIRS), Nack::Ignore, "after the last");
     }
 
     #[test]
@@ -280,9 +281,9 @@ mod tests {
         assert!(!track.wants(11));
         assert!(track.key_frame(20));
         assert_eq!(track.send(20), 10);
-        assert_eq!(track.nack(now, 5, TRIP), Nack::Ignore);
-        assert_eq!(track.nack(now, 0, TRIP), Nack::Ignore, "what came before is of no use any more");
-        assert_eq!(track.nack(now, 10, TRIP), Nack::Resend(20));
+        assert_eq!(track.nack(now, 5, TRIP, REPAIRS), Nack::Ignore);
+        assert_eq!(track.nack(now, 0, TRIP, REPAIRS), Nack::Ignore, "what came before is of no use any more");
+        assert_eq!(track.nack(now, 10, TRIP, REPAIRS), Nack::Resend(20));
     }
 
     #[test]
@@ -294,11 +295,11 @@ mod tests {
             track.send(index);
         }
         let resent = (0..10_000)
-            .filter(|sequence| matches!(track.nack(now, *sequence, TRIP), Nack::Resend(_)))
+            .filter(|sequence| matches!(track.nack(now, *sequence, TRIP, REPAIRS), Nack::Resend(_)))
             .count();
         assert_eq!(resent, 256);
-        assert_eq!(track.nack(now, 9000, TRIP), Nack::Limited);
-        assert_eq!(track.nack(now + Duration::from_millis(10), 5, TRIP), Nack::Resend(5));
+        assert_eq!(track.nack(now, 9000, TRIP, REPAIRS), Nack::Limited);
+        assert_eq!(track.nack(now + Duration::from_millis(10), 5, TRIP, REPAIRS), Nack::Resend(5));
     }
 
     #[test]
@@ -308,10 +309,10 @@ mod tests {
         track.key_frame(0);
         track.send(9);
         let trip = Duration::from_millis(40);
-        assert_eq!(track.nack(now, 4, trip), Nack::Resend(4));
-        assert_eq!(track.nack(now + Duration::from_millis(39), 4, trip), Nack::Ignore);
-        assert_eq!(track.nack(now + Duration::from_millis(39), 5, trip), Nack::Resend(5));
-        assert_eq!(track.nack(now + trip, 4, trip), Nack::Resend(4));
+        assert_eq!(track.nack(now, 4, trip, REPAIRS), Nack::Resend(4));
+        assert_eq!(track.nack(now + Duration::from_millis(39), 4, trip, REPAIRS), Nack::Ignore);
+        assert_eq!(track.nack(now + Duration::from_millis(39), 5, trip, REPAIRS), Nack::Resend(5));
+        assert_eq!(track.nack(now + trip, 4, trip, REPAIRS), Nack::Resend(4));
     }
 
     #[test]
@@ -345,7 +346,7 @@ mod tests {
             track.send(newest);
             let index = newest.saturating_sub(back).max(start);
             let sequence = track.sequence(index);
-            prop_assert_eq!(track.nack(now, sequence, TRIP), Nack::Resend(index));
+            prop_assert_eq!(track.nack(now, sequence, TRIP, REPAIRS), Nack::Resend(index));
         }
 
         #[test]

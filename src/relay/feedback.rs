@@ -4,6 +4,7 @@
 //! every NACK in the compound would be lost. So feedback leaves here, packet by packet, by a queue of its own.
 
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::extended_report::{ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
@@ -30,6 +31,8 @@ pub(super) enum Feedback {
     Lost { ssrc: u32, sequences: Vec<u16> },
     /// How one of our streams is received (RFC 3550 section 6.4.2).
     Reception(Reception),
+    /// The viewer's clock, to be told back (RFC 3611 section 4.4): its SSRC, and the middle 32 bits of its NTP time.
+    Clock { ssrc: u32, middle: u32 },
     /// When each packet came (transport-wide congestion control); players only.
     Transport(Box<TransportLayerCc>),
 }
@@ -109,6 +112,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
             } else if let Some(report) = any.downcast_ref::<ReceiverReport>() {
                 for report in &report.reports {
                     self.queue.push(Feedback::Reception(report.into()));
+                }
+            } else if let Some(report) = any.downcast_ref::<ExtendedReport>() {
+                let clock = report
+                    .reports
+                    .iter()
+                    .find_map(|block| block.as_any().downcast_ref::<ReceiverReferenceTimeReportBlock>());
+                if let Some(clock) = clock {
+                    #[expect(clippy::cast_possible_truncation, reason = "the middle 32 bits")]
+                    let middle = (clock.ntp_timestamp >> 16) as u32;
+                    self.queue.push(Feedback::Clock { ssrc: report.sender_ssrc, middle });
                 }
             } else if let Some(feedback) = any.downcast_ref::<TransportLayerCc>() {
                 self.queue.push(Feedback::Transport(Box::new(feedback.clone())));

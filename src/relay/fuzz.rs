@@ -4,7 +4,7 @@
 
 use super::Codec;
 use super::demux::{Demux, Kind, classify};
-use super::down_track::{DownTrack, Nack};
+use super::down_track::{DownTrack, Nack, REPAIRS};
 use super::feedback::{Feedback, FeedbackQueue};
 use super::group::Group;
 use super::keyframe::starts_key_frame;
@@ -96,7 +96,7 @@ pub(crate) fn ingest(data: &[u8]) {
         if track.wants(index) {
             #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
             let sequence = track.send(index) as u16;
-            match track.nack(now, sequence, Duration::ZERO) {
+            match track.nack(now, sequence, Duration::ZERO, REPAIRS) {
                 Nack::Resend(again) => assert_eq!(again, index),
                 Nack::Ignore | Nack::Limited => {}
             }
@@ -157,7 +157,7 @@ pub(crate) fn feedback(data: &[u8]) {
     for feedback in taken {
         match feedback {
             Feedback::Transport(report) => estimator.feedback(now + Duration::from_millis(50), &report),
-            Feedback::KeyFrame | Feedback::Lost { .. } | Feedback::Reception(_) => {}
+            Feedback::KeyFrame | Feedback::Lost { .. } | Feedback::Reception(_) | Feedback::Clock { .. } => {}
         }
     }
     assert!(estimator.target().is_finite() && estimator.target() > 0.0);

@@ -35,6 +35,10 @@ const NEARNESS: std::ops::Range<f64> = 0.9..1.1;
 const MEMORY: Duration = Duration::from_secs(20);
 /// Less than this part of the rate in use: the source is the limit, not the link.
 const USED: f64 = 0.6;
+/// Part of the rate that repairs may take, in packets of so many bytes, and how many there may be at least.
+const REPAIRS: f64 = 0.3;
+const FULL_PACKET: f64 = 1200.0;
+const LEAST_REPAIRS: f64 = 40.0;
 /// Loss that is congestion, over [`LOSS_SPAN`]; below it is what radio links do.
 const HEAVY_LOSS: f64 = 0.1;
 const LOSS_SPAN: Duration = Duration::from_millis(500);
@@ -98,6 +102,11 @@ impl Estimator {
     /// What the link carries, in bit/s.
     pub(super) fn target(&self) -> f64 {
         self.target
+    }
+
+    /// Packets a second that may be sent again: on a link that is full, repairs make it fuller.
+    pub(super) fn repairs(&self) -> f64 {
+        (self.target * REPAIRS / 8.0 / FULL_PACKET).max(LEAST_REPAIRS)
     }
 
     /// The player's report. Reports that claim more packets than are remembered are ignored whole.

@@ -38,6 +38,8 @@ pub(super) struct Offer {
     pub(super) playout_delay: Option<u8>,
     /// Id of the transport-wide sequence number's extension there; players only, as only they drive the bitrate.
     pub(super) transport: Option<u8>,
+    /// The viewer offers to report its clock, to learn the round trip from our answer (RFC 3611 section 4.4 and 4.5).
+    pub(super) receiver_clock: bool,
     /// The offer for `rtc`.
     pub(super) reduced: String,
 }
@@ -93,9 +95,11 @@ impl Offer {
         }
         let video = choose(video_section, video).ok_or(RelayError::UnsupportedCodec(name(video)))?;
         let playout_delay = extension(video_section, PLAYOUT_DELAY);
-        let reported =
-            of_format(video_section, "rtcp-fb", video.payload_type, |value| value == "transport-cc");
-        let transport = extension(video_section, TRANSPORT).filter(|_| player && reported.is_some());
+        let reports = |word: &str| {
+            of_format(video_section, "rtcp-fb", video.payload_type, |value| value == word).is_some()
+        };
+        let transport = extension(video_section, TRANSPORT).filter(|_| player && reports("transport-cc"));
+        let receiver_clock = reports("rrtr");
         let audio_at = kind("m=audio ").filter(|_| audio);
         let audio_section =
             audio_at.and_then(|at| media.get(at).copied()).filter(|section| receives(section, session));
@@ -122,6 +126,7 @@ impl Offer {
             audio,
             playout_delay,
             transport,
+            receiver_clock,
             reduced,
         })
     }

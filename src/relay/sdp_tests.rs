@@ -62,6 +62,15 @@ fn only_a_players_link_is_measured() {
 }
 
 #[test]
+fn a_receivers_clock_is_taken_for_the_format_that_is_sent() {
+    let parse = |text: &str| Offer::parse(text, Codec::H264, true, false).expect("usable");
+    assert!(!parse(OFFER).receiver_clock);
+    let offered = OFFER.replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 rrtr");
+    let offer = parse(&offered);
+    assert!(offer.receiver_clock && offer.reduced.contains("a=rtcp-fb:106 rrtr\r\n"));
+}
+
+#[test]
 fn a_missing_codec_is_named() {
     let offer = OFFER.replace("H264", "H265");
     assert!(matches!(

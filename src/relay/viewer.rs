@@ -1,6 +1,6 @@
 //! One viewer of a session: its connection, what it is sent, and how much input it may send.
 
-use super::down_track::{DownTrack, Nack, OUTAGE, Pace};
+use super::down_track::{DownTrack, Nack, OUTAGE, Pace, REPAIRS};
 use super::feedback::Reception;
 use super::outbox::Outbox;
 use super::peer::{Peer, random};
@@ -203,8 +203,9 @@ impl Viewer {
             return self.quality.wish(Cause::Loss);
         }
         let trip = self.quality.trip();
+        let repairs = self.peer.rate().map_or(REPAIRS, |rate| rate.repairs().min(REPAIRS));
         for (at, sequence) in sequences.iter().enumerate() {
-            match self.track.nack(now, *sequence, trip) {
+            match self.track.nack(now, *sequence, trip, repairs) {
                 Nack::Resend(index) => match ring.get(index) {
                     Some(packet) if self.peer.can_retransmit() => {
                         self.peer.write_rtx(now, self.track.packet_index(index), packet, out);

@@ -3,7 +3,7 @@
 // about when.
 
 import { POINTER_LABEL, RELIABLE_LABEL } from "./input.js";
-import { fingerprintOf, withStereoOpus } from "./sdp.js";
+import { fingerprintOf, withReceiverClock, withStereoOpus } from "./sdp.js";
 
 /**
  * @typedef {object} PeerEvents
@@ -77,11 +77,17 @@ export class Peer {
     this.#prepared = null;
     const offer = prepared ? await prepared : await pc.createOffer({ iceRestart: restart });
     const sdp = offer.sdp ?? "";
-    try {
-      await pc.setLocalDescription({ type: "offer", sdp: withStereoOpus(sdp) });
-    } catch {
-      await pc.setLocalDescription({ type: "offer", sdp });
+    // What a browser does not like about its own words it says here; the plainest ones are always good.
+    const wordings = [withReceiverClock(withStereoOpus(sdp)), withStereoOpus(sdp)];
+    for (const wording of wordings) {
+      try {
+        await pc.setLocalDescription({ type: "offer", sdp: wording });
+        return pc.localDescription?.sdp ?? wording;
+      } catch {
+        // The next one says less.
+      }
     }
+    await pc.setLocalDescription({ type: "offer", sdp });
     return pc.localDescription?.sdp ?? sdp;
   }
 

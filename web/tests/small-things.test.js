@@ -5,7 +5,7 @@ import { returnPath } from "../lib/return-path.js";
 import { bytes, countdown, duration, endInWords, errorInWords, progressInWords } from "../lib/words.js";
 import { directions } from "../player/dpad.js";
 import { padActive, padState, samePad } from "../player/pad-state.js";
-import { fingerprintOf, withStereoOpus } from "../player/sdp.js";
+import { fingerprintOf, withReceiverClock, withStereoOpus } from "../player/sdp.js";
 import { readStats } from "../player/stats.js";
 import { latestSlot } from "../play/slots.js";
 import { readSecret } from "../signin/secret.js";
@@ -58,6 +58,13 @@ test("the offer asks for stereo once", () => {
   const once = withStereoOpus(sdp);
   assert.match(once, /a=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n/);
   assert.equal(withStereoOpus(once), once);
+});
+
+test("the receiver's clock is offered once for each format that reports losses", () => {
+  const sdp = "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=rtcp-fb:102 nack pli\r\n";
+  const once = withReceiverClock(sdp);
+  assert.deepEqual(once.match(/^a=rtcp-fb:\d+ rrtr\r$/gm), ["a=rtcp-fb:96 rrtr\r", "a=rtcp-fb:102 rrtr\r"]);
+  assert.equal(withReceiverClock(once), once);
 });
 
 test("the fingerprint tells one peer of the gateway from the next", () => {

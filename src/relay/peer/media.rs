@@ -10,6 +10,7 @@ use crate::relay::seal::{Outgoing, Sealer, TAG};
 use bytes::{Bytes, BytesMut};
 use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
+use rtc::rtcp::extended_report::{DLRRReport, DLRRReportBlock, ExtendedReport};
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtp;
 use rtc::rtp_transceiver::RTCRtpSenderId;
@@ -178,6 +179,15 @@ impl Peer {
             let message = RTCMessage::RtcpPacket(stream.track.clone(), vec![Box::new(report)]);
             let _ = guard(|| self.pc.handle_write(TaggedRTCMessage { now, message }));
         }
+    }
+
+    /// Tells a viewer its own clock back, at once (RFC 3611 section 4.5): that is its round trip.
+    pub(in crate::relay) fn answer_clock(&mut self, now: Instant, ssrc: u32, middle: u32) {
+        let block = DLRRReportBlock { reports: vec![DLRRReport { ssrc, last_rr: middle, dlrr: 0 }] };
+        let report =
+            ExtendedReport { sender_ssrc: self.video.outgoing.ssrc(), reports: vec![Box::new(block)] };
+        let message = RTCMessage::RtcpPacket(self.video.track.clone(), vec![Box::new(report)]);
+        let _ = guard(|| self.pc.handle_write(TaggedRTCMessage { now, message }));
     }
 }
 

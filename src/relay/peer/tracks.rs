@@ -25,6 +25,7 @@ pub(super) fn media_engine(offer: &Offer, codec: Codec) -> Result<MediaEngine, R
         rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
             .into_iter()
             .chain(offer.transport.map(|_| ("transport-cc", "")))
+            .chain(offer.receiver_clock.then_some(("rrtr", "")))
             .map(|(typ, parameter)| feedback(typ, parameter))
             .collect(),
     };

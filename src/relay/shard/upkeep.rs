@@ -40,6 +40,9 @@ impl Shard {
                 PeerEvent::Feedback(Feedback::Reception(report)) => {
                     viewer.received(now, session.middle_of_ntp(now), report, &mut self.stats);
                 }
+                PeerEvent::Feedback(Feedback::Clock { ssrc, middle }) => {
+                    viewer.peer.answer_clock(now, ssrc, middle);
+                }
                 PeerEvent::Feedback(Feedback::Transport(report)) => {
                     if let Some(rate) = viewer.peer.rate() {
                         rate.feedback(now, &report);
