@@ -3,7 +3,7 @@
 //! The measuring parts of Google Congestion Control (draft-ietf-rmcat-gcc-02: arrival groups, Kalman filter, adaptive
 //! threshold) are `rtc-interceptor`'s; the control over them is our own, because a game's picture is not a call's. It stands
 //! still half of the time, so a rate that was not used says nothing about the link and is neither raised nor lowered; and a
-//! player wants the picture back soon, so the rate climbs by a sixth a second away from where it last fell.
+//! player wants the picture back soon, so the rate climbs by a third a second away from where it last fell.
 //!
 //! No clock and no socket here. The history is bounded; what feedback says of packets it does not hold is ignored.
 
@@ -28,13 +28,14 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// After a step down the rate stays for this long: the queue drains first.
 const REST: Duration = Duration::from_millis(800);
 /// Growth a second: far from where the link was last full, and near it.
-const FAR: f64 = 1.16;
+const FAR: f64 = 1.3;
 const NEAR: f64 = 1.06;
 /// "Near": within this of the rate that last filled the link, for so long.
 const NEARNESS: std::ops::Range<f64> = 0.9..1.1;
-const MEMORY: Duration = Duration::from_secs(20);
-/// Less than this part of the rate in use: the source is the limit, not the link.
-const USED: f64 = 0.6;
+const MEMORY: Duration = Duration::from_secs(10);
+/// Less than this part of the rate in use: the source is the limit, not the link. An encoder that is asked for what is left
+/// after sound and headers often gives two thirds of that.
+const USED: f64 = 0.4;
 /// Part of the rate that repairs may take, in packets of so many bytes, and how many there may be at least.
 const REPAIRS: f64 = 0.3;
 const FULL_PACKET: f64 = 1200.0;
