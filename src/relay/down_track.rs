@@ -3,6 +3,7 @@
 //! Always: the first packet sent begins a key frame; a sequence number stands for one index for good (holes stay holes,
 //! nothing is renumbered); after a loss of the relay's own making nothing is sent before the next key frame.
 
+use super::budget::Budget;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -61,8 +62,7 @@ pub(super) struct DownTrack {
     /// Never to be repaired: everything before the key frame that ended the last skip.
     skipped: Range<u64>,
     started: bool,
-    share: f64,
-    refilled: Instant,
+    repairs: Budget,
     /// Index and time of the last retransmissions, by index; no memory before the first one.
     resent: Vec<(u64, Instant)>,
 }
@@ -77,8 +77,7 @@ impl DownTrack {
             highest: 0,
             skipped: 0..0,
             started: false,
-            share: BURST,
-            refilled: now,
+            repairs: Budget::new(now, BURST),
             resent: Vec::new(),
         }
     }
@@ -188,13 +187,9 @@ impl DownTrack {
         if self.is_under_way(now, index, trip) {
             return Nack::Ignore;
         }
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.share = (self.share + passed * repairs).min(BURST.min(repairs));
-        self.refilled = now;
-        if self.share < 1.0 {
+        if !self.repairs.take(now, repairs, BURST.min(repairs)) {
             return Nack::Limited;
         }
-        self.share -= 1.0;
         self.note_resent(now, index);
         Nack::Resend(index)
     }

@@ -3,6 +3,7 @@
 //! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it.
 
 mod addresses;
+mod budget;
 mod command;
 mod control;
 mod demux;

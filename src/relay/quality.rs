@@ -5,6 +5,7 @@
 //! sent nothing for a while and starts again with a whole group of pictures. On a link that loses a little, what is sent again
 //! is sent twice, a moment apart: a browser asks for a lost repetition only a tenth of a second later, and that is a freeze.
 
+use super::budget::Budget;
 use super::feedback::Reception;
 use super::stats::Cause;
 use std::time::{Duration, Instant};
@@ -40,8 +41,7 @@ pub(super) struct Quality {
     heavy: u8,
     shed: Option<Shed>,
     wish: Option<Cause>,
-    wishes: f64,
-    refilled: Instant,
+    wishes: Budget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +60,7 @@ impl Quality {
             heavy: 0,
             shed: None,
             wish: None,
-            wishes: WISHES,
-            refilled: now,
+            wishes: Budget::new(now, WISHES),
         }
     }
 
@@ -134,26 +133,22 @@ impl Quality {
             self.wish.get_or_insert(Cause::Loss);
         }
         self.wish?;
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.wishes = (self.wishes + passed / grows_in(player).as_secs_f64()).min(WISHES);
-        self.refilled = now;
-        if self.wishes < 1.0 || self.is_shed() {
+        if self.is_shed() || !self.wishes.take(now, wishes_a_second(player), WISHES) {
             return None;
         }
-        self.wishes -= 1.0;
         self.wish.take()
     }
 
     /// When to call [`Self::take_wish`] without cause.
     pub(super) fn deadline(&self, player: bool) -> Option<Instant> {
         let shed = self.shed.filter(|shed| !shed.over).map(|shed| shed.until);
-        let wish = self.wish.map(|_| self.refilled + grows_in(player).mul_f64((1.0 - self.wishes).max(0.0)));
+        let wish = self.wish.map(|_| self.wishes.next(wishes_a_second(player)));
         shed.or(wish)
     }
 }
 
-fn grows_in(player: bool) -> Duration {
-    if player { PLAYERS_WISH } else { SPECTATORS_WISH }
+fn wishes_a_second(player: bool) -> f64 {
+    1.0 / if player { PLAYERS_WISH } else { SPECTATORS_WISH }.as_secs_f64()
 }
 
 #[cfg(test)]

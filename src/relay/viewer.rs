@@ -1,5 +1,6 @@
 //! One viewer of a session: its connection, what it is sent, and how much input it may send.
 
+use super::budget::Budget;
 use super::down_track::{DownTrack, Nack, OUTAGE, Pace, REPAIRS};
 use super::feedback::Reception;
 use super::outbox::Outbox;
@@ -35,8 +36,7 @@ pub(super) struct Viewer {
     echoes: VecDeque<(Instant, u64)>,
     audio: AudioTrack,
     report_at: Instant,
-    input_share: f64,
-    input_refilled: Instant,
+    input: Budget,
 }
 
 /// New packets of a session, for its viewers.
@@ -85,8 +85,7 @@ impl Viewer {
             echoes: VecDeque::new(),
             audio: AudioTrack { base: base(a0, a1), origin: None },
             report_at: now + REPORTS,
-            input_share: INPUT_RATE,
-            input_refilled: now,
+            input: Budget::new(now, INPUT_RATE),
         }
     }
 
@@ -241,14 +240,9 @@ impl Viewer {
 
     /// Whether a message may pass, by size and rate.
     pub(super) fn admits(&mut self, now: Instant, len: usize) -> Result<(), Drop> {
-        self.input_share = (self.input_share
-            + now.saturating_duration_since(self.input_refilled).as_secs_f64() * INPUT_RATE)
-            .min(INPUT_RATE);
-        self.input_refilled = now;
-        if self.input_share < 1.0 {
+        if !self.input.take(now, INPUT_RATE, INPUT_RATE) {
             return Err(Drop::InputRate);
         }
-        self.input_share -= 1.0;
         if len > playgate_signaling::input::MAX_FRAME_BYTES {
             return Err(Drop::InputOversized);
         }
@@ -264,8 +258,8 @@ impl Viewer {
         due
     }
 
-    /// Sends the outbox and what waits in the crate. `video`: there is some of it, and what to do without when the socket is
-    /// full. True: that happened, a key frame is needed.
+    /// Sends the outbox. `video`: there is some of it, and what to do without when the socket is full. True: that happened, a
+    /// key frame is needed.
     pub(super) fn flush(
         &mut self,
         socket: &mut Socket,

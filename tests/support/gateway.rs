@@ -110,6 +110,22 @@ impl Gateway {
     }
 
     /// Ends the gateway and looks at its log.
+    /// A token, as somebody at the machine gets one: `--operator`, or `--organisation` and its name.
+    pub(crate) async fn mint(&self, whom: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_playgate"))
+            .args(["token", "mint"])
+            .args(whom)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let token = text.lines().find_map(|line| line.strip_prefix("Token:"));
+        token.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).trim().to_owned()
+    }
+
     pub(crate) async fn finish(self) {
         self.finish_despite("\0").await;
     }

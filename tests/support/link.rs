@@ -4,8 +4,6 @@
 use super::gateway::{Gateway, Options};
 use playgate::link::{Link, LinkConfig};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
-use tokio::process::Command;
 
 const LINK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -25,7 +23,7 @@ impl Linked {
         let gateway = Gateway::with(Options { toml, ..Default::default() }).await;
         let [listen, to] = [LINK, Ipv4Addr::LOCALHOST].map(|ip| SocketAddr::from((ip, gateway.port())));
         let link = Link::start(LinkConfig::new(listen, to)).expect("127.0.0.2 is this machine's too");
-        let token = operator(&gateway).await;
+        let token = gateway.mint(&["--operator"]).await;
         Self { gateway, link, token }
     }
 
@@ -41,17 +39,4 @@ impl Linked {
         drop(self.link);
         self.gateway.finish().await;
     }
-}
-
-async fn operator(gateway: &Gateway) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_playgate"))
-        .args(["token", "mint", "--operator", "--data-dir"])
-        .arg(gateway.data_dir())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let token = text.lines().find_map(|line| line.strip_prefix("Token:"));
-    token.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).trim().to_owned()
 }

@@ -1,6 +1,6 @@
 //! Rules that need a container to be seen (contract 2.4); the others are tested in `sim` and `it`.
 
-use super::stand::{REGION, Stand, mint};
+use super::stand::{REGION, Stand};
 use crate::support::engine::LONG;
 use crate::support::wait::eventually;
 use futures_util::StreamExt;
@@ -165,7 +165,7 @@ async fn g4_enable_metrics_puts_the_session_on_the_metrics_page() {
     request["enableMetrics"] = json!("true");
     stand.start(request).await;
     stand.start(Stand::request("plain")).await;
-    let operator = mint(&stand.gateway, &["--operator"]).await;
+    let operator = stand.gateway.mint(&["--operator"]).await;
     let metrics = async || {
         let request = stand.api.http().get(format!("{}/metrics", stand.api.base)).bearer_auth(&operator);
         request.send().await.unwrap().text().await.unwrap()

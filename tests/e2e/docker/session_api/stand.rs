@@ -8,8 +8,6 @@ use crate::support::wait::eventually;
 use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
-use std::process::Stdio;
-use tokio::process::Command;
 
 pub(super) const ORGANISATION: &str = "studio";
 /// The image's name in the catalogue, its tags, and where its node is.
@@ -49,12 +47,12 @@ impl Stand {
             show_tag = tag_of(&games().built_in),
         );
         let gateway = engine.gateway(&toml).await;
-        let api = gateway.client().with_token(&mint(&gateway, &["--organisation", ORGANISATION]).await);
+        let api = gateway.client().with_token(&gateway.mint(&["--organisation", ORGANISATION]).await);
         Self { engine, gateway, api, repository, _registry: registry }
     }
 
     pub(super) async fn rival(&self) -> Client {
-        self.gateway.client().with_token(&mint(&self.gateway, &["--organisation", "rival"]).await)
+        self.gateway.client().with_token(&self.gateway.mint(&["--organisation", "rival"]).await)
     }
 
     pub(super) fn request(id: &str) -> Value {
@@ -90,22 +88,6 @@ impl Stand {
                 .await;
         }
     }
-}
-
-/// What an operator types to let an organisation in, or somebody else.
-pub(super) async fn mint(gateway: &Gateway, whom: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_playgate"))
-        .args(["token", "mint"])
-        .args(whom)
-        .arg("--data-dir")
-        .arg(gateway.data_dir())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let token = text.lines().find_map(|line| line.strip_prefix("Token:"));
-    token.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).trim().to_owned()
 }
 
 fn repository_of(reference: &str) -> &str {
