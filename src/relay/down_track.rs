@@ -331,6 +331,17 @@ mod tests {
         assert!(now <= start + pace.within);
     }
 
+    #[test]
+    fn the_end_of_the_frame_before_a_spread_key_frame_goes_out_at_once() {
+        let now = Instant::now();
+        let mut track = DownTrack::new(now, 0);
+        track.key_frame(1);
+        track.send(1);
+        let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
+        track.spread(now, 4, pace);
+        assert!(track.wants(2) && track.wants(3) && !track.wants(4));
+    }
+
     proptest! {
         #[test]
         fn a_sequence_number_finds_its_index_again(base in 0u16..1 << 15, start in 1u64..1 << 40, ahead in 0u64..200_000, back in 0u64..2000) {

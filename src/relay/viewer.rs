@@ -109,11 +109,12 @@ impl Viewer {
             return false;
         }
         let joined = fresh.key_frame.is_some_and(|start| self.track.key_frame(start));
+        let mut spread = false;
         if let Some(start) = fresh.key_frame {
             self.quality.fulfilled();
             if !joined && let Some(pace) = self.pace(session, start) {
                 self.track.spread(now, start.max(self.track.next_unsent()), pace);
-                return self.catch_up(now, session, out);
+                spread = true;
             }
         }
         if joined {
@@ -131,7 +132,8 @@ impl Viewer {
                 sent = true;
             }
         }
-        sent
+        // What came before the key frame has gone ahead of it.
+        sent | (spread && self.catch_up(now, session, out))
     }
 
     /// Puts the next piece of the cached group into the outbox, if it is time. True: there was one.
