@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub(super) order: Vec<u64>,
     pub(super) by_id: HashMap<ViewerId, u64>,
     pub(super) fresh: Fresh,
+    /// The newest packet of video is not its frame's last.
+    in_frame: bool,
     events: mpsc::Sender<RelayEvent>,
     pub(super) connected: usize,
     pictured: bool,
@@ -92,6 +94,7 @@ impl Session {
             order: Vec::new(),
             by_id: HashMap::new(),
             fresh: Fresh::default(),
+            in_frame: false,
             events,
             connected: 0,
             pictured: false,
@@ -148,6 +151,11 @@ impl Session {
         self.video.source.frame_time()
     }
 
+    /// Whether more of the newest frame is to come.
+    pub(super) fn is_in_frame(&self) -> bool {
+        self.in_frame
+    }
+
     /// The newest video index there is.
     pub(super) fn newest(&self) -> u64 {
         self.video.source.next_index() - 1
@@ -194,11 +202,14 @@ impl Session {
             stats.drop(Drop::Duplicate);
             return;
         }
+        if place.index == self.newest() {
+            self.in_frame = !rtp.marker;
+        }
         let key = starts_key_frame(self.codec, rtp.payload);
         let begins = self.group.packet(place.index, place.timestamp, rtp.payload.len(), key);
         self.fresh.video.push(place.index);
         if let Some(start) = begins {
-            self.fresh.key_frame = Some(start);
+            self.fresh.key_frame(start);
             self.keys.answered();
             if !std::mem::replace(&mut self.pictured, true) {
                 tracing::info!(session = %self.id, "the first key frame is here");

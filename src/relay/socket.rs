@@ -86,7 +86,7 @@ impl Socket {
         let _ = poll.deregister(&mut self.io);
     }
 
-    /// Receives one batch into the buffers. False: nothing is left.
+    /// Receives one batch into the buffers. False: nothing is left, and the next datagram will be an event.
     pub(super) fn receive(&mut self, buffers: &mut Buffers) -> bool {
         buffers.count = 0;
         let mut memory = buffers.memory.chunks_mut(DATAGRAM_BYTES);
@@ -95,7 +95,7 @@ impl Socket {
         match self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.meta) {
             Ok(count) => {
                 buffers.count = count;
-                true
+                count == BATCH
             }
             // Anything else is an ICMP error of an earlier send, or an interrupt: there may be more.
             Err(error) => error.kind() != ErrorKind::WouldBlock,
@@ -131,6 +131,10 @@ pub(super) struct Buffers {
 impl Buffers {
     pub(super) fn new() -> Self {
         Self { memory: vec![0; DATAGRAM_BYTES * BATCH], meta: vec![RecvMeta::default(); BATCH], count: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// The datagrams of the last batch.

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// Sender reports for both streams this often.
 const REPORTS: Duration = Duration::from_secs(1);
 const ECHOES: usize = 64;
+/// Reports and the crate's timers wait this long for the session's next frame, which wakes the shard anyway.
+const PATIENCE: Duration = Duration::from_millis(20);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// A key frame smaller than this goes out at once.
 const PACED_BYTES: usize = 16 * 1024;
@@ -36,6 +38,8 @@ pub(super) struct Viewer {
     echoes: VecDeque<(Instant, u64)>,
     audio: AudioTrack,
     report_at: Instant,
+    /// Since when a report or the crate's timers are to be looked after.
+    due: Option<Instant>,
     input: Budget,
 }
 
@@ -44,10 +48,17 @@ pub(super) struct Viewer {
 pub(super) struct Fresh {
     /// Indices of video packets, now in the ring.
     pub(super) video: Vec<u64>,
-    /// Where the newest key frame among them begins.
-    pub(super) key_frame: Option<u64>,
+    /// Where the newest key frame among them begins, and how many of them were there when it showed.
+    key_frame: Option<(usize, u64)>,
     /// Indices of audio packets, now in their ring.
     pub(super) audio: Vec<u64>,
+}
+
+/// How much of what is new a viewer was given already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    video: usize,
+    audio: usize,
 }
 
 impl Fresh {
@@ -59,6 +70,26 @@ impl Fresh {
         self.video.clear();
         self.audio.clear();
         self.key_frame = None;
+    }
+
+    /// The newest packet shows that a key frame begins at `start`.
+    pub(super) fn key_frame(&mut self, start: u64) {
+        self.key_frame = Some((self.video.len(), start));
+    }
+
+    /// All there is.
+    pub(super) fn given(&self) -> Given {
+        Given { video: self.video.len(), audio: self.audio.len() }
+    }
+
+    /// Video, where its newest key frame begins, and audio, after what was given.
+    fn after(&self, given: Given) -> (&[u64], Option<u64>, &[u64]) {
+        let key_frame = self.key_frame.filter(|(shown, _)| *shown > given.video);
+        (
+            self.video.get(given.video..).unwrap_or_default(),
+            key_frame.map(|(_, start)| start),
+            self.audio.get(given.audio..).unwrap_or_default(),
+        )
     }
 }
 
@@ -85,32 +116,34 @@ impl Viewer {
             echoes: VecDeque::new(),
             audio: AudioTrack { base: base(a0, a1), origin: None },
             report_at: now + REPORTS,
+            due: None,
             input: Budget::new(now, INPUT_RATE),
         }
     }
 
-    /// Puts what is new into the outbox. True: some of it is video.
+    /// Puts what is new, but for what was given already, into the outbox. True: some of it is video.
     pub(super) fn forward(
         &mut self,
         now: Instant,
         session: &Session,
-        fresh: &Fresh,
+        given: Given,
         out: &mut Outbox,
     ) -> bool {
         if !self.peer.is_connected() {
             return false;
         }
+        let (video, key_frame, audio) = session.fresh.after(given);
         let doubled = self.quality.doubles_sound(now);
-        for packet in fresh.audio.iter().filter_map(|index| session.audio_ring.get(*index)) {
+        for packet in audio.iter().filter_map(|index| session.audio_ring.get(*index)) {
             let before = session.audio_ring.get(packet.index - 1).filter(|_| doubled);
             self.peer.write_audio(now, self.audio.packet_index(packet.index), packet, before, out);
         }
         if self.quality.is_shed() {
             return false;
         }
-        let joined = fresh.key_frame.is_some_and(|start| self.track.key_frame(start));
+        let joined = key_frame.is_some_and(|start| self.track.key_frame(start));
         let mut spread = false;
-        if let Some(start) = fresh.key_frame {
+        if let Some(start) = key_frame {
             self.quality.fulfilled();
             if !joined && let Some(pace) = self.pace(session, start) {
                 self.track.spread(now, start.max(self.track.next_unsent()), pace);
@@ -120,11 +153,11 @@ impl Viewer {
         if joined {
             // Never a packet twice: what was sent before the skip stays sent.
             let newest = session.newest();
-            let start = fresh.key_frame.unwrap_or(newest).max(self.track.next_unsent());
+            let start = key_frame.unwrap_or(newest).max(self.track.next_unsent());
             return self.send_range(now, &session.ring, start..newest + 1, out);
         }
         let mut sent = false;
-        for index in &fresh.video {
+        for index in video {
             if self.track.wants(*index)
                 && let Some(packet) = session.ring.get(*index)
             {
@@ -282,12 +315,20 @@ impl Viewer {
 
     /// When to look after this viewer again; never at once, so that no overdue timer of `rtc` can spin the loop.
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        let report = self.peer.is_connected().then_some(self.report_at);
+        let connected = self.peer.is_connected();
+        let report = connected.then_some(self.report_at);
         let wish = self.quality.deadline(self.is_player());
         let echo = self.echoes.front().map(|(at, _)| *at);
-        let next = [self.peer.deadline(), self.track.deadline(), report, wish, echo];
-        let next = next.into_iter().flatten().min();
+        self.due = [self.peer.deadline(), report].into_iter().flatten().min();
+        let patience = if connected { PATIENCE } else { Duration::ZERO };
+        let due = self.due.map(|at| at + patience);
+        let next = [due, self.track.deadline(), wish, echo].into_iter().flatten().min();
         next.map(|at| at.max(now + MIN_PAUSE))
+    }
+
+    /// Whether it is time for a report, or for the crate's timers.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|at| at <= now)
     }
 }
 
@@ -303,5 +344,30 @@ impl AudioTrack {
     fn packet_index(&mut self, index: u64) -> u64 {
         let origin = *self.origin.get_or_insert(index);
         u64::from(self.base) + index.saturating_sub(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_not_given_again() {
+        let mut fresh = Fresh::default();
+        fresh.audio.push(7);
+        fresh.video.extend([1, 2]);
+        let first = fresh.given();
+        fresh.video.push(3);
+        fresh.key_frame(2);
+        let second = fresh.given();
+        fresh.video.push(4);
+        assert_eq!(fresh.after(Given::default()), ([1, 2, 3, 4].as_slice(), Some(2), [7].as_slice()));
+        assert_eq!(
+            fresh.after(first),
+            ([3, 4].as_slice(), Some(2), [].as_slice()),
+            "showed after the first two"
+        );
+        assert_eq!(fresh.after(second), ([4].as_slice(), None, [].as_slice()));
+        assert_eq!(fresh.after(fresh.given()), ([].as_slice(), None, [].as_slice()));
     }
 }

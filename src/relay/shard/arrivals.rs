@@ -26,10 +26,7 @@ impl Shard {
         let mut touched = BTreeSet::new();
         for _ in 0..BATCHES {
             self.stats.count(Count::Receives, 1);
-            if !self.socket.receive(&mut buffers) {
-                self.readable.remove(&MEDIA.0);
-                break;
-            }
+            let more = self.socket.receive(&mut buffers);
             let now = Instant::now();
             for (path, datagram) in buffers.datagrams() {
                 self.stats.count(Count::MediaInPackets, 1);
@@ -39,6 +36,10 @@ impl Shard {
                     continue;
                 }
                 touched.extend(self.datagram(now, path, datagram));
+            }
+            if !more {
+                self.readable.remove(&MEDIA.0);
+                break;
             }
         }
         self.buffers = buffers;

@@ -4,6 +4,7 @@
 //! send, and its fan-out, (3) deadlines, (4) commands. It waits for nothing but its sockets, its waker and its timers.
 
 mod arrivals;
+mod fan_out;
 mod upkeep;
 
 use super::command::Command;
@@ -13,19 +14,19 @@ use super::outbox::Outbox;
 use super::peer::Shared;
 use super::session::Session;
 use super::socket::{Buffers, Socket};
-use super::stats::{Cause, Count, Stats};
+use super::stats::Stats;
 use super::timers::Timers;
-use super::viewer::Viewer;
+use super::viewer::{Given, Viewer};
 use crate::ids::SessionId;
 use mio::{Events, Poll, Token};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub(super) const WAKER: Token = Token(0);
 const MEDIA: Token = Token(1);
-/// Token of a session's video socket; audio is the next one.
+/// The first session's sockets; see [`video_token`].
 const FIRST_INGEST: usize = 2;
 /// Batches (of 16 buffers) from one socket before others have their turn.
 const BATCHES: usize = 8;
@@ -53,9 +54,15 @@ pub(super) struct Shard {
     pub(super) fallback: Fallback,
     timers: Timers<Deadline>,
     pub(super) next_key: u64,
-    readable: BTreeSet<usize>,
+    readable: HashSet<usize>,
+    /// The sources among them, while they have their turn.
+    ready: Vec<usize>,
     buffers: Buffers,
     out: Outbox,
+    /// What the first viewers of a fan-out were given.
+    given: Vec<Given>,
+    /// Viewers to look after behind it.
+    due: Vec<u64>,
 }
 
 impl Shard {
@@ -82,9 +89,12 @@ impl Shard {
             fallback: Fallback::default(),
             timers: Timers::new(),
             next_key: 0,
-            readable: BTreeSet::new(),
+            readable: HashSet::new(),
+            ready: Vec::new(),
             buffers: Buffers::new(),
             out: Outbox::default(),
+            given: Vec::new(),
+            due: Vec::new(),
         })
     }
 
@@ -127,87 +137,18 @@ impl Shard {
         }
     }
 
-    /// Takes what sources sent, and fans it out.
-    fn ingest(&mut self) {
-        let ready: Vec<usize> = self.readable.range(FIRST_INGEST..).copied().collect();
-        let mut buffers = std::mem::take(&mut self.buffers);
-        for token in ready {
-            let key = ((token - FIRST_INGEST) / 2) as u64;
-            let is_video = (token - FIRST_INGEST).is_multiple_of(2);
-            let Some(session) = self.sessions.get_mut(&key) else {
-                self.readable.remove(&token);
-                continue;
-            };
-            let began = Instant::now();
-            for _ in 0..BATCHES {
-                self.stats.count(Count::Receives, 1);
-                let socket = if is_video {
-                    Some(&mut session.video.socket)
-                } else {
-                    session.audio.as_mut().map(|audio| &mut audio.socket)
-                };
-                if !socket.is_some_and(|socket| socket.receive(&mut buffers)) {
-                    self.readable.remove(&token);
-                    break;
-                }
-                let now = Instant::now();
-                for (path, datagram) in buffers.datagrams() {
-                    if is_video {
-                        session.video_datagram(now, path.remote, datagram, &mut self.stats);
-                    } else {
-                        session.audio_datagram(now, path.remote, datagram, &mut self.stats);
-                    }
-                }
-            }
-            if self.fan_out(key) {
-                self.stats.delayed(began.elapsed());
-            }
-            self.ask(key);
-        }
-        self.buffers = buffers;
-    }
-
-    /// Sends what is new to every viewer in turn, players first: viewer by viewer, so that each gets one run. False: nothing
-    /// was new.
-    fn fan_out(&mut self, key: u64) -> bool {
-        let Some(session) = self.sessions.get_mut(&key) else { return false };
-        if session.fresh.is_empty() {
-            return false;
-        }
-        let now = Instant::now();
-        let fresh = std::mem::take(&mut session.fresh);
-        let order = std::mem::take(&mut session.order);
-        let mut lost = false;
-        for key in &order {
-            let Some(viewer) = self.viewers.get_mut(key) else { continue };
-            self.out.clear();
-            let video = viewer.forward(now, session, &fresh, &mut self.out);
-            if viewer.peer.sends_through_the_crate() {
-                viewer.peer.drain(&mut self.out);
-            }
-            if !self.out.is_empty() {
-                lost |= viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats);
-            }
-            if viewer.track.deadline().is_some() {
-                self.timers.set(Deadline::Viewer(*key), viewer.deadline(now));
-            }
-        }
-        session.order = order;
-        session.fresh = fresh;
-        session.fresh.clear();
-        if lost {
-            session.want_key_frame(Cause::Loss, &mut self.stats);
-        }
-        true
-    }
-
     /// Registers a session's sockets under its key.
     pub(super) fn register(&mut self, key: u64, session: &mut Session) -> std::io::Result<()> {
-        let token = FIRST_INGEST + usize::try_from(key).unwrap_or(0) * 2;
+        let token = video_token(key);
         session.video.socket.register(self.poll.registry(), Token(token))?;
         if let Some(audio) = &mut session.audio {
             audio.socket.register(self.poll.registry(), Token(token + 1))?;
         }
         Ok(())
     }
+}
+
+/// A session's video socket; its audio socket is the next one.
+fn video_token(key: u64) -> usize {
+    FIRST_INGEST + usize::try_from(key).unwrap_or(0) * 2
 }
