@@ -11,6 +11,8 @@ const DELAY_FACTOR: f64 = 1.6;
 const DELAY_MS: f64 = 0.3;
 /// 150 KB.
 const RSS_KIB: f64 = 150_000.0 / 1024.0;
+/// What is left is upkeep: reports of viewers, timers.
+const ALLOCATIONS: f64 = 0.05;
 const MANY: f64 = 1.15;
 /// Part of the packets that must have come.
 const DELIVERED: f64 = 0.999;
@@ -63,6 +65,12 @@ pub(crate) fn check(results: &Results) -> Vec<Goal> {
             ours.rss_kib < RSS_KIB,
             format!("memory per viewer {at}: {:.0} KiB, goal below {RSS_KIB:.0}", ours.rss_kib),
         );
+        if let Some(count) = ours.allocations {
+            goal(
+                count <= ALLOCATIONS,
+                format!("allocations per packet {at}: {count:.3}, goal {ALLOCATIONS}"),
+            );
+        }
         goal(
             ours.delivered >= DELIVERED,
             format!("delivered {at}: {:.2} %, goal {:.1}", ours.delivered * 100.0, DELIVERED * 100.0),

@@ -12,8 +12,8 @@ pub(crate) const PAYLOAD: usize = 1192;
 pub(crate) const PAYLOAD_TYPE: u8 = 102;
 /// Between two frames, in units of the 90 kHz clock.
 pub(crate) const TICKS: u32 = 1500;
-/// Frames sent before anything counts.
-pub(crate) const WARM_UP: u32 = 30;
+/// Frames sent before anything counts: until what a relay keeps for retransmissions is full.
+pub(crate) const WARM_UP: u32 = 150;
 /// Frames between warm-up and measurement, which are never sent: a gap in the timestamps, so that nothing late counts.
 pub(crate) const GAP: u32 = 30;
 

@@ -133,7 +133,7 @@ impl Plan {
     fn guess(&self) -> f64 {
         let step = |(load, kinds): &(Load, Vec<Kind>)| {
             let handshakes = 0.02 * (load.viewers * kinds.len()) as f64;
-            (kinds.len() + 2) as f64 * (self.seconds + 1.5) + handshakes
+            (kinds.len() + 2) as f64 * (self.seconds + 4.0) + handshakes
         };
         self.rounds as f64 * self.steps.iter().map(step).sum::<f64>()
     }

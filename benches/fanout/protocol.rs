@@ -3,6 +3,8 @@
 
 use crate::load::Outcome;
 use serde::{Deserialize, Serialize};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 
@@ -15,6 +17,8 @@ pub(crate) enum Ask {
     Ingests,
     /// To the floor: send.
     Burst { addresses: Vec<SocketAddr>, packets: usize, first: u32, frames: u32 },
+    /// How often it asked for memory since its start: servers of this binary know.
+    Allocations,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +31,7 @@ pub(crate) enum Reply {
     Answer(String),
     /// When each frame of a burst began, in nanoseconds since 1970.
     Starts(Vec<u64>),
+    Allocations(u64),
     Error(String),
 }
 
@@ -34,10 +39,22 @@ pub(crate) enum Reply {
 pub(crate) fn serve(ingest: SocketAddr, mut answer: impl FnMut(Ask) -> Outcome<Reply>) -> Outcome<()> {
     say(&Reply::Ingest(ingest))?;
     for line in std::io::stdin().lock().lines() {
-        let reply = answer(serde_json::from_str(&line?)?);
+        let reply = match serde_json::from_str(&line?)? {
+            Ask::Allocations => Ok(Reply::Allocations(allocations())),
+            ask => answer(ask),
+        };
         say(&reply.unwrap_or_else(|error| Reply::Error(error.to_string())))?;
     }
     Ok(())
+}
+
+#[global_allocator]
+static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Of the whole process, growing a piece included.
+fn allocations() -> u64 {
+    let stats = MEMORY.stats();
+    (stats.allocations + stats.reallocations) as u64
 }
 
 fn say(reply: &Reply) -> Outcome<()> {

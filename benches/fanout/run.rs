@@ -42,6 +42,8 @@ pub(crate) struct Measured {
     pub(crate) ingest_drops: u64,
     /// The same of the viewers' sockets: more than none voids the run.
     pub(crate) viewer_drops: u64,
+    /// How often the server asked for memory, per packet that arrived; none of foreign servers.
+    pub(crate) allocations: Option<f64>,
     pub(crate) cipher: String,
     /// Bytes of a media datagram.
     pub(crate) bytes: usize,
@@ -73,9 +75,10 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     receivers.quiet(2 * LATE)?;
     receivers.begin((WARM_UP - 1) * TICKS, first, frames)?;
     let viewer_drops = drops(&sender.ports)?;
-    let ingest: HashSet<u16> = sender.ingests().iter().map(SocketAddr::port).collect();
+    let ingest: HashSet<u16> = sender.server().ingests.iter().map(SocketAddr::port).collect();
     let ingest_drops = drops(&ingest)?;
 
+    let allocations = sender.server().allocations()?;
     let own = std::process::id();
     let (machine, ours, cpu, began) = (machine_ns()?, cpu_ns(own)?, cpu_ns(pid)?, Instant::now());
     let starts = sender.send(first, frames)?;
@@ -83,6 +86,7 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
     let (cpu, lasted) = (cpu_ns(pid)?.saturating_sub(cpu) as f64, began.elapsed().as_nanos() as f64);
     let ours = cpu + cpu_ns(own)?.saturating_sub(ours) as f64;
     let machine = machine_ns()?.saturating_sub(machine) as f64;
+    let allocations = sender.server().allocations()?.zip(allocations).map(|(after, before)| after - before);
     let in_time = receivers.counts()?;
     let wanted = u64::from(frames) * (load.packets * load.viewers) as u64;
     let counts = drain(&receivers, wanted)?;
@@ -101,6 +105,7 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
         others: ((machine - ours) / lasted).max(0.0),
         ingest_drops: drops(&ingest)?.saturating_sub(ingest_drops),
         viewer_drops: drops(&sender.ports)?.saturating_sub(viewer_drops),
+        allocations: allocations.map(|count| count as f64 / (in_time.packets.max(1) as f64)),
         cipher: counts.cipher.unwrap_or_else(|| "AEAD_AES_128_GCM".to_owned()),
         bytes: counts.bytes,
     })
@@ -130,9 +135,9 @@ impl Sender {
         }
     }
 
-    fn ingests(&self) -> &[SocketAddr] {
-        match &self.send {
-            Send::Floor(server, ..) | Send::Source(server, _) => &server.ingests,
+    fn server(&mut self) -> &mut Server {
+        match &mut self.send {
+            Send::Floor(server, ..) | Send::Source(server, _) => server,
         }
     }
 }

@@ -129,6 +129,7 @@ fn point(samples: &[Sample], load: Load, kind: Kind) -> Point {
             rss_kib: of(|run| run.rss_kib),
             others: of(|run| run.others),
             ingest_drops: of(|run| run.ingest_drops as f64) as u64,
+            allocations: Some(of(|run| run.allocations.unwrap_or(f64::NAN))).filter(|count| !count.is_nan()),
             // Not the median: one void run is one too many.
             viewer_drops: own.iter().map(|sample| sample.measured.viewer_drops).max().unwrap_or(0),
             ..last

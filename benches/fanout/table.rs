@@ -31,6 +31,10 @@ pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::f
         text,
         "last viewer's last packet of it, by the kernel's clock. Memory: resident, per viewer after the first."
     )?;
+    writeln!(
+        text,
+        "Allocs: how often a server asked for memory, per packet that arrived; other processes do not tell."
+    )?;
     for load in results.loads() {
         writeln!(text)?;
         section(&mut text, results, load)?;
@@ -51,14 +55,14 @@ fn section(text: &mut String, results: &Results, load: Load) -> std::fmt::Result
     writeln!(text, "{} viewers, {} packets a frame", load.viewers, load.packets)?;
     writeln!(
         text,
-        "{:>14} {:>8} {:>8} {:>6} {:>10} {:>8} {:>8} {:>10} {:>6}  cipher",
-        "", "CPU us", "x floor", "CPUs", "delivered", "p50 ms", "p99 ms", "KiB/viewer", "bytes"
+        "{:>14} {:>8} {:>8} {:>6} {:>10} {:>8} {:>8} {:>10} {:>7} {:>6}  cipher",
+        "", "CPU us", "x floor", "CPUs", "delivered", "p50 ms", "p99 ms", "KiB/viewer", "allocs", "bytes"
     )?;
     for point in Kind::ALL.iter().filter_map(|kind| results.point(*kind, load)) {
         let median = &point.median;
         writeln!(
             text,
-            "{:>14} {:>8.2} {:>8.2} {:>6.2} {:>8.1} % {:>8.2} {:>8.2} {:>10} {:>6}  {}{}",
+            "{:>14} {:>8.2} {:>8.2} {:>6.2} {:>8.1} % {:>8.2} {:>8.2} {:>10} {:>7} {:>6}  {}{}",
             point.kind.name(),
             median.cpu_us,
             point.of_floor,
@@ -68,6 +72,7 @@ fn section(text: &mut String, results: &Results, load: Load) -> std::fmt::Result
             median.p99_ms,
             // The floor has no viewers, only addresses.
             if point.kind == Kind::Floor { "-".to_owned() } else { format!("{:.0}", median.rss_kib) },
+            median.allocations.map_or_else(|| "-".to_owned(), |count| format!("{count:.3}")),
             median.bytes,
             median.cipher,
             remarks(point)

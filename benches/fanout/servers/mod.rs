@@ -141,6 +141,17 @@ impl Server {
         Ok(addresses)
     }
 
+    /// How often it asked for memory since its start; none of foreign servers.
+    pub(crate) fn allocations(&mut self) -> Outcome<Option<u64>> {
+        let (Kind::Relay | Kind::Webrtc, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) else {
+            return Ok(None);
+        };
+        let Reply::Allocations(count) = speaker.ask(&Ask::Allocations)? else {
+            return Err("the server does not say how often it asked for memory".into());
+        };
+        Ok(Some(count))
+    }
+
     /// Lets the floor send; gives when each frame began.
     pub(crate) fn burst(&mut self, burst: Ask) -> Outcome<Vec<u64>> {
         let Handle::Speaker(speaker) = &mut self.handle else { return Err("not the floor".into()) };

@@ -37,6 +37,6 @@ pub(crate) fn run() -> Outcome<()> {
             }
         },
         Ask::Ingests => Ok(Reply::Ingests(sessions.iter().map(|(_, ingest)| *ingest).collect())),
-        Ask::Burst { .. } => Err("not the floor".into()),
+        Ask::Burst { .. } | Ask::Allocations => Err("not this server's part".into()),
     })
 }

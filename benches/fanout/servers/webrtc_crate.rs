@@ -48,7 +48,7 @@ pub(crate) fn run() -> Outcome<()> {
             viewers.push(viewer);
             Ok(Reply::Answer(answer))
         }
-        Ask::Ingests | Ask::Burst { .. } => Err("not asked here".into()),
+        Ask::Ingests | Ask::Burst { .. } | Ask::Allocations => Err("not asked here".into()),
     })
 }
 
