@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod content;
 pub mod control;
+mod datagrams;
 pub mod driver;
 #[doc(hidden)]
 pub mod fuzz;

@@ -223,19 +223,20 @@ impl Driver {
                     None => return,
                 },
             };
-            if !buffers.receive(endpoint) {
-                return;
-            }
+            let more = endpoint.receive(buffers);
             let now = Instant::now();
             let direction = if source.is_none() { Direction::Up } else { Direction::Down };
             let shape = self.shared.shape(direction);
-            for (from, datagram) in buffers.datagrams() {
-                let client = source.or_else(|| self.client(now, from));
+            for (meta, datagram) in buffers.datagrams() {
+                let client = source.or_else(|| self.client(now, meta.addr));
                 if let Some(client) = client {
                     self.offer(now, direction, &shape, client, datagram);
                 }
             }
             self.deliver();
+            if !more {
+                return;
+            }
         }
     }
 

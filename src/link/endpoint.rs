@@ -1,14 +1,16 @@
 //! A link's sockets: bound with large buffers, received in batches.
 
-use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
-use std::io::{self, ErrorKind, IoSliceMut};
+use crate::datagrams::Batch;
+use quinn_udp::{UdpSockRef, UdpSocketState};
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Asked for; the kernel may give less.
 const SOCKET_BYTES: usize = 4 << 20;
-/// Room for one datagram, or for what GRO joins to one.
-const DATAGRAM_BYTES: usize = 1 << 16;
 const BATCH: usize = 16;
+
+/// Memory to receive into.
+pub(super) type Buffers = Batch<BATCH>;
 
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -40,6 +42,11 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Receives one batch. False: nothing is left.
+    pub(super) fn receive(&self, buffers: &mut Buffers) -> bool {
+        buffers.fill(|slices, meta| self.state.recv(UdpSockRef::from(&self.io), slices, meta))
+    }
+
     /// Sends to an address, or to the one the socket is connected with. False: it could not be.
     pub(super) fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> bool {
         let send = || match to {
@@ -51,40 +58,5 @@ impl Endpoint {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => send().is_ok(),
             other => other.is_ok(),
         }
-    }
-}
-
-/// Memory to receive into.
-pub(super) struct Buffers {
-    memory: Vec<u8>,
-    meta: Vec<RecvMeta>,
-    count: usize,
-}
-
-impl Buffers {
-    pub(super) fn new() -> Self {
-        Self { memory: vec![0; DATAGRAM_BYTES * BATCH], meta: vec![RecvMeta::default(); BATCH], count: 0 }
-    }
-
-    /// Receives one batch. False: nothing is left.
-    pub(super) fn receive(&mut self, endpoint: &Endpoint) -> bool {
-        self.count = 0;
-        let mut slices: Vec<IoSliceMut<'_>> =
-            self.memory.chunks_mut(DATAGRAM_BYTES).map(IoSliceMut::new).collect();
-        match endpoint.state.recv(UdpSockRef::from(&endpoint.io), &mut slices, &mut self.meta) {
-            Ok(count) => {
-                self.count = count;
-                true
-            }
-            // Anything else is an ICMP error of an earlier send, or an interrupt: there may be more.
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-        }
-    }
-
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.memory.chunks(DATAGRAM_BYTES).zip(&self.meta).take(self.count).flat_map(|(buffer, meta)| {
-            let data = buffer.get(..meta.len).unwrap_or_default();
-            data.chunks(meta.stride.max(1)).map(move |datagram| (meta.addr, datagram))
-        })
     }
 }

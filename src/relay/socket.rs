@@ -4,15 +4,14 @@
 
 use super::outbox::Outbox;
 use super::stats::{Drop, Stats};
+use crate::datagrams::Batch;
 use mio::Interest;
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use std::io::{self, ErrorKind, IoSliceMut};
+use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
 /// Asked for in both directions; the kernel may give less.
 const BUFFER_BYTES: usize = 4 << 20;
-/// Room for one datagram, or for what GRO joins to one.
-const DATAGRAM_BYTES: usize = 1 << 16;
 const BATCH: usize = 16;
 /// The most a UDP datagram, and so a GSO send, may carry.
 const MAX_SEND_BYTES: usize = 65_000;
@@ -88,18 +87,7 @@ impl Socket {
 
     /// Receives one batch into the buffers. False: nothing is left, and the next datagram will be an event.
     pub(super) fn receive(&mut self, buffers: &mut Buffers) -> bool {
-        buffers.count = 0;
-        let mut memory = buffers.memory.chunks_mut(DATAGRAM_BYTES);
-        let mut slices: [IoSliceMut<'_>; BATCH] =
-            std::array::from_fn(|_| IoSliceMut::new(memory.next().unwrap_or_default()));
-        match self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffers.meta) {
-            Ok(count) => {
-                buffers.count = count;
-                count == BATCH
-            }
-            // Anything else is an ICMP error of an earlier send, or an interrupt: there may be more.
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-        }
+        buffers.0.fill(|slices, meta| self.state.recv(UdpSockRef::from(&self.io), slices, meta))
     }
 
     pub(super) fn send(&mut self, path: Path, datagram: &[u8], stats: &mut Stats) -> Sent {
@@ -122,27 +110,22 @@ impl Socket {
 
 /// Memory to receive into, shared by a shard's sockets.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
-    memory: Vec<u8>,
-    meta: Vec<RecvMeta>,
-    count: usize,
-}
+pub(super) struct Buffers(Batch<BATCH>);
 
 impl Buffers {
     pub(super) fn new() -> Self {
-        Self { memory: vec![0; DATAGRAM_BYTES * BATCH], meta: vec![RecvMeta::default(); BATCH], count: 0 }
+        Self(Batch::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.0.is_empty()
     }
 
     /// The datagrams of the last batch.
     pub(super) fn datagrams(&self) -> impl Iterator<Item = (Path, &[u8])> {
-        self.memory.chunks(DATAGRAM_BYTES).zip(&self.meta).take(self.count).flat_map(|(buffer, meta)| {
-            let path = Path { remote: canonical(meta.addr), local: meta.dst_ip.map(|ip| ip.to_canonical()) };
-            let data = buffer.get(..meta.len).unwrap_or_default();
-            data.chunks(meta.stride.max(1)).map(move |datagram| (path, datagram))
+        self.0.datagrams().map(|(meta, datagram)| {
+            let local = meta.dst_ip.map(|ip| ip.to_canonical());
+            (Path { remote: canonical(meta.addr), local }, datagram)
         })
     }
 }

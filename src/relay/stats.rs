@@ -88,6 +88,8 @@ counted!(
         Retransmits = "retransmits",
         /// Second copies of retransmissions.
         Echoes = "retransmits_doubled",
+        /// Viewers' clocks told back to them, by which they know their round trip.
+        ClocksAnswered = "clocks_answered",
         SourceRestarts = "source_restarts",
         /// Viewers whose media our own sealer sealed, and those of which the crate did it.
         SealedHere = "viewers_sealed_here",

@@ -307,7 +307,6 @@ impl Viewer {
         let blocked = socket.send_all(path, out, stats) == Sent::Blocked;
         if blocked && video {
             self.track.skip();
-            stats.key_frame(Cause::Loss);
             return true;
         }
         false

@@ -7,10 +7,11 @@ use super::Command;
 use super::engine::Engine;
 use crate::bots::card::Card;
 use crate::bots::viewer::{Link, ViewerError, ViewerOptions};
-use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use crate::datagrams::Batch;
+use quinn_udp::{UdpSockRef, UdpSocketState};
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,14 +22,12 @@ use tokio::sync::{mpsc, watch};
 
 /// Asked for; the kernel may give less. A key frame burst of a busy second fits.
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// What GRO may join to one.
-const DATAGRAM: usize = 1 << 16;
 const BATCH: usize = 4;
 /// Batches in a row before other tasks get their turn.
 const TURNS: usize = 16;
 
 thread_local! {
-    static MEMORY: RefCell<Vec<u8>> = RefCell::new(vec![0; DATAGRAM * BATCH]);
+    static MEMORY: RefCell<Batch<BATCH>> = RefCell::new(Batch::new());
 }
 
 pub(super) struct Task {
@@ -111,9 +110,12 @@ impl Task {
             let Some(socket) = self.sockets.get(at) else { return };
             let engine = &mut self.engine;
             let more = MEMORY.with_borrow_mut(|memory| {
-                socket.receive(memory, |local, remote, datagram, now| {
-                    engine.receive(datagram, local, remote, now);
-                })
+                let more = socket.receive(memory);
+                let now = Instant::now();
+                for (meta, datagram) in memory.datagrams() {
+                    engine.receive(datagram, socket.address, meta.addr, now);
+                }
+                more
             });
             if !more {
                 return;
@@ -146,32 +148,10 @@ impl Socket {
     }
 
     /// One batch; false when nothing is left.
-    fn receive(
-        &self,
-        memory: &mut [u8],
-        mut each: impl FnMut(SocketAddr, SocketAddr, &[u8], Instant),
-    ) -> bool {
-        let mut meta = [RecvMeta::default(); BATCH];
-        let received = {
-            let mut buffers = memory.chunks_mut(DATAGRAM);
-            let mut slices: [IoSliceMut<'_>; BATCH] =
-                std::array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
-            self.io.try_io(Interest::READABLE, || {
-                self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut meta)
-            })
-        };
-        let count = match received {
-            Ok(count) => count,
-            // Anything else is an ICMP error of an earlier send, or an interrupt: there may be more.
-            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
-        };
-        let now = Instant::now();
-        for (buffer, meta) in memory.chunks(DATAGRAM).zip(&meta).take(count) {
-            let data = buffer.get(..meta.len).unwrap_or_default();
-            for datagram in data.chunks(meta.stride.max(1)) {
-                each(self.address, meta.addr, datagram, now);
-            }
-        }
-        true
+    fn receive(&self, memory: &mut Batch<BATCH>) -> bool {
+        memory.fill(|slices, meta| {
+            let receive = || self.state.recv(UdpSockRef::from(&self.io), slices, meta);
+            self.io.try_io(Interest::READABLE, receive)
+        })
     }
 }

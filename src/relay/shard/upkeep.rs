@@ -41,6 +41,7 @@ impl Shard {
                     viewer.received(now, session.middle_of_ntp(now), report, &mut self.stats);
                 }
                 PeerEvent::Feedback(Feedback::Clock { ssrc, middle }) => {
+                    self.stats.count(Count::ClocksAnswered, 1);
                     viewer.peer.answer_clock(now, ssrc, middle);
                 }
                 PeerEvent::Feedback(Feedback::Transport(report)) => {
