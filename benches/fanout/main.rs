@@ -37,7 +37,7 @@ const PACKETS: usize = 14;
 /// CPU per packet, delay and memory of WebRTC relays.
 #[derive(Debug, Parser)]
 struct Args {
-    /// One round at 1 and 30 viewers, and two packets a frame to 30 and 500: under three minutes.
+    /// One round at 1 and 30 viewers, and two packets a frame to 30 and 500: about four minutes.
     #[arg(long)]
     quick: bool,
     /// One round at 60 viewers of the servers that the goals name, and two packets a frame to 30 and 500: a minute.
