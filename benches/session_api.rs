@@ -14,7 +14,7 @@ use playgate::config::{Config, SessionsConfig};
 use playgate::control::ControlHub;
 use playgate::driver::ExternalDriver;
 use playgate::driver::fake::{FakeDriver, Journal};
-use playgate::http::{Access, Assets, HttpMetrics, HttpParts, Machine, Thumbnails, router};
+use playgate::http::{Access, Assets, EventStreams, HttpMetrics, HttpParts, Machine, Thumbnails, router};
 use playgate::relay::{Relay, RelayConfig};
 use playgate::schedule::Scheduler;
 use playgate::session::hosted::{HostRequest, Hosting, Images};
@@ -132,7 +132,7 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
     let scheduler = Scheduler::new(Arc::clone(&store)).bound_to("here");
     let deps = SessionDeps {
         saves: SaveStore::open(&data_dir, Arc::clone(&store), 1).await?,
-        store,
+        store: Arc::clone(&store),
         relay,
         control: ControlHub::new(&mut registry),
         placement: Arc::new(scheduler.clone()),
@@ -173,6 +173,9 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
         core: Arc::new(sessions.clone()),
         hosted: Arc::new(sessions),
         nodes: Arc::new(scheduler),
+        events: store,
+        webhooks: Vec::new(),
+        streams: EventStreams::default(),
         auth,
         access: Access::new(&config, config.listen)?,
         codes: None,

@@ -2,7 +2,8 @@
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
 //! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
-//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
+//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `events` tells
+//! what happened, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
 pub mod app;
 pub mod auth;
@@ -13,6 +14,7 @@ pub mod content;
 pub mod control;
 mod datagrams;
 pub mod driver;
+pub mod events;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod games;
@@ -23,6 +25,7 @@ pub mod link;
 pub mod marker;
 mod plain_path;
 pub mod relay;
+mod render;
 pub mod runner;
 pub mod schedule;
 pub mod session;

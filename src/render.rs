@@ -1,15 +1,31 @@
-//! Times as the contracts write them: ISO 8601, UTC, with `Z`.
+//! Times as the contracts write them (ISO 8601, UTC, with `Z`), and what a session used.
 
+use crate::session::view::StopReport;
+use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 /// Whole seconds (contract 1.1).
-pub(super) fn seconds(at: OffsetDateTime) -> String {
+pub(crate) fn seconds(at: OffsetDateTime) -> String {
     format!("{}Z", date_and_time(at))
 }
 
 /// With milliseconds, for the timeline.
-pub(super) fn millis(at: OffsetDateTime) -> String {
+pub(crate) fn millis(at: OffsetDateTime) -> String {
     format!("{}.{:03}Z", date_and_time(at), at.millisecond())
+}
+
+/// What an ended session used (contract B-4).
+pub(crate) fn figures(report: &StopReport) -> Value {
+    json!({
+        "duration": report.duration,
+        "cpuSeconds": report.cpu_seconds,
+        "peakMemoryMb": report.peak_memory_mb,
+        "networkRxBytes": report.network_rx_bytes,
+        "networkTxBytes": report.network_tx_bytes,
+        "exitCode": report.exit_code,
+        "outOfMemory": report.out_of_memory,
+        "playersSeen": report.players_seen,
+    })
 }
 
 fn date_and_time(at: OffsetDateTime) -> String {

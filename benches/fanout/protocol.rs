@@ -41,7 +41,7 @@ pub(crate) fn serve(ingest: SocketAddr, mut answer: impl FnMut(Ask) -> Outcome<R
     for line in std::io::stdin().lock().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Ask::Allocations => Ok(Reply::Allocations(allocations())),
-            ask => answer(ask),
+            ask @ (Ask::Offer(_) | Ask::Ingests | Ask::Burst { .. }) => answer(ask),
         };
         say(&reply.unwrap_or_else(|error| Reply::Error(error.to_string())))?;
     }

@@ -11,11 +11,12 @@ use crate::auth::{Auth, TokenLedger};
 use crate::config::Config;
 use crate::control::ControlHub;
 use crate::driver::{ExternalDriver, ProcessDriver};
+use crate::events::Webhooks;
 use crate::http::{Announce, Assets, Front, FrontDeps, HttpMetrics, PrivateServing, Serving, private_routes};
 use crate::relay::{Relay, RelayConfig};
 use crate::schedule::heart::HeartTask;
 use crate::schedule::node_name;
-use crate::session::{Catalogue, Drivers, SessionDeps, Sessions};
+use crate::session::{Catalogue, Clock, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
 use crate::{games, signal, telemetry};
@@ -33,6 +34,7 @@ pub struct RunningApp {
     /// What to open in a browser, without a trailing slash.
     pub base_url: String,
     sessions: Sessions,
+    webhooks: Webhooks,
     heart: HeartTask,
     public: Serving,
     private: PrivateServing,
@@ -85,6 +87,7 @@ impl App {
             engine.as_ref(),
         )
         .await?;
+        let events = Arc::clone(&store);
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
             store,
@@ -106,6 +109,7 @@ impl App {
         };
         let private_addr = private.address;
         let sessions = Sessions::start(deps, &mut registry).await?;
+        let webhooks = Webhooks::start(&config.webhooks, &events, &Clock::system(), &mut registry).await?;
         let signal = signal_routes(&config, &sessions, &auth, &relay, &mut registry);
         let metrics = HttpMetrics::new(&mut registry);
 
@@ -116,6 +120,8 @@ impl App {
             core: Arc::new(sessions.clone()),
             hosted: Arc::new(sessions.clone()),
             nodes: Arc::new(scheduler),
+            events,
+            webhooks: webhooks.views(),
             signal,
             auth,
             registry,
@@ -126,7 +132,7 @@ impl App {
         };
         let public = front.serve(&config, deps)?;
         let (http_addr, base_url) = (public.address, public.base_url.clone());
-        Ok(RunningApp { http_addr, private_addr, base_url, sessions, heart, public, private })
+        Ok(RunningApp { http_addr, private_addr, base_url, sessions, webhooks, heart, public, private })
     }
 }
 
@@ -134,6 +140,7 @@ impl RunningApp {
     /// Ends every session with its save stored, then the listeners. Media ends with the last handle to the relay.
     pub async fn stop(self) {
         self.sessions.shutdown().await;
+        drop(self.webhooks);
         drop(self.heart);
         self.public.stop().await;
         self.private.stop().await;

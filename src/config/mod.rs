@@ -15,6 +15,6 @@ pub use print::print_defaults;
 pub use schema::{
     AuthConfig, AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IceConfig,
     ImageConfig, IngestConfig, IngestStream, LogConfig, NodeConfig, PackageConfig, RegistryConfig,
-    RunnerConfig, SessionApiConfig, SessionsConfig,
+    RunnerConfig, SessionApiConfig, SessionsConfig, WebhookConfig,
 };
 pub use validate::{Invalid, Problem};

@@ -210,6 +210,17 @@ const IMAGES: &str = r#"
 # cpus = 1.0
 "#;
 
+const WEBHOOKS: &str = r#"
+# Where organisations are told what happens to their sessions, signed by the Standard Webhooks specification, as many tables as
+# wanted, for instance:
+# [[webhooks]]
+# name = "backend"                 # 1-100 letters, digits, dots, hyphens, underscores
+# organisation = "studio"          # whose sessions
+# url = "https://studio.example.org/playgate"
+# secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" # whsec_ and base64 of 24 to 64 bytes: make your own
+# events = ["session.running", "session.ended"] # none: all; session.starting, session.stopping, player.joined, player.left too
+"#;
+
 /// The defaults as TOML, one comment line before each key.
 pub fn print_defaults() -> String {
     let defaults = toml::Table::try_from(Config::default()).expect("the defaults are TOML");
@@ -234,6 +245,7 @@ pub fn print_defaults() -> String {
     }
     out.push_str(GAMES);
     out.push_str(IMAGES);
+    out.push_str(WEBHOOKS);
     out
 }
 
@@ -273,8 +285,19 @@ mod tests {
 
     #[test]
     fn every_key_is_printed_with_a_comment_and_no_other() {
-        let sections =
-            ["auth", "ice", "sessions", "runner", "node", "docker", "session_api", "log", "games", "images"];
+        let sections = [
+            "auth",
+            "ice",
+            "sessions",
+            "runner",
+            "node",
+            "docker",
+            "session_api",
+            "log",
+            "games",
+            "images",
+            "webhooks",
+        ];
         let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<std::collections::BTreeSet<_>>();
         let top = known(None).into_iter().filter(|key| !sections.contains(key)).collect();
         assert_eq!(names(&TOP), top);
@@ -295,18 +318,19 @@ mod tests {
     }
 
     #[test]
-    fn the_example_games_and_images_are_valid_ones() {
+    fn the_example_games_images_and_webhooks_are_valid_ones() {
         let printed = print_defaults();
         let examples: Vec<&str> = printed.split("for instance:").skip(1).collect();
-        assert_eq!(examples.len(), 3);
+        assert_eq!(examples.len(), 4);
         for (number, example) in examples.into_iter().enumerate() {
             // What is left of the line it is announced on; then an empty line of the comment ends it.
             let lines = example.lines().skip(1).take_while(|line| line.len() > 1);
             let text: String =
                 lines.map(|line| format!("{}\n", line.strip_prefix("# ").unwrap_or(line))).collect();
             let config: Config = toml::from_str(&text).unwrap();
-            let images = usize::from(number == 2);
-            assert_eq!((config.games.len(), config.images.len()), (1 - images, images), "{text}");
+            let of = |wanted: &[usize]| usize::from(wanted.contains(&number));
+            let counts = (config.games.len(), config.images.len(), config.webhooks.len());
+            assert_eq!(counts, (of(&[0, 1]), of(&[2]), of(&[3])), "{text}");
             super::super::validate::validate(&config).unwrap();
         }
     }

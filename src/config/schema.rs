@@ -3,6 +3,7 @@
 //! Secrets are never serialised and never shown by `Debug`.
 
 use crate::driver::Profile;
+use crate::store::EventKind;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Config {
     pub games: Vec<GameConfig>,
     /// What organisations may start by the Session API.
     pub images: Vec<ImageConfig>,
+    /// Where organisations are told what happens to their sessions.
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -220,6 +223,23 @@ pub struct ImageConfig {
     pub container: ContainerConfig,
 }
 
+/// An organisation's server that is told what happens to its sessions.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// 1-100 letters, digits, dots, hyphens and underscores. What was not delivered yet is remembered by it.
+    pub name: String,
+    pub organisation: String,
+    /// `http` or `https`.
+    pub url: String,
+    /// What deliveries are signed with: `whsec_` and base64 of 24 to 64 bytes. Never printed.
+    #[serde(default, skip_serializing)]
+    pub secret: Option<String>,
+    /// Which events, like `session.ended`. Empty: all.
+    #[serde(default)]
+    pub events: Vec<EventKind>,
+}
+
 fn server() -> Profile {
     Profile::Server
 }
@@ -379,6 +399,7 @@ impl Default for Config {
             log: LogConfig::default(),
             games: Vec::new(),
             images: Vec::new(),
+            webhooks: Vec::new(),
         }
     }
 }
@@ -487,6 +508,18 @@ impl fmt::Debug for IceConfig {
             .field("urls", &self.urls)
             .field("secret", &self.secret.as_ref().map(|_| Hidden))
             .field("credential_ttl_s", &self.credential_ttl_s)
+            .finish()
+    }
+}
+
+impl fmt::Debug for WebhookConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookConfig")
+            .field("name", &self.name)
+            .field("organisation", &self.organisation)
+            .field("url", &Hidden)
+            .field("secret", &self.secret.as_ref().map(|_| Hidden))
+            .field("events", &self.events)
             .finish()
     }
 }

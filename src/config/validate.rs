@@ -5,7 +5,9 @@ mod images;
 
 use super::schema::{
     AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IngestStream, NodeConfig,
+    WebhookConfig,
 };
+use crate::events::Signer;
 use crate::signal::ice::is_turn;
 use axum::http::Uri;
 use std::collections::HashSet;
@@ -111,6 +113,10 @@ pub enum Invalid {
     PayloadType,
     #[error("needs at least one source address")]
     NoSource,
+    #[error("another webhook has the same name")]
+    WebhookTwice,
+    #[error("must be `whsec_` and base64 of 24 to 64 bytes")]
+    WebhookSecret,
     #[error("is not a log filter: {0}")]
     LogFilter(String),
 }
@@ -125,6 +131,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Problem> {
     docker(&config.docker)?;
     images::session_api(&config.session_api)?;
     images::images(&config.images)?;
+    webhooks(&config.webhooks)?;
     if let Err(error) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
         return Err(problem("log.filter", Invalid::LogFilter(error.to_string())));
     }
@@ -155,6 +162,20 @@ fn addresses(config: &Config) -> Result<(), Problem> {
     }
     for network in &config.trusted_proxies {
         check(is_network(network), || format!("trusted_proxies {network}"), Invalid::Network)?;
+    }
+    Ok(())
+}
+
+fn webhooks(webhooks: &[WebhookConfig]) -> Result<(), Problem> {
+    let mut names = HashSet::new();
+    for webhook in webhooks {
+        let path = |key: &str| format!("webhooks.{}.{key}", webhook.name);
+        check(images::is_name(&webhook.name, 100), || path("name"), Invalid::ImageName)?;
+        check(names.insert(&webhook.name), || path("name"), Invalid::WebhookTwice)?;
+        check(!webhook.organisation.is_empty(), || path("organisation"), Invalid::Empty)?;
+        check(is_web_url(&webhook.url), || path("url"), Invalid::PackageUrl)?;
+        let secret = webhook.secret.as_deref().unwrap_or_default();
+        check(Signer::new(secret).is_ok(), || path("secret"), Invalid::WebhookSecret)?;
     }
     Ok(())
 }

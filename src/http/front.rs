@@ -9,11 +9,13 @@ use super::places::Places;
 use super::proxy::UnknownNetwork;
 use super::serve::{ListenError, Listening, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
-use super::{Assets, HostedCore, HttpParts, SessionCore, router};
+use super::{Assets, EventStreams, HostedCore, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
+use crate::events::WebhookView;
 use crate::schedule::NodeDirectory;
+use crate::store::Store;
 use crate::telemetry::Machine;
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
@@ -67,6 +69,8 @@ pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
     pub hosted: Arc<dyn HostedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
+    pub events: Arc<dyn Store>,
+    pub webhooks: Vec<WebhookView>,
     pub auth: Auth,
     /// Signaling's routes.
     pub signal: Router,
@@ -85,6 +89,7 @@ pub struct Serving {
     /// What to open in a browser, without a trailing slash.
     pub base_url: String,
     listening: Listening,
+    streams: EventStreams,
     watching: Option<JoinHandle<()>>,
 }
 
@@ -111,10 +116,14 @@ impl Front {
         let base_url = access.base_url();
         let places = Places::new(access.proxies().clone(), deps.metrics.refused_connections());
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
+        let streams = EventStreams::default();
         let parts = HttpParts {
             core: deps.core,
             hosted: deps.hosted,
             nodes: deps.nodes,
+            events: deps.events,
+            webhooks: deps.webhooks,
+            streams: streams.clone(),
             auth: deps.auth,
             access,
             codes,
@@ -134,7 +143,7 @@ impl Front {
         };
         let listening = serve(self.listener, router(parts, deps.signal), config, Some(places))
             .map_err(FrontError::Serve)?;
-        Ok(Serving { address: self.address, base_url, listening, watching })
+        Ok(Serving { address: self.address, base_url, listening, streams, watching })
     }
 }
 
@@ -144,6 +153,7 @@ impl Serving {
         if let Some(watching) = self.watching {
             watching.abort();
         }
+        self.streams.end();
         self.listening.stop().await;
     }
 }

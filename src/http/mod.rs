@@ -8,6 +8,7 @@ mod catalogue;
 pub mod context;
 pub mod core;
 pub mod error;
+mod events;
 pub mod front;
 mod health;
 pub mod input;
@@ -18,13 +19,13 @@ pub mod pages;
 mod places;
 mod play;
 pub mod proxy;
-mod render;
 mod serve;
 pub mod session_api;
 mod share;
 mod sign_in;
 mod slots;
 pub mod tls;
+mod webhooks;
 
 pub use self::core::SessionCore;
 pub use self::session_api::HostedCore;
@@ -32,6 +33,7 @@ pub use crate::telemetry::Machine;
 pub use catalogue::{DrawThumbnail, Thumbnails};
 pub use context::{Access, Context};
 pub use error::ApiError;
+pub use events::EventStreams;
 pub use front::{Announce, Front, FrontDeps, FrontError, Private, PrivateServing, Serving};
 pub use health::private_routes;
 pub use layers::HttpMetrics;
@@ -40,7 +42,9 @@ pub use pages::Assets;
 
 use crate::auth::Auth;
 use crate::auth::code::Codes;
+use crate::events::WebhookView;
 use crate::schedule::NodeDirectory;
+use crate::store::Store;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -59,6 +63,10 @@ pub struct HttpParts {
     pub core: Arc<dyn SessionCore>,
     pub hosted: Arc<dyn HostedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
+    /// What event streams and the list of deliveries are read from.
+    pub events: Arc<dyn Store>,
+    pub webhooks: Vec<WebhookView>,
+    pub streams: EventStreams,
     pub auth: Auth,
     pub access: Access,
     /// One-time codes, where there are any.
@@ -92,6 +100,8 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(sign_in::routes())
         .merge(health::routes())
         .merge(nodes::routes())
+        .merge(events::routes())
+        .merge(webhooks::routes())
         .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
         .merge(session_api::routes())
         .split_for_parts();

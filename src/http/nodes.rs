@@ -8,8 +8,8 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use super::render::millis;
 use crate::auth::{Caller, Principal};
+use crate::render::millis;
 use crate::schedule::directory::PlacedSession;
 use crate::schedule::{Needs, NodeView};
 use crate::session::clock::to_time;

@@ -6,9 +6,9 @@ use super::context::Context;
 use super::error::ApiError;
 use super::input::{Body, Params, check_slug};
 use super::openapi::ApiProblem;
-use super::render::{millis, seconds};
 use crate::auth::{Caller, UserCaller};
 use crate::ids::{SessionId, SlotId};
+use crate::render::{figures, millis, seconds};
 use crate::session::service::LaunchRequest;
 use crate::session::view::{SessionView, Status};
 use axum::Json;
@@ -165,17 +165,9 @@ async fn stop(
 ) -> Result<Json<Value>, ApiError> {
     let id: SessionId = body.id("sessionId", NO_SESSION)?;
     let report = state.core.stop(&who, id).await?;
-    Ok(Json(json!({
-        "status": "stopped",
-        "duration": report.duration,
-        "cpuSeconds": report.cpu_seconds,
-        "peakMemoryMb": report.peak_memory_mb,
-        "networkRxBytes": report.network_rx_bytes,
-        "networkTxBytes": report.network_tx_bytes,
-        "exitCode": report.exit_code,
-        "outOfMemory": report.out_of_memory,
-        "playersSeen": report.players_seen,
-    })))
+    let mut answer = figures(&report);
+    answer["status"] = json!("stopped");
+    Ok(Json(answer))
 }
 
 /// Your active session

@@ -1,5 +1,6 @@
 //! What every part of the session core shares.
 
+use super::attendance::Attendance;
 use super::catalogue::{Game, Source};
 use super::clock::Clock;
 use super::hosted::Hosting;
@@ -60,6 +61,7 @@ pub(super) struct Context {
     pub(super) marker: bool,
     pub(super) clock: Clock,
     pub(super) metrics: SessionMetrics,
+    pub(super) attendance: Attendance,
     /// A hosted session has ended, and its container is to be removed in time.
     pub(super) hosted_ended: Arc<Notify>,
 }

@@ -63,7 +63,7 @@ pub(super) fn played_ms(row: &SessionRow, now: Millis) -> i64 {
 }
 
 /// The stored figures (B8).
-pub(super) fn report(row: &SessionRow) -> StopReport {
+pub(crate) fn report(row: &SessionRow) -> StopReport {
     let figures = row.figures.unwrap_or_default();
     StopReport {
         duration: figures.duration_s,

@@ -18,6 +18,8 @@ pub struct SessionMetrics {
     pub input_invalid: Counter,
     /// No runner connected, or its queue full.
     pub input_dropped: Counter,
+    /// Players' coming and going that was not noted.
+    pub(super) notes_dropped: Counter,
     pub(super) hosted: HostedMetrics,
 }
 
@@ -33,6 +35,11 @@ impl SessionMetrics {
             "input_frames_dropped",
             "Input frames no runner took",
             metrics.input_dropped.clone(),
+        );
+        registry.register(
+            "player_notes_dropped",
+            "Players' coming and going that was not noted, because too much was",
+            metrics.notes_dropped.clone(),
         );
         metrics
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod actor;
+mod attendance;
 pub mod catalogue;
 pub mod clock;
 mod context;
@@ -32,5 +33,6 @@ pub mod view;
 pub use catalogue::Catalogue;
 pub use clock::Clock;
 pub use context::Drivers;
+pub(crate) use ending::report;
 pub use error::ServiceError;
 pub use service::{LaunchRequest, SessionDeps, Sessions, SimulatedDeps};

@@ -4,6 +4,7 @@
 
 use super::access::{Access, internal, no_session};
 use super::actor::{Actor, Command, Handle, NotAdmitted, OnEnd};
+use super::attendance::Attendance;
 use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
 use super::context::{Context, Drivers};
@@ -120,7 +121,9 @@ impl Sessions {
     }
 
     pub async fn start_simulated(deps: SimulatedDeps, registry: &mut Registry) -> anyhow::Result<Self> {
+        let metrics = SessionMetrics::register(registry);
         let context = Context {
+            attendance: Attendance::begin(Arc::clone(&deps.store), metrics.notes_dropped.clone()),
             store: deps.store,
             saves: deps.saves,
             media: deps.media,
@@ -134,7 +137,7 @@ impl Sessions {
             data_dir: deps.data_dir,
             marker: deps.marker,
             clock: deps.clock,
-            metrics: SessionMetrics::register(registry),
+            metrics,
             hosted_ended: Arc::default(),
         };
         let context = Arc::new(context);

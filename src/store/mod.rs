@@ -4,12 +4,14 @@
 //! two callers could race for: one active session per user and per slot, and that a slot in use is not emptied.
 
 pub mod data_dir;
+pub mod event_rows;
 pub mod node_rows;
 pub mod rows;
 pub mod saves;
 pub mod sqlite;
 
 pub use data_dir::{DataDir, create_private, database_in};
+pub use event_rows::{Attempt, DeliveryRow, EventKind, EventRow};
 pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
     Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
@@ -20,6 +22,8 @@ pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+use tokio::sync::watch;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -162,4 +166,35 @@ pub trait Store: Send + Sync {
     async fn reconcile_reservations(&self, node: &str) -> Result<u64>;
     /// By node, oldest first.
     async fn reservations(&self) -> Result<Vec<ReservationRow>>;
+
+    /// Changes when there may be new events; another process's are not told.
+    fn news(&self) -> watch::Receiver<u64>;
+    /// Notes that somebody joined or left an active session. What happens to a session itself is noted with its row.
+    async fn note_player(&self, session: SessionId, kind: EventKind, player: &str, now: Millis)
+    -> Result<()>;
+    /// The oldest event that is kept, and the newest; an empty range when there is none.
+    async fn event_ids(&self) -> Result<RangeInclusive<i64>>;
+    /// Events of an owner's sessions after one, in their order.
+    async fn events_after(&self, owner: &Owner, id: i64, limit: u32) -> Result<Vec<EventRow>>;
+    /// Forgets what happened before a time, and its deliveries; gives how many events those were.
+    async fn prune_events(&self, before: Millis) -> Result<u64>;
+
+    /// Enters what has happened to an organisation's sessions since the last time as due to a webhook; of these kinds, of all
+    /// when there are none. A webhook that is new begins with what happens from now on.
+    async fn enlist_deliveries(
+        &self,
+        webhook: &str,
+        organisation: &str,
+        kinds: &[EventKind],
+        now: Millis,
+    ) -> Result<()>;
+    /// The oldest event that is due.
+    async fn due_delivery(&self, webhook: &str, now: Millis) -> Result<Option<(DeliveryRow, EventRow)>>;
+    /// When the next one is.
+    async fn next_delivery_at(&self, webhook: &str) -> Result<Option<Millis>>;
+    async fn note_attempt(&self, webhook: &str, event: i64, attempt: &Attempt) -> Result<()>;
+    /// Newest first, older than `before`.
+    async fn deliveries(&self, webhook: &str, before: Option<i64>, limit: u32) -> Result<Vec<DeliveryRow>>;
+    /// Neither delivered nor given up.
+    async fn pending_deliveries(&self, webhook: &str) -> Result<u64>;
 }

@@ -4,6 +4,7 @@
 use crate::http::fake::{FakeCore, assets};
 use crate::http::fake_hosted::FakeHosted;
 use crate::http::nodes::OneNode;
+use playgate::app::open_store;
 use playgate::auth::{Auth, MemoryLedger};
 use playgate::config::Config;
 use playgate::http::{Front, FrontDeps, HttpMetrics, Serving};
@@ -26,7 +27,7 @@ fn config(dir: &Path) -> Config {
 }
 
 impl Gateway {
-    fn start(change: impl FnOnce(&mut Config, &Path)) -> Self {
+    async fn start(change: impl FnOnce(&mut Config, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = config(dir.path());
         change(&mut config, dir.path());
@@ -38,6 +39,8 @@ impl Gateway {
             core: Arc::new(FakeCore::default()),
             hosted: Arc::new(FakeHosted::default()),
             nodes: Arc::new(OneNode),
+            events: open_store(&dir.path().join("events.db")).await.unwrap(),
+            webhooks: Vec::new(),
             auth: Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap(),
             signal: axum::Router::new(),
             metrics: HttpMetrics::new(&mut registry),
@@ -85,7 +88,7 @@ async fn a_taken_port_is_said_in_words() {
 
 #[tokio::test]
 async fn a_plain_gateway_answers_and_its_number_is_free_for_media() {
-    let gateway = Gateway::start(|_, _| {});
+    let gateway = Gateway::start(|_, _| {}).await;
     let url = format!("http://127.0.0.1:{}", gateway.port());
     assert_eq!(gateway.serving.base_url, url);
     std::net::UdpSocket::bind(gateway.serving.address).unwrap();
@@ -98,8 +101,22 @@ async fn a_plain_gateway_answers_and_its_number_is_free_for_media() {
 }
 
 #[tokio::test]
+async fn an_open_event_stream_does_not_hold_the_gateway_up() {
+    let gateway = Gateway::start(|_, _| {}).await;
+    let base = gateway.serving.base_url.clone();
+    let http = Client::builder().no_proxy().build().unwrap();
+    let guest: Value =
+        http.post(format!("{base}/api/auth/guest")).send().await.unwrap().json().await.unwrap();
+    let token = guest["token"].as_str().unwrap();
+    let request = http.get(format!("{base}/api/events")).bearer_auth(token);
+    let mut stream = request.send().await.unwrap().error_for_status().unwrap();
+    gateway.serving.stop().await;
+    assert_eq!(stream.chunk().await.unwrap(), None, "it ended in order");
+}
+
+#[tokio::test]
 async fn our_own_certificate_is_good_for_every_address_and_name_of_the_machine() {
-    let gateway = Gateway::start(|config, _| config.tls_self_signed = true);
+    let gateway = Gateway::start(|config, _| config.tls_self_signed = true).await;
     let names = playgate::http::tls::names_of_this_machine();
     assert!(names.contains("localhost") && names.contains("127.0.0.1"), "{names:?}");
     let client = gateway.client("tls/self-signed.pem");
@@ -127,7 +144,7 @@ async fn our_own_certificate_is_good_for_every_address_and_name_of_the_machine()
 
 #[tokio::test]
 async fn plain_http_on_the_https_port_is_sent_on() {
-    let gateway = Gateway::start(|config, _| config.tls_self_signed = true);
+    let gateway = Gateway::start(|config, _| config.tls_self_signed = true).await;
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let answer = client.get(format!("http://127.0.0.1:{}/play/x", gateway.port())).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT);
@@ -141,7 +158,8 @@ async fn a_changed_certificate_is_served_without_a_restart() {
         write_certificate(dir);
         config.tls_cert = Some(dir.join("cert.pem"));
         config.tls_key = Some(dir.join("key.pem"));
-    });
+    })
+    .await;
     let url = format!("https://localhost:{}/api/health", gateway.port());
     gateway.client("cert.pem").get(&url).send().await.unwrap();
     // Half a pair keeps the old one; the whole new one is taken.
@@ -181,7 +199,8 @@ async fn on_the_local_network_a_one_time_code_signs_in() {
     let gateway = Gateway::start(|config, _| {
         config.lan = true;
         config.public_url = Some("https://localhost:1".into());
-    });
+    })
+    .await;
     let link = gateway.said.lock().unwrap()[0].clone();
     let code = link.strip_prefix("https://localhost:1/signin#code=").unwrap().to_owned();
     let client = gateway.client("tls/self-signed.pem");
@@ -215,7 +234,7 @@ async fn on_the_local_network_a_one_time_code_signs_in() {
 
 #[tokio::test]
 async fn lan_links_name_every_address_people_can_reach() {
-    let gateway = Gateway::start(|config, _| config.lan = true);
+    let gateway = Gateway::start(|config, _| config.lan = true).await;
     let said = gateway.said.lock().unwrap().clone();
     let reachable = playgate::http::tls::machine_addresses().into_iter().filter(|ip| !ip.is_loopback());
     let reachable: Vec<_> =

@@ -3,6 +3,7 @@
 
 mod access;
 mod contract;
+mod events;
 pub(crate) mod fake;
 pub(crate) mod fake_hosted;
 pub(crate) mod nodes;
@@ -12,3 +13,4 @@ mod random;
 mod session_api;
 mod sign_in;
 mod versions;
+pub(crate) mod webhooks;

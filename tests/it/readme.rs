@@ -10,5 +10,6 @@ fn the_readmes_configurations_load() {
         examples.map(|example| toml::from_str(example).expect("keys the configuration knows")).collect();
     assert_eq!(configs[0].games[0].slug, "camera");
     assert_eq!(configs[0].auth.keys[0].alg, "EdDSA");
+    assert!(configs.iter().any(|config| config.webhooks.iter().any(|webhook| webhook.name == "backend")));
     assert!(configs.iter().any(|config| config.images.iter().any(|image| image.name == "arena")));
 }

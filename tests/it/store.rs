@@ -7,7 +7,8 @@ use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, Versi
 use playgate::session::machine::ContainerStatus;
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{
-    Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow, TokenScope,
+    Attempt, EventKind, Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow,
+    TokenScope,
 };
 use playgate_signaling::message::Role;
 use std::sync::Arc;
@@ -45,9 +46,92 @@ suite!(
     the_profile_is_a_moving_average,
     grants_are_listed_and_revoked_once,
     tokens_are_found_listed_and_revoked,
+    what_happens_to_a_session_is_noted_once_and_in_order,
+    deliveries_begin_with_now_and_are_due_until_they_are_answered_or_given_up,
 );
 
 type Any = Arc<dyn Store>;
+
+async fn what_happens_to_a_session_is_noted_once_and_in_order(store: Any) {
+    let (mut news, mut row) = (store.news(), session(&store, &user("u"), 0).await);
+    assert!(store.event_ids().await.unwrap().is_empty());
+    store.insert_session(&row).await.unwrap();
+    assert!(news.has_changed().unwrap());
+    row.status = Status::Running;
+    row.timeline.push((Milestone::FirstKeyFrame, 7));
+    store.update_session(&row).await.unwrap();
+    row.lease_until = Some(200);
+    store.update_session(&row).await.unwrap();
+    store.note_player(row.id, EventKind::PlayerJoined, "user:u", 8).await.unwrap();
+    end(&store, &mut row).await;
+    store.note_player(row.id, EventKind::PlayerLeft, "user:u", 10).await.unwrap();
+    news.borrow_and_update();
+
+    let events = store.events_after(&row.owner, 0, 10).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.kind, event.at, event.player.as_deref())).collect();
+    let expected = [
+        (EventKind::Starting, 5, None),
+        (EventKind::Running, 7, None),
+        (EventKind::PlayerJoined, 8, Some("user:u")),
+        (EventKind::Ended, 9, None),
+    ];
+    assert_eq!(told, expected, "a change of nothing but the lease is none, and nobody leaves what has ended");
+    assert!(events.iter().all(|event| event.session == row), "told with what is known now");
+    let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
+    assert!(ids.is_sorted() && store.event_ids().await.unwrap() == (ids[0]..=ids[3]));
+    let rest = store.events_after(&row.owner, ids[1], 1).await.unwrap();
+    assert_eq!(rest, events[2..3]);
+    assert_eq!(store.events_after(&Owner::User(user("v")), 0, 10).await.unwrap(), []);
+
+    assert_eq!(store.prune_events(8).await.unwrap(), 2);
+    assert_eq!(store.event_ids().await.unwrap(), ids[2]..=ids[3]);
+}
+
+async fn deliveries_begin_with_now_and_are_due_until_they_are_answered_or_given_up(store: Any) {
+    let mut rows = Vec::new();
+    for name in ["before", "after", "another"] {
+        let mut row = session(&store, &user("u"), 0).await;
+        let owner = if name == "another" { "another" } else { "studio" };
+        (row.owner, row.slot) = (Owner::Organisation(owner.to_owned()), None);
+        (row.external_id, row.hosted) = (name.to_owned(), Some(Arc::default()));
+        rows.push(row);
+    }
+    let enlist = async |now| store.enlist_deliveries("hook", "studio", &[], now).await.unwrap();
+    let only_ends = async || store.enlist_deliveries("ends", "studio", &[EventKind::Ended], 1).await.unwrap();
+    store.insert_session(&rows[0]).await.unwrap();
+    enlist(1).await;
+    only_ends().await;
+    assert_eq!(store.next_delivery_at("hook").await.unwrap(), None, "what was before is not told");
+    for row in &mut rows[1..] {
+        store.insert_session(row).await.unwrap();
+        end(&store, row).await;
+    }
+    enlist(20).await;
+    enlist(30).await;
+    only_ends().await;
+    assert_eq!(store.pending_deliveries("hook").await.unwrap(), 2, "each event once, and nobody else's");
+    assert_eq!(store.pending_deliveries("ends").await.unwrap(), 1);
+    assert_eq!(store.due_delivery("hook", 19).await.unwrap(), None);
+
+    let (delivery, event) = store.due_delivery("hook", 20).await.unwrap().unwrap();
+    assert_eq!((delivery.kind, delivery.session, delivery.attempts), (EventKind::Starting, rows[1].id, 0));
+    let failed = |next_at| Attempt::Failed { error: "answered 503".to_owned(), next_at };
+    store.note_attempt("hook", event.id, &failed(Some(50))).await.unwrap();
+    let (second, ended) = store.due_delivery("hook", 20).await.unwrap().unwrap();
+    assert_eq!(second.kind, EventKind::Ended, "what is due goes on");
+    store.note_attempt("hook", ended.id, &Attempt::Delivered { at: 21 }).await.unwrap();
+    assert_eq!(store.next_delivery_at("hook").await.unwrap(), Some(50));
+    let (again, _) = store.due_delivery("hook", 50).await.unwrap().unwrap();
+    assert_eq!((again.event, again.attempts, again.error.as_deref()), (event.id, 1, Some("answered 503")));
+    store.note_attempt("hook", event.id, &failed(None)).await.unwrap();
+    assert_eq!(store.due_delivery("hook", i64::MAX).await.unwrap(), None);
+    let listed = store.deliveries("hook", None, 10).await.unwrap();
+    let told: Vec<_> = listed.iter().map(|row| (row.event, row.attempts, row.delivered_at)).collect();
+    assert_eq!(told, [(ended.id, 1, Some(21)), (event.id, 2, None)], "the newest first");
+    assert_eq!(store.deliveries("hook", Some(ended.id), 10).await.unwrap(), listed[1..]);
+    store.prune_events(100).await.unwrap();
+    assert_eq!(store.deliveries("hook", None, 10).await.unwrap(), []);
+}
 
 async fn users_are_entered_once_and_keep_their_name(store: Any) {
     let id = user("u");

@@ -15,4 +15,5 @@ mod recovery;
 mod unsaved;
 mod versions;
 mod viewers;
+mod webhooks;
 mod world;

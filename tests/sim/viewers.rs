@@ -1,10 +1,11 @@
 //! Viewers, invitations and input.
 
 use crate::world::{World, holder_of, until, user_of};
-use playgate::ids::{SessionId, ViewerId};
+use playgate::ids::{Owner, SessionId, UserId, ViewerId};
 use playgate::relay::{RelayError, RelayEvent};
 use playgate::session::ServiceError;
 use playgate::session::view::Push;
+use playgate::store::{EventKind, Store};
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::{ErrorCode, Role};
 use playgate_signaling::runner::GatewayMessage;
@@ -55,6 +56,46 @@ async fn an_offer_waits_for_media_then_adds_and_a_later_one_renegotiates() {
     assert!(matches!(stranger, Err(ServiceError::NotFound(_))));
     world.sessions.leave(id, viewer).await;
     until(async || (!world.planes.has_viewer(viewer)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn who_plays_is_noted_as_they_come_and_go_and_spectators_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    let id = world.play("ada").await;
+    let ada = user_of("ada");
+    let watch = world.sessions.share(&ada, id, Role::Spectator, Vec::new(), HOUR).await.unwrap();
+    let (player, spectator) = (enter(&world, &ada, id).await, enter(&world, &holder_of(&watch), id).await);
+    let connected = |viewer| RelayEvent::ViewerConnected { viewer, cipher: "AEAD_AES_128_GCM".to_owned() };
+    let are_watching = async |count| {
+        until(async || {
+            let view = world.sessions.status(&ada, id).await.unwrap();
+            (view.viewers == count).then_some(())
+        })
+        .await;
+    };
+    for viewer in [spectator, player, player] {
+        world.planes.relay(id, connected(viewer)).await;
+    }
+    are_watching(2).await;
+    let gone = RelayEvent::ViewerGone { viewer: player, reason: "closed by the viewer".to_owned() };
+    world.planes.relay(id, gone).await;
+    are_watching(1).await;
+    world.planes.relay(id, connected(player)).await;
+    are_watching(2).await;
+    for viewer in [spectator, player] {
+        world.sessions.leave(id, viewer).await;
+    }
+    let owner = Owner::User(UserId("ada".to_owned()));
+    let noted = until(async || {
+        let events = world.store.events_after(&owner, 0, 100).await.unwrap();
+        let noted = events.into_iter().filter_map(|event| Some((event.kind, event.player?)));
+        Some(noted.collect::<Vec<_>>()).filter(|noted| noted.len() >= 4)
+    })
+    .await;
+    let kinds = [EventKind::PlayerJoined, EventKind::PlayerLeft];
+    let expected = [kinds, kinds].concat();
+    assert_eq!(noted, expected.into_iter().map(|kind| (kind, "user:ada".to_owned())).collect::<Vec<_>>());
 }
 
 #[tokio::test]

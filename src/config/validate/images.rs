@@ -41,7 +41,7 @@ pub(super) fn images(images: &[ImageConfig]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn is_name(text: &str, most: usize) -> bool {
+pub(super) fn is_name(text: &str, most: usize) -> bool {
     text.len() <= most
         && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

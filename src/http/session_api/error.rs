@@ -5,7 +5,7 @@
 //! large, out of time) is an ErrorResponse.
 
 use crate::http::ApiError;
-use crate::http::render::seconds;
+use crate::render::seconds;
 use crate::session::ServiceError;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};

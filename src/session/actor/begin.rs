@@ -17,7 +17,7 @@ use super::{
 };
 use crate::store::SessionRow;
 use playgate_signaling::message::Progress;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -133,6 +133,7 @@ impl Actor {
             unsaved: None,
             fenced: false,
             keys: HeldKeys::default(),
+            playing: HashMap::new(),
             ended_grants: HashSet::new(),
             tickets_waiting: Vec::new(),
             stops_waiting: Vec::new(),

@@ -14,7 +14,7 @@ use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
 use crate::ids::ViewerId;
 use crate::relay::{Codec, RelayEvent};
-use crate::store::Figures;
+use crate::store::{EventKind, Figures};
 use bytes::Bytes;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::Role;
@@ -276,6 +276,9 @@ impl Actor {
         let player = (known.role == Role::Player).then(|| known.person.principal());
         if let Some(player) = player {
             self.mark(Milestone::FirstPlayer);
+            if self.playing.insert(viewer, player.clone()).is_none() {
+                self.note_attendance(EventKind::PlayerJoined, player.clone());
+            }
             self.note_player(player);
         }
         self.refresh();
@@ -294,9 +297,22 @@ impl Actor {
         if let Some(known) = self.roster.get_mut(viewer) {
             (known.has_media, known.connected) = (false, false);
         }
+        self.no_longer_plays(viewer);
         let released = self.keys.gone(viewer);
         self.route(released);
         self.refresh();
+    }
+
+    pub(super) fn no_longer_plays(&mut self, viewer: ViewerId) {
+        if let Some(player) = self.playing.remove(&viewer) {
+            self.note_attendance(EventKind::PlayerLeft, player);
+        }
+    }
+
+    fn note_attendance(&self, kind: EventKind, player: String) {
+        if !self.fenced {
+            self.context.attendance.note(self.row.id, kind, player, self.context.clock.now_ms());
+        }
     }
 
     async fn runner_connected(&mut self, video: Option<Stream>, audio: Option<Stream>) {

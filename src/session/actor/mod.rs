@@ -31,7 +31,7 @@ use crate::relay::RelayEvent;
 use crate::store::{Fenced, Figures, SessionRow};
 use futures_util::future::BoxFuture;
 use playgate_signaling::message::{Progress, Role};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +167,8 @@ pub(super) struct Actor {
     fenced: bool,
     roster: Roster,
     keys: HeldKeys,
+    /// Players that are connected, by the names that are noted of them.
+    playing: HashMap<ViewerId, String>,
     ended_grants: HashSet<GrantId>,
     tickets_waiting: Vec<(ViewerId, oneshot::Sender<Option<Ticket>>)>,
     stops_waiting: Vec<oneshot::Sender<StopReport>>,

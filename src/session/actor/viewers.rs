@@ -134,6 +134,7 @@ impl Actor {
     }
 
     async fn let_go(&mut self, viewer: ViewerId) {
+        self.no_longer_plays(viewer);
         let released = self.keys.gone(viewer);
         self.route(released);
         self.context.media.remove_viewer(self.row.id, viewer).await;

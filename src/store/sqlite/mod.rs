@@ -5,14 +5,16 @@
 
 mod access;
 mod convert;
+mod events;
 mod nodes;
 mod players;
 mod saves;
 mod sessions;
 
 use super::{
-    Admission, Announcement, Fenced, Figures, GrantRow, Inserted, MachineLoad, Millis, NodeRow, ProfileRow,
-    ReservationRow, Resources, Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
+    Admission, Announcement, Attempt, DeliveryRow, EventKind, EventRow, Fenced, Figures, GrantRow, Inserted,
+    MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources, Result, SessionRow, SlotRow, Store,
+    StoreError, TokenRow, UserRow, VersionRow,
 };
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -21,18 +23,21 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::watch;
 
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
     (4, "hosted", include_str!("../migrations/0004_hosted.sql")),
+    (5, "events", include_str!("../migrations/0005_events.sql")),
 ];
 
 /// Cheap to clone.
@@ -40,6 +45,8 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Counts the writes that may have noted an event.
+    news: watch::Sender<u64>,
 }
 
 impl SqliteStore {
@@ -57,13 +64,21 @@ impl SqliteStore {
         let writer = pool(1).connect_with(options.clone()).await.map_err(database)?;
         migrate(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, news: watch::Sender::new(0) })
     }
 
     /// Closes every connection; the log is merged into the file.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// Tells those who wait for events.
+    fn tell<T>(&self, written: Result<T>) -> Result<T> {
+        if written.is_ok() {
+            self.news.send_modify(|news| *news = news.wrapping_add(1));
+        }
+        written
     }
 
     /// A transaction that is the only writer from its first statement on.
@@ -98,11 +113,11 @@ impl Store for SqliteStore {
     }
 
     async fn insert_session(&self, row: &SessionRow) -> Result<Inserted> {
-        sessions::insert(&self.writer, row).await
+        self.tell(sessions::insert(&self.writer, row).await)
     }
 
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced> {
-        sessions::update(self.begin().await?, row).await
+        self.tell(sessions::update(self.begin().await?, row).await)
     }
 
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced> {
@@ -321,5 +336,61 @@ impl Store for SqliteStore {
 
     async fn reservations(&self) -> Result<Vec<ReservationRow>> {
         nodes::reservations(&self.readers).await
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    async fn note_player(
+        &self,
+        session: SessionId,
+        kind: EventKind,
+        player: &str,
+        now: Millis,
+    ) -> Result<()> {
+        self.tell(events::note_player(&self.writer, session, kind, player, now).await)
+    }
+
+    async fn event_ids(&self) -> Result<RangeInclusive<i64>> {
+        events::ids(&self.readers).await
+    }
+
+    async fn events_after(&self, owner: &Owner, id: i64, limit: u32) -> Result<Vec<EventRow>> {
+        events::after(&self.readers, owner, id, limit).await
+    }
+
+    async fn prune_events(&self, before: Millis) -> Result<u64> {
+        events::prune(&self.writer, before).await
+    }
+
+    async fn enlist_deliveries(
+        &self,
+        webhook: &str,
+        organisation: &str,
+        kinds: &[EventKind],
+        now: Millis,
+    ) -> Result<()> {
+        events::enlist(self.begin().await?, webhook, organisation, kinds, now).await
+    }
+
+    async fn due_delivery(&self, webhook: &str, now: Millis) -> Result<Option<(DeliveryRow, EventRow)>> {
+        events::due(&self.readers, webhook, now).await
+    }
+
+    async fn next_delivery_at(&self, webhook: &str) -> Result<Option<Millis>> {
+        events::next_at(&self.readers, webhook).await
+    }
+
+    async fn note_attempt(&self, webhook: &str, event: i64, attempt: &Attempt) -> Result<()> {
+        events::note_attempt(&self.writer, webhook, event, attempt).await
+    }
+
+    async fn deliveries(&self, webhook: &str, before: Option<i64>, limit: u32) -> Result<Vec<DeliveryRow>> {
+        events::deliveries(&self.readers, webhook, before, limit).await
+    }
+
+    async fn pending_deliveries(&self, webhook: &str) -> Result<u64> {
+        events::pending(&self.readers, webhook).await
     }
 }

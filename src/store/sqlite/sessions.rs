@@ -245,7 +245,7 @@ pub(super) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<SessionRow> {
+pub(super) fn read(row: &SqliteRow) -> Result<SessionRow> {
     let owner_name: String = column(row, "owner_name")?;
     let owner = match column::<&str>(row, "owner_kind")? {
         "user" => Owner::User(UserId(owner_name)),

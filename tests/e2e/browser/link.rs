@@ -142,6 +142,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
     let frozen_percent = video("totalFreezesDuration") / seconds * 100.0;
     let concealed_percent = audio("concealedSamples") / audio("totalSamplesReceived") * 100.0;
     let silent_percent = audio("silentConcealedSamples") / audio("totalSamplesReceived") * 100.0;
+    let clocks = linked.metric("playgate_relay_traffic", "clocks_answered").await;
     let name = if long { format!("{name}-10-minutes") } else { name.to_owned() };
     let figures = json!({
         "seconds": seconds, "frames_seen": seen["frames"], "freezes_ms": seen["freezes"], "pauses": seen["pauses"],
@@ -156,6 +157,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
         "audio_fec": audio("fecPacketsReceived"),
         "audio_buffer_ms": audio("jitterBufferDelay") / audio("jitterBufferEmittedCount") * 1000.0,
         "round_trip_ms": after["roundTrip"].as_f64().unwrap_or_default() * 1000.0,
+        "clocks_answered": clocks,
         "link_packets": now.packets - line.packets, "link_lost": now.lost - line.lost,
     });
     report(&name, figures.clone());
@@ -166,6 +168,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
     assert!(longest <= 300.0, "a freeze of {longest} ms: {figures:#}");
     assert!(frozen_percent < 0.5, "{frozen_percent} % frozen: {figures:#}");
     assert!(keys <= seconds, "{keys} key frame requests: {figures:#}");
+    assert!(clocks > 0.0, "the page knows its round trip");
     // As much as the line loses, and the time that is stretched for its jitter; never long enough to fall silent.
     assert!(concealed_percent < 5.0, "{concealed_percent} % of the sound is made up: {figures:#}");
     assert!(silent_percent < 1.0, "{silent_percent} % of the sound is silence made up: {figures:#}");

@@ -2,6 +2,7 @@
 
 mod bots;
 mod crashes;
+mod events;
 mod grants;
 mod refusals;
 mod standard_client;

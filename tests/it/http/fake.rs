@@ -10,7 +10,8 @@ use futures_util::stream::BoxStream;
 use playgate::auth::{Auth, MemoryLedger, Minted, Principal};
 use playgate::config::Config;
 use playgate::http::{
-    Access, Assets, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails, router,
+    Access, Assets, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails,
+    router,
 };
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
@@ -20,6 +21,7 @@ use playgate::session::view::{
     EndReason, GameView, GrantView, Milestone, SaveDownload, SessionView, SlotView, Status, StopReport,
     VersionView,
 };
+use playgate::store::{SqliteStore, Store};
 use playgate_signaling::message::{GameHints, PointerMode, Progress, Role};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -285,6 +287,7 @@ pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) core: Arc<FakeCore>,
     pub(crate) hosted: Arc<FakeHosted>,
+    pub(crate) events: Arc<SqliteStore>,
     pub(crate) auth: Auth,
     pub(crate) user: Minted,
     _dir: tempfile::TempDir,
@@ -318,12 +321,16 @@ impl Site {
         let hosted = Arc::new(FakeHosted::default());
         let auth = Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap();
         let user = auth.mint_user("ada", Some("Ada".into()), Duration::from_secs(3600), None).await.unwrap();
+        let events = Arc::new(SqliteStore::open(&dir.path().join("events.db")).await.unwrap());
         let mut registry = Registry::default();
         let metrics = HttpMetrics::new(&mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
             hosted: Arc::clone(&hosted) as Arc<dyn HostedCore>,
             nodes: Arc::new(super::nodes::OneNode),
+            events: Arc::clone(&events) as Arc<dyn Store>,
+            webhooks: vec![super::webhooks::webhook()],
+            streams: EventStreams::default(),
             auth: auth.clone(),
             access: Access::new(&config, config.listen).unwrap(),
             codes: None,
@@ -358,7 +365,7 @@ impl Site {
             .route("/test/context", echo)
             .route("/test/who", who)
             .route("/test/headers", by_headers);
-        Self { router: router(parts, signal), core, hosted, auth, user, _dir: dir }
+        Self { router: router(parts, signal), core, hosted, events, auth, user, _dir: dir }
     }
 
     pub(crate) fn refuse(&self, refuse: Refuse) {
@@ -374,6 +381,9 @@ impl Site {
         let router = self.router.clone().layer(Extension(ConnectInfo(peer)));
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        // Of a stream, which has no end, the head is all.
+        let streams = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let body = if streams { Body::empty() } else { body };
         let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         Answer { status: parts.status, headers: parts.headers, bytes: bytes.to_vec() }
     }
