@@ -136,6 +136,7 @@ function raise(game, card, clickedAt) {
   player = made;
   card.root.inert = true;
   made.prepare({ title: game.title, poster: game.thumbnail, clickedAt });
+  made.warm();
   return made;
 }
 

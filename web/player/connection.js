@@ -64,11 +64,11 @@ export class Connection {
   }
 
   /**
-   * Starts; a peer made at the click may be handed in.
+   * Starts, with a peer that was made ahead.
    *
-   * @param {Peer | null} spare
+   * @param {Peer} spare
    */
-  start(spare = null) {
+  start(spare) {
     this.#spare = spare;
     this.#setState("connecting");
     this.#watch();
@@ -278,7 +278,11 @@ export class Connection {
 const silent = () => {};
 const silentEvents = { state: silent, video: silent, audio: silent, channels: silent };
 
-/** A peer that can be made at the click, before the session is known. */
-export function sparePeer() {
-  return new Peer({ input: true, events: silentEvents });
+/**
+ * A peer that can be made before the gateway has let anybody in.
+ *
+ * @param {boolean} input for somebody who plays
+ */
+export function sparePeer(input) {
+  return new Peer({ input, events: silentEvents });
 }

@@ -132,8 +132,13 @@ export class Player {
     this.named(title);
     this.poster(poster);
     this.#captions.say(progressInWords(null));
-    this.#spare = sparePeer();
-    this.#theatre.stage.focus({ preventScroll: true });
+    // Not before the session is asked for: the browser lays the page out for it.
+    queueMicrotask(() => this.#theatre.stage.focus({ preventScroll: true }));
+  }
+
+  /** Makes the peer ahead, while the session is still being launched. */
+  warm() {
+    this.#spare = sparePeer(true);
   }
 
   /** @param {string} title of the game */
@@ -152,9 +157,10 @@ export class Player {
   /**
    * Joins a session, running or still starting.
    *
-   * @param {{ sessionId: string, token: string | null, owner: boolean, fresh: boolean }} session
+   * @param {{ sessionId: string, token: string | null, owner: boolean, fresh: boolean, plays?: boolean }} session `plays`: as far
+   *   as is known before the gateway has said so
    */
-  join({ sessionId, token, owner, fresh }) {
+  join({ sessionId, token, owner, fresh, plays = true }) {
     this.#sessionId = sessionId;
     if (!fresh) setState("connecting");
     this.#keepalive = new Keepalive(sessionId, this.#theatre.root, fresh);
@@ -182,9 +188,10 @@ export class Player {
       onStatus: (status) => this.#polled(status),
       onError: (error) => this.#pollFailed(error),
     });
-    this.#connection.start(this.#spare);
-    this.#spare = null;
+    // Dialled first: a peer takes as long to make as a connection takes to come up.
     this.#signaling.connect();
+    this.#connection.start(this.#spare ?? sparePeer(plays));
+    this.#spare = null;
     this.#poller.start();
     this.#listen();
   }

@@ -10,7 +10,7 @@ import { Player } from "../player/player.js";
 import { insecureNotice } from "../player/missing.js";
 import { isEnded } from "../player/session-poller.js";
 import { setState } from "../player/state.js";
-import { forgetGrant, takeGrant } from "./grant.js";
+import { forgetGrant, roleOf, takeGrant } from "./grant.js";
 
 const main = byId("main");
 const sessionId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -38,7 +38,7 @@ async function open() {
   });
   // Signaling, ICE and DTLS take longer than the status: neither waits for the other.
   player.prepare({ title: "", poster: null, clickedAt: openedAt });
-  player.join({ sessionId, token: grant, owner: false, fresh: false });
+  player.join({ sessionId, token: grant, owner: false, fresh: false, plays: roleOf(grant) !== "spectator" });
   const status = await known.catch((error) => {
     player.dismiss();
     throw error;
