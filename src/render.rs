@@ -1,5 +1,6 @@
 //! Times as the contracts write them (ISO 8601, UTC, with `Z`), and what a session used.
 
+use crate::session::quality::Quality;
 use crate::session::view::StopReport;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
@@ -25,6 +26,22 @@ pub(crate) fn figures(report: &StopReport) -> Value {
         "exitCode": report.exit_code,
         "outOfMemory": report.out_of_memory,
         "playersSeen": report.players_seen,
+        "quality": quality(&report.quality),
+    })
+}
+
+/// What viewers saw, by their own word; null is what nobody told.
+pub(crate) fn quality(quality: &Quality) -> Value {
+    json!({
+        "timeToFirstFrameMs": quality.first_frame_ms,
+        "watchedMs": quality.watched_ms,
+        "frozenMs": quality.frozen_ms,
+        "meanKbps": quality.mean_kbps(),
+        "lossPercent": quality.loss_percent(),
+        "roundTripMs": quality.round_trip_ms(),
+        "transport": quality.transport,
+        "viewersMost": quality.viewers_most,
+        "inputs": quality.inputs,
     })
 }
 

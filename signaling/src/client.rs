@@ -139,6 +139,7 @@ impl SignalingClient {
             ClientMessage::Offer { id, .. } => *id,
             ClientMessage::Hello { .. }
             | ClientMessage::Keepalive
+            | ClientMessage::Quality(_)
             | ClientMessage::Ping { .. }
             | ClientMessage::Bye => 0,
         };

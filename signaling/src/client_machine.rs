@@ -97,11 +97,15 @@ impl ClientMachine {
                 Ok(())
             }
             (ClientMessage::Offer { .. }, State::Offered { .. }) => Err(ClientMachineError::OfferPending),
-            (ClientMessage::Keepalive | ClientMessage::Ping { .. }, State::Ready | State::Offered { .. }) => {
-                Ok(())
-            }
             (
-                ClientMessage::Offer { .. } | ClientMessage::Keepalive | ClientMessage::Ping { .. },
+                ClientMessage::Keepalive | ClientMessage::Quality(_) | ClientMessage::Ping { .. },
+                State::Ready | State::Offered { .. },
+            ) => Ok(()),
+            (
+                ClientMessage::Offer { .. }
+                | ClientMessage::Keepalive
+                | ClientMessage::Quality(_)
+                | ClientMessage::Ping { .. },
                 State::Start | State::AwaitWelcome,
             ) => Err(ClientMachineError::NotAdmitted),
         }
@@ -315,7 +319,7 @@ mod tests {
                             prop_assert!(!complaint, "{message:?}");
                             prop_assert!(client.receive(message).unwrap().is_some());
                         }
-                        Output::Keepalive => {}
+                        Output::Keepalive | Output::Quality(_) => {}
                         Output::Leave(_) | Output::Close { .. } => prop_assert!(false, "closed"),
                     }
                 }

@@ -6,7 +6,7 @@
 //! sockets nor sessions.
 
 use crate::bucket::Bucket;
-use crate::message::{ClientMessage, ErrorCode, MessageError, Role, ServerMessage, close};
+use crate::message::{ClientMessage, ErrorCode, MessageError, QualityReport, Role, ServerMessage, close};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,8 @@ pub enum Output {
     },
     /// A player is still there.
     Keepalive,
+    /// What the viewer saw of the stream.
+    Quality(QualityReport),
     Send(ServerMessage),
     /// The viewer's media: kept for a while, or ended at once.
     Leave(Leave),
@@ -203,6 +205,12 @@ impl GatewayMachine {
                     if role == Role::Player {
                         self.outputs.push_back(Output::Keepalive);
                     }
+                }
+                State::AwaitHello { .. } | State::Admitting | State::Closed => self.too_early(now, None),
+            },
+            ClientMessage::Quality(report) => match self.state {
+                State::Ready { .. } | State::Negotiating { .. } => {
+                    self.outputs.push_back(Output::Quality(report));
                 }
                 State::AwaitHello { .. } | State::Admitting | State::Closed => self.too_early(now, None),
             },

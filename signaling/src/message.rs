@@ -56,12 +56,47 @@ pub enum ClientMessage {
     /// A complete SDP offer. `id` rises with every offer of this connection and comes back in the answer. An offer
     /// with new ICE credentials and the same DTLS fingerprint is an ICE restart of the same peer.
     Offer { id: u32, sdp: String },
+    /// How the stream has been. For people who want to know, never for bills: whoever sends it may say what they like.
+    Quality(QualityReport),
     /// The player is still there (someone touched the input): extends the idle lease.
     Keepalive,
     /// Asks for a pong with the same number, to measure the signaling round trip.
     Ping { n: u32 },
     /// The viewer leaves on purpose.
     Bye,
+}
+
+/// What a viewer saw of the stream since its last report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QualityReport {
+    /// How long that was, in milliseconds, 1-60000.
+    pub duration_ms: u32,
+    /// Received, picture and sound.
+    pub bytes: u64,
+    /// Of the picture: packets that came, and packets that never did.
+    pub packets: u32,
+    pub lost: u32,
+    /// The picture stood still though it should not have, at most as long as the report.
+    pub frozen_ms: u32,
+    /// From setting out to join to the first picture, at most ten minutes; in the first report that knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_frame_ms: Option<u32>,
+    /// At most a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+}
+
+/// How media travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Udp,
+    Tcp,
+    /// By a TURN server.
+    Relay,
 }
 
 /// Gateway to viewer.
@@ -294,6 +329,7 @@ impl ClientMessage {
             }
             // serde ignores the fields of a unit variant.
             Self::Keepalive | Self::Bye => refuse_fields(text)?,
+            Self::Quality(report) => report.check()?,
             Self::Offer { .. } | Self::Ping { .. } => {}
         }
         Ok(message)
@@ -302,6 +338,24 @@ impl ClientMessage {
     /// The message as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and numbers always serialise")
+    }
+}
+
+impl QualityReport {
+    /// The longest that one report covers, in milliseconds.
+    pub const LONGEST_MS: u32 = 60_000;
+    /// 10 Gbit/s: more is no report of a stream.
+    const BYTES_PER_MS: u64 = 1_250_000;
+
+    fn check(&self) -> Result<(), MessageError> {
+        let within = |field, holds: bool| holds.then_some(()).ok_or(MessageError::OutOfRange { field });
+        within("durationMs", (1..=Self::LONGEST_MS).contains(&self.duration_ms))?;
+        within("bytes", self.bytes <= u64::from(self.duration_ms) * Self::BYTES_PER_MS)?;
+        within("packets", self.packets <= 10_000_000)?;
+        within("lost", self.lost <= 10_000_000)?;
+        within("frozenMs", self.frozen_ms <= self.duration_ms)?;
+        within("firstFrameMs", self.first_frame_ms.is_none_or(|ms| ms <= 600_000))?;
+        within("roundTripMs", self.round_trip_ms.is_none_or(|ms| ms <= 60_000))
     }
 }
 
@@ -347,6 +401,34 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    const QUALITY: QualityReport = QualityReport {
+        duration_ms: 10_000,
+        bytes: 2_000_000,
+        packets: 1_500,
+        lost: 2,
+        frozen_ms: 120,
+        first_frame_ms: Some(330),
+        round_trip_ms: Some(20),
+        transport: Some(Transport::Udp),
+    };
+
+    #[test]
+    fn a_report_of_more_than_can_be_is_refused() {
+        let refused: [QualityReport; 7] = [
+            QualityReport { duration_ms: 0, ..QUALITY },
+            QualityReport { duration_ms: 60_001, ..QUALITY },
+            QualityReport { bytes: u64::MAX, ..QUALITY },
+            QualityReport { packets: u32::MAX, ..QUALITY },
+            QualityReport { frozen_ms: 10_001, ..QUALITY },
+            QualityReport { first_frame_ms: Some(600_001), ..QUALITY },
+            QualityReport { round_trip_ms: Some(60_001), ..QUALITY },
+        ];
+        for report in refused {
+            let parsed = ClientMessage::parse(&ClientMessage::Quality(report).to_json());
+            assert!(matches!(parsed, Err(MessageError::OutOfRange { .. })), "{report:?}");
+        }
+    }
+
     #[test]
     fn client_messages_read_and_write_as_their_examples() {
         let examples = [
@@ -366,6 +448,13 @@ mod tests {
             (
                 ClientMessage::Offer { id: 1, sdp: "v=0\r\n".to_owned() },
                 json!({"type": "offer", "id": 1, "sdp": "v=0\r\n"}),
+            ),
+            (
+                ClientMessage::Quality(QUALITY),
+                json!({
+                    "type": "quality", "durationMs": 10_000, "bytes": 2_000_000, "packets": 1_500, "lost": 2, "frozenMs": 120,
+                    "firstFrameMs": 330, "roundTripMs": 20, "transport": "udp",
+                }),
             ),
             (ClientMessage::Keepalive, json!({"type": "keepalive"})),
             (ClientMessage::Ping { n: 7 }, json!({"type": "ping", "n": 7})),
@@ -477,6 +566,8 @@ mod tests {
             "{\"type\":\"ping\",\"n\":4294967296}",
             "{\"type\":\"bye\",\"now\":true}",
             "{\"type\":\"keepalive\"} x",
+            "{\"type\":\"quality\",\"durationMs\":1,\"bytes\":0,\"packets\":0,\"lost\":0,\"frozenMs\":0,\"cpu\":1}",
+            "{\"type\":\"quality\",\"durationMs\":-1,\"bytes\":0,\"packets\":0,\"lost\":0,\"frozenMs\":0}",
         ] {
             assert!(ClientMessage::parse(text).is_err(), "{text}");
         }

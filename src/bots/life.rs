@@ -11,6 +11,7 @@ use super::input_plan::{InputPlan, Script};
 use super::join::SIGNALING_TIMEOUT;
 use super::media::local_addresses;
 use super::peer::Peer;
+use super::quality;
 use super::tls;
 use super::viewer::{Link, Srtp, ViewerError, ViewerOptions};
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
@@ -82,6 +83,7 @@ struct Now {
     attempt: u32,
     trouble: Option<String>,
     script: Script,
+    reporter: quality::Reporter,
 }
 
 impl Life {
@@ -103,6 +105,7 @@ impl Life {
             attempt: 0,
             trouble: None,
             script: Script::new(&self.input, self.seed, begun),
+            reporter: quality::Reporter::default(),
         };
         self.card.phase(Phase::Joining);
         let lived = self.live(&mut now, begun).await;
@@ -114,6 +117,8 @@ impl Life {
         });
         // A socket that is closed is not counted any more.
         self.drops.look();
+        // The last piece; whether it is heard changes nothing any more.
+        let _ = self.report(&mut now).await;
         if let Some(peer) = now.peer {
             peer.close(&self.card).await;
         }
@@ -125,6 +130,7 @@ impl Life {
 
     async fn live(&self, now: &mut Now, begun: Instant) -> Result<(), LifeError> {
         let mut keepalive = tokio::time::interval(KEEPALIVE_INTERVAL);
+        let mut report = tokio::time::interval(quality::EVERY);
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             let (dial, climb) = (now.dial_at, now.climb_at.filter(|_| now.signaling.is_some()));
@@ -142,15 +148,27 @@ impl Life {
                     }
                 },
                 message = hear(&mut now.signaling) => self.heard(now, message)?,
-                _ = keepalive.tick() => if let Some(signaling) = &mut now.signaling
-                    && let Err(error) = signaling.send(ClientMessage::Keepalive).await
-                {
-                    self.signaling_lost(now, error)?;
-                },
+                _ = keepalive.tick() => self.say(now, ClientMessage::Keepalive).await?,
+                _ = report.tick() => self.report(now).await?,
                 _ = look.tick() => if self.is_over(now, begun)? {
                     return Ok(());
                 },
             }
+        }
+    }
+
+    async fn report(&self, now: &mut Now) -> Result<(), LifeError> {
+        match now.reporter.report(&self.card, Instant::now()) {
+            Some(report) => self.say(now, ClientMessage::Quality(report)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn say(&self, now: &mut Now, message: ClientMessage) -> Result<(), LifeError> {
+        let Some(signaling) = &mut now.signaling else { return Ok(()) };
+        match signaling.send(message).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.signaling_lost(now, error),
         }
     }
 

@@ -22,6 +22,7 @@ pub mod live;
 pub mod media;
 pub mod meter;
 mod peer;
+mod quality;
 pub mod reorder;
 pub mod report;
 pub mod run;

@@ -99,7 +99,7 @@ impl Webhooks {
     ) -> Result<Self, WebhookError> {
         let metrics = Metrics::default();
         registry.register(
-            "webhook_attempts",
+            "playgate_webhook_attempts",
             "Events sent to webhooks, by webhook and outcome",
             metrics.attempts.clone(),
         );

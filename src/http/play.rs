@@ -8,7 +8,7 @@ use super::input::{Body, Params, check_slug};
 use super::openapi::ApiProblem;
 use crate::auth::{Caller, UserCaller};
 use crate::ids::{SessionId, SlotId};
-use crate::render::{figures, millis, seconds};
+use crate::render::{figures, millis, quality, seconds};
 use crate::session::service::LaunchRequest;
 use crate::session::view::{SessionView, Status};
 use axum::Json;
@@ -79,7 +79,7 @@ async fn launch(
     get, path = "/api/game/session-status", operation_id = "session-status", tag = "Sessions API",
     params(("sessionId" = String, Query)),
     responses(
-        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "viewers": 1 })),
+        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "viewers": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 60000, "frozenMs": 0, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 1, "inputs": 250 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
     ),
@@ -121,6 +121,7 @@ fn status_body(session: &SessionView, context: &Context) -> Value {
         "endReason": session.end_reason,
         "endDetail": session.end_detail,
         "viewers": session.viewers,
+        "quality": quality(&session.quality),
     })
 }
 
@@ -153,7 +154,7 @@ async fn keepalive(
     post, path = "/api/game/stop", operation_id = "stop", tag = "Sessions API",
     request_body(content = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1" })),
     responses(
-        (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1 })),
+        (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 3600000, "frozenMs": 120, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 2, "inputs": 25000 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
     ),

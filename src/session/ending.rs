@@ -74,5 +74,6 @@ pub(crate) fn report(row: &SessionRow) -> StopReport {
         exit_code: figures.exit_code,
         out_of_memory: figures.out_of_memory,
         players_seen: u32::try_from(row.players.len()).unwrap_or(u32::MAX),
+        quality: row.quality,
     }
 }

@@ -22,6 +22,7 @@ pub mod machine;
 pub mod metrics;
 mod placement;
 pub mod ports;
+pub mod quality;
 mod recover;
 pub mod roster;
 pub mod service;

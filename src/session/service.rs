@@ -14,6 +14,7 @@ use super::limits::{Doors, LaunchLimiter};
 use super::machine::{ContainerStatus, State, Timeline};
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
+use super::quality::Quality;
 use super::roster::Person;
 use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
@@ -25,7 +26,7 @@ use crate::relay::{AddViewer, Relay, RelayError};
 use crate::schedule::PlaceError;
 use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
-use playgate_signaling::message::Role;
+use playgate_signaling::message::{QualityReport, Role};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -281,6 +282,13 @@ impl Sessions {
         Ok(answer)
     }
 
+    /// What a viewer saw of the stream. One that is not in any more is not heard, and a session that is busy drops it.
+    pub fn saw(&self, id: SessionId, viewer: ViewerId, report: QualityReport) {
+        if let Some(handle) = self.live(id) {
+            let _ = handle.commands.try_send(Command::Saw { viewer, report });
+        }
+    }
+
     /// The viewer left: media closed, held keys released.
     pub async fn leave(&self, id: SessionId, viewer: ViewerId) {
         if let Some(handle) = self.live(id) {
@@ -460,6 +468,7 @@ impl Sessions {
             placement: Vec::new(),
             runner_token_sha256: None,
             players: Vec::new(),
+            quality: Quality::default(),
             unsaved: None,
         }
     }

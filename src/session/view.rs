@@ -2,6 +2,7 @@
 
 use super::hosted::Hosted;
 use super::machine::ContainerStatus;
+use super::quality::Quality;
 use crate::ids::{GrantId, Owner, SessionId, SlotId, VersionId};
 use playgate_signaling::message::{GameHints, Progress, Role};
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub struct SessionView {
     /// A sentence for people, for `error`.
     pub end_detail: Option<String>,
     pub viewers: u32,
+    pub quality: Quality,
 }
 
 /// The answer to a stop (contract B-4).
@@ -98,6 +100,7 @@ pub struct StopReport {
     pub out_of_memory: bool,
     /// Distinct people who ever played.
     pub players_seen: u32,
+    pub quality: Quality,
 }
 
 /// One version of a save slot.

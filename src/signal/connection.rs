@@ -257,6 +257,11 @@ impl Connection {
                 Output::Admit { token, role, resume } => self.admit(token, role, resume),
                 Output::Answer { id, sdp } => self.answer(id, sdp),
                 Output::Keepalive => self.keepalive(),
+                Output::Quality(report) => {
+                    if let Some(inside) = &self.inside {
+                        self.state.core.saw(self.session, inside.seat.viewer, report);
+                    }
+                }
                 Output::Send(message) => self.enqueue(Outgoing::Message(message)),
                 Output::Leave(how) => self.leave = Some(how),
                 Output::Close { code, reason } => {

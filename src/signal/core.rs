@@ -5,7 +5,7 @@ use crate::ids::{SessionId, ViewerId};
 use crate::session::view::{Admission, Push, SessionView};
 use crate::session::{ServiceError, Sessions};
 use axum::http::{Extensions, HeaderMap};
-use playgate_signaling::message::Role;
+use playgate_signaling::message::{QualityReport, Role};
 use tokio::sync::broadcast;
 
 /// The session core, as far as signaling uses it. See [`Sessions`] for each call's meaning.
@@ -24,6 +24,8 @@ pub trait SignalCore: Send + Sync + 'static {
     async fn offer(&self, id: SessionId, viewer: ViewerId, sdp: String) -> Result<String, ServiceError>;
 
     async fn leave(&self, id: SessionId, viewer: ViewerId);
+
+    fn saw(&self, id: SessionId, viewer: ViewerId, report: QualityReport);
 
     async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError>;
 
@@ -73,6 +75,10 @@ impl SignalCore for Sessions {
 
     async fn leave(&self, id: SessionId, viewer: ViewerId) {
         Self::leave(self, id, viewer).await;
+    }
+
+    fn saw(&self, id: SessionId, viewer: ViewerId, report: QualityReport) {
+        Self::saw(self, id, viewer, report);
     }
 
     async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError> {

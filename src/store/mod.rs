@@ -21,6 +21,7 @@ pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::session::quality::Quality;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use tokio::sync::watch;
@@ -51,13 +52,15 @@ pub trait Store: Send + Sync {
     async fn update_session(&self, row: &SessionRow) -> Result<Fenced>;
     /// Moves the end of the lease of an active session.
     async fn extend_lease(&self, id: SessionId, generation: Generation, until: Millis) -> Result<Fenced>;
-    /// Notes what an active session has used so far and who played it, in case nobody lives to write the final figures.
+    /// Notes what an active session has used so far, who played it and what they saw, in case nobody lives to write the final
+    /// figures.
     async fn note_usage(
         &self,
         id: SessionId,
         generation: Generation,
         figures: Figures,
         players: &[String],
+        quality: Quality,
     ) -> Result<Fenced>;
     /// Raises the generation by one, if it is still `generation`, and returns the new one: the former holder is fenced.
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>>;

@@ -4,6 +4,7 @@ use crate::driver::InstanceRef;
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::hosted::Hosted;
 use crate::session::machine::ContainerStatus;
+use crate::session::quality::Quality;
 use crate::session::view::{EndReason, Milestone, Status};
 use playgate_signaling::message::Role;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct SessionRow {
     pub runner_token_sha256: Option<[u8; 32]>,
     /// Everybody who ever played it, by the relay's names for them.
     pub players: Vec<String>,
+    /// What its viewers saw of it.
+    pub quality: Quality,
     /// Why the save an ended session left is not in its slot yet. It will be tried again.
     pub unsaved: Option<String>,
 }

@@ -13,7 +13,7 @@ use playgate::signal::{SignalAuth, SignalConfig, SignalCore, SignalState, router
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
 use playgate_signaling::machine::Limits;
 use playgate_signaling::message::{
-    ClientMessage, ErrorCode, GameHints, PointerMode, Role, ServerMessage, close,
+    ClientMessage, ErrorCode, GameHints, PointerMode, QualityReport, Role, ServerMessage, Transport, close,
 };
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
@@ -34,6 +34,7 @@ struct Log {
     admitted: Vec<ViewerId>,
     offers: Vec<(ViewerId, String)>,
     left: Vec<ViewerId>,
+    saw: Vec<(ViewerId, QualityReport)>,
     keepalives: usize,
 }
 
@@ -66,6 +67,7 @@ impl SignalCore for FakeCore {
             end_reason: None,
             end_detail: None,
             viewers: 0,
+            quality: Default::default(),
         })
     }
 
@@ -90,6 +92,10 @@ impl SignalCore for FakeCore {
             pads: 0,
         };
         Ok(Admission { role, slot, principal: "user:ann".to_owned(), hints })
+    }
+
+    fn saw(&self, _: SessionId, viewer: ViewerId, report: QualityReport) {
+        self.log.send_modify(|log| log.saw.push((viewer, report)));
     }
 
     async fn offer(&self, _: SessionId, viewer: ViewerId, sdp: String) -> Result<String, ServiceError> {
@@ -273,6 +279,19 @@ async fn a_player_is_welcomed_told_the_status_and_gets_an_answer() {
     assert_eq!(client.recv().await.unwrap(), ServerMessage::Pong { n: 3 });
     client.send(ClientMessage::Keepalive).await.unwrap();
     bench.until(|log| log.keepalives == 1).await;
+    let report = QualityReport {
+        duration_ms: 10_000,
+        bytes: 1_000,
+        packets: 10,
+        lost: 1,
+        frozen_ms: 0,
+        first_frame_ms: Some(300),
+        round_trip_ms: None,
+        transport: Some(Transport::Udp),
+    };
+    client.send(ClientMessage::Quality(report)).await.unwrap();
+    let log = bench.until(|log| !log.saw.is_empty()).await;
+    assert_eq!(log.saw, [(log.admitted[0], report)]);
     client.close().await;
     let log = bench.until(|log| !log.left.is_empty()).await;
     assert_eq!(log.left, log.admitted);

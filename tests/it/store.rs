@@ -5,6 +5,7 @@
 use playgate::driver::InstanceRef;
 use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::machine::ContainerStatus;
+use playgate::session::quality::Quality;
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{
     Attempt, EventKind, Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow,
@@ -165,6 +166,7 @@ async fn a_session_comes_back_as_it_was_written(store: Any) {
     row.instance = Some(InstanceRef::Process { pid: 7, start_ticks: u64::MAX });
     row.runner_token_sha256 = Some([9; 32]);
     row.players = vec!["user:u".to_owned(), "grant:g".to_owned()];
+    row.quality = Quality { viewers_most: 3, frozen_ms: 9, ..Quality::default() };
     assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
     assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
     let found = store.session_by_external_id(&row.owner, &row.external_id).await.unwrap();
@@ -177,12 +179,14 @@ async fn what_a_session_used_and_who_played_is_noted_while_it_lives(store: Any) 
     store.insert_session(&row).await.unwrap();
     let figures = Figures { duration_s: 5, cpu_seconds: 1.5, network_tx_bytes: 7, ..Figures::default() };
     let players = ["user:u".to_owned()];
-    let noted = store.note_usage(row.id, row.generation, figures, &players).await.unwrap();
+    let seen = Quality { inputs: 7, first_frame_ms: Some(300), ..Quality::default() };
+    let noted = store.note_usage(row.id, row.generation, figures, &players, seen).await.unwrap();
     assert_eq!(noted, Fenced::Written);
     let stored = store.session(row.id).await.unwrap().unwrap();
     assert_eq!((stored.figures, stored.players.as_slice()), (Some(figures), players.as_slice()));
+    assert_eq!(stored.quality, seen);
     end(&store, &mut row).await;
-    let late = store.note_usage(row.id, row.generation, Figures::default(), &[]).await.unwrap();
+    let late = store.note_usage(row.id, row.generation, Figures::default(), &[], seen).await.unwrap();
     assert_eq!(late, Fenced::Stale);
 }
 
@@ -462,6 +466,7 @@ async fn session(store: &Any, user: &UserId, slot: usize) -> SessionRow {
         placement: vec!["it is the only node".to_owned()],
         runner_token_sha256: None,
         players: Vec::new(),
+        quality: Default::default(),
         unsaved: None,
     }
 }

@@ -453,6 +453,7 @@ async fn session(store: &Arc<SqliteStore>, user: &str) -> SessionRow {
         placement: Vec::new(),
         runner_token_sha256: None,
         players: Vec::new(),
+        quality: Default::default(),
         unsaved: None,
     }
 }

@@ -35,6 +35,7 @@ import { listenKeyboard } from "./keyboard.js";
 import { listenPage } from "./page-events.js";
 import { Picture } from "./picture.js";
 import { listenPointer } from "./pointer.js";
+import { QualityMeter } from "./quality.js";
 import { Reviver } from "./reviver.js";
 import { SessionPoller, isEnded } from "./session-poller.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
@@ -72,6 +73,7 @@ export class Player {
   #picture;
   #controls;
   #stats = new StatsReader();
+  #quality = new QualityMeter();
   #reviver = new Reviver();
   #wake = new ScreenWake();
   /** @type {import("./peer.js").Peer | null} */
@@ -220,6 +222,7 @@ export class Player {
     this.#poller?.stop();
     this.#sender.releaseAll();
     this.#captions.banner("Saving and stopping the game");
+    this.#tellLastQuality();
     try {
       const report = await api.stop(this.#sessionId);
       this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
@@ -402,6 +405,7 @@ export class Player {
       showStats(this.#theatre.stats, stats, { signalingMs: this.#signaling?.roundTripMs ?? Number.NaN, inputDropped: this.#sender.dropped });
     }
     if (!stats || this.#connection?.state !== "connected" || this.#picture.shown === 0) return;
+    this.#tellQuality(stats, false);
     const cure = this.#reviver.feed({
       nowMs: performance.now(),
       packets: stats.packetsReceived,
@@ -411,6 +415,19 @@ export class Player {
     });
     if (cure === "reattach") this.#picture.reattach();
     else if (cure) this.#connection.revive(cure);
+  }
+
+  #tellLastQuality() {
+    if (this.#stats.last && this.#picture.shown > 0) this.#tellQuality(this.#stats.last, true);
+  }
+
+  /** @param {import("./stats.js").Stats} stats @param {boolean} last */
+  #tellQuality(stats, last) {
+    const { at, bytesReceived, packetsReceived, packetsLost, frozenMs, roundTripMs, transport } = stats;
+    const firstFrameMs = this.#picture.firstFrameAt - this.#clickedAt;
+    const sums = { nowMs: at, bytes: bytesReceived, packets: packetsReceived, lost: packetsLost, frozenMs, firstFrameMs, roundTripMs, transport };
+    const report = this.#quality.feed(sums, last);
+    if (report) this.#signaling?.quality(report);
   }
 
   /** @param {string | null} reason */
@@ -446,6 +463,7 @@ export class Player {
 
   #teardown() {
     this.#sender.releaseAll();
+    this.#tellLastQuality();
     for (const undo of this.#undo.splice(0)) undo();
     this.#poller?.stop();
     this.#keepalive?.stop();

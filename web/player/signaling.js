@@ -125,6 +125,11 @@ export class Signaling {
     return id;
   }
 
+  /** @param {import("./quality.js").Report} report */
+  quality(report) {
+    this.#send({ type: "quality", ...report });
+  }
+
   /** Leaves for good. */
   close() {
     if (this.#closed) return;

@@ -9,10 +9,12 @@
  * @property {number} height
  * @property {number} kbps received, picture and sound
  * @property {number} fps decoded
+ * @property {number} bytesReceived picture and sound
  * @property {number} framesDecoded
  * @property {number} framesDropped
  * @property {number} keyFramesDecoded
  * @property {number} freezeCount
+ * @property {number} frozenMs
  * @property {number} packetsReceived of the picture
  * @property {number} packetsLost
  * @property {number} lossPercent since the last look
@@ -29,6 +31,7 @@
  * @property {string | null} dtlsState
  * @property {string | null} local selected candidate
  * @property {string | null} remote
+ * @property {import("./quality.js").Transport | null} transport
  */
 
 /**
@@ -65,10 +68,12 @@ export function readStats(reports, at, previous) {
     height: video.frameHeight ?? 0,
     kbps: Math.round(((raw.bytes - before.bytes) * 8) / 1000 / seconds),
     fps: previous ? Math.round((frames / seconds) * 10) / 10 : 0,
+    bytesReceived: raw.bytes,
     framesDecoded: video.framesDecoded ?? 0,
     framesDropped: video.framesDropped ?? 0,
     keyFramesDecoded: video.keyFramesDecoded ?? 0,
     freezeCount: video.freezeCount ?? 0,
+    frozenMs: (video.totalFreezesDuration ?? 0) * 1000,
     packetsReceived: video.packetsReceived ?? 0,
     packetsLost: video.packetsLost ?? 0,
     lossPercent: packets + lost > 0 ? (lost / (packets + lost)) * 100 : 0,
@@ -85,6 +90,7 @@ export function readStats(reports, at, previous) {
     dtlsState: transport.dtlsState ?? null,
     local: candidate(byId.get(pair.localCandidateId)),
     remote: candidate(byId.get(pair.remoteCandidateId)),
+    transport: transportOf(byId.get(pair.localCandidateId)),
   };
   return { stats, raw };
 }
@@ -92,6 +98,16 @@ export function readStats(reports, at, previous) {
 /** @param {any} codec */
 function codecName(codec) {
   return typeof codec?.mimeType === "string" ? codec.mimeType.replace(/^\w+\//, "") : null;
+}
+
+/**
+ * @param {any} local the candidate media comes in by
+ * @returns {import("./quality.js").Transport | null}
+ */
+function transportOf(local) {
+  if (!local) return null;
+  if (local.candidateType === "relay") return "relay";
+  return local.protocol === "tcp" ? "tcp" : "udp";
 }
 
 /** @param {any} report */

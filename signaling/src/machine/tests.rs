@@ -48,6 +48,17 @@ impl Bench {
     }
 }
 
+const QUALITY: QualityReport = QualityReport {
+    duration_ms: 10_000,
+    bytes: 1,
+    packets: 1,
+    lost: 0,
+    frozen_ms: 0,
+    first_frame_ms: None,
+    round_trip_ms: None,
+    transport: None,
+};
+
 fn codes(outputs: &[Output]) -> Vec<(ErrorCode, bool)> {
     outputs
         .iter()
@@ -57,6 +68,7 @@ fn codes(outputs: &[Output]) -> Vec<(ErrorCode, bool)> {
             | Output::Admit { .. }
             | Output::Answer { .. }
             | Output::Keepalive
+            | Output::Quality(_)
             | Output::Leave(_)
             | Output::Close { .. } => None,
         })
@@ -71,6 +83,7 @@ fn close_code(outputs: &[Output]) -> Option<u16> {
             | Output::Admit { .. }
             | Output::Answer { .. }
             | Output::Keepalive
+            | Output::Quality(_)
             | Output::Leave(_),
         )
         | None => None,
@@ -91,6 +104,7 @@ fn a_viewer_says_hello_is_admitted_offers_and_gets_its_answer() {
         [Output::Send(ServerMessage::Answer { id: 1, sdp: "answer".to_owned() })]
     );
     assert_eq!(bench.say(ClientMessage::Keepalive), [Output::Keepalive]);
+    assert_eq!(bench.say(ClientMessage::Quality(QUALITY)), [Output::Quality(QUALITY)]);
     assert_eq!(
         bench.say(ClientMessage::Bye),
         [Output::Leave(Leave::Now), Output::Close { code: close::NORMAL, reason: "bye" }]
@@ -110,7 +124,8 @@ fn silence_instead_of_hello_is_closed_after_ten_seconds() {
 
 #[test]
 fn anything_but_hello_first_is_closed() {
-    for message in [offer(1), ClientMessage::Keepalive, ClientMessage::Ping { n: 1 }] {
+    let quality = ClientMessage::Quality(QUALITY);
+    for message in [offer(1), ClientMessage::Keepalive, quality, ClientMessage::Ping { n: 1 }] {
         let mut bench = Bench::new();
         let outputs = bench.say(message);
         assert_eq!(codes(&outputs), [(ErrorCode::InvalidMessage, true)]);
@@ -291,7 +306,7 @@ proptest! {
                     }
                     Output::Leave(_) if !was_closed => leaves += 1,
                     Output::Close { .. } => closes += 1,
-                    Output::Send(_) | Output::Keepalive | Output::Leave(_) => {}
+                    Output::Send(_) | Output::Keepalive | Output::Quality(_) | Output::Leave(_) => {}
                 }
             }
             prop_assert!(admissions <= 1 && leaves <= 1 && closes <= 1);

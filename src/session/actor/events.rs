@@ -240,9 +240,9 @@ impl Actor {
 
     fn write_note(&self, figures: Figures) {
         let (context, id, generation) = (Arc::clone(&self.context), self.row.id, self.row.generation);
-        let players = self.row.players.clone();
+        let (players, quality) = (self.row.players.clone(), self.row.quality);
         tokio::spawn(async move {
-            if let Err(error) = context.store.note_usage(id, generation, figures, &players).await {
+            if let Err(error) = context.store.note_usage(id, generation, figures, &players, quality).await {
                 tracing::warn!(session = %id, %error, "a session's use could not be noted");
             }
         });
@@ -256,6 +256,7 @@ impl Actor {
             return;
         };
         self.context.metrics.input.inc();
+        self.row.quality.input();
         let routed = self.keys.frame(self.context.clock.now(), viewer, slot, frame);
         self.route(routed);
     }
@@ -281,6 +282,7 @@ impl Actor {
             }
             self.note_player(player);
         }
+        self.row.quality.watched_by(self.roster.connected());
         self.refresh();
     }
 

@@ -30,7 +30,7 @@ use crate::ids::{GrantId, SessionId, ViewerId};
 use crate::relay::RelayEvent;
 use crate::store::{Fenced, Figures, SessionRow};
 use futures_util::future::BoxFuture;
-use playgate_signaling::message::{Progress, Role};
+use playgate_signaling::message::{Progress, QualityReport, Role};
 use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -94,6 +94,10 @@ pub(super) enum Command {
     /// The relay took the viewer in.
     MediaUp(ViewerId),
     Leave(ViewerId),
+    Saw {
+        viewer: ViewerId,
+        report: QualityReport,
+    },
     EndGrant(GrantId),
     FirstDecodedFrame,
 }
@@ -441,6 +445,7 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),
         viewers,
+        quality: row.quality,
     }
 }
 

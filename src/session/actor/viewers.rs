@@ -34,6 +34,12 @@ impl Actor {
             }
             Command::MediaUp(viewer) => self.media_up(viewer).await,
             Command::Leave(viewer) => self.leave(viewer).await,
+            Command::Saw { viewer, report } => {
+                if self.roster.get(viewer).is_some_and(|viewer| viewer.has_media) {
+                    self.row.quality.add(&report);
+                    self.refresh();
+                }
+            }
             Command::EndGrant(grant) => self.end_grant(grant).await,
             Command::FirstDecodedFrame => {
                 self.mark(Milestone::FirstDecodedFrame);

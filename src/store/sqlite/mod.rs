@@ -17,6 +17,7 @@ use super::{
     StoreError, TokenRow, UserRow, VersionRow,
 };
 use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::session::quality::Quality;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -32,12 +33,13 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
     (4, "hosted", include_str!("../migrations/0004_hosted.sql")),
     (5, "events", include_str!("../migrations/0005_events.sql")),
+    (6, "quality", include_str!("../migrations/0006_quality.sql")),
 ];
 
 /// Cheap to clone.
@@ -130,8 +132,9 @@ impl Store for SqliteStore {
         generation: Generation,
         figures: Figures,
         players: &[String],
+        quality: Quality,
     ) -> Result<Fenced> {
-        sessions::note_usage(&self.writer, id, generation, figures, players).await
+        sessions::note_usage(&self.writer, id, generation, figures, players, quality).await
     }
 
     async fn take_over(&self, id: SessionId, generation: Generation) -> Result<Option<Generation>> {

@@ -5,6 +5,7 @@ use super::convert::{
 };
 use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
 use crate::ids::{Generation, Owner, SessionId, UserId};
+use crate::session::quality::Quality;
 use crate::store::Figures;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
@@ -78,7 +79,7 @@ pub(super) async fn update(
         "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
              end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
              network_tx_bytes = ?, exit_code = ?, out_of_memory = ?, instance = ?, runner_token_sha256 = ?,
-             players = ?, unsaved = ?, container = ?, hosted = ?, removed_at = ?
+             players = ?, unsaved = ?, container = ?, hosted = ?, removed_at = ?, quality = ?
          WHERE id = ? AND generation = ?",
     )
     .bind(name_of(&row.status)?)
@@ -102,6 +103,7 @@ pub(super) async fn update(
     .bind(name_of(&row.container)?)
     .bind(hosted(row)?)
     .bind(row.removed_at)
+    .bind(to_json(&row.quality)?)
     .bind(row.id.to_string())
     .bind(signed(row.generation.0))
     .execute(&mut *transaction)
@@ -141,10 +143,11 @@ pub(super) async fn note_usage(
     generation: Generation,
     figures: Figures,
     players: &[String],
+    quality: Quality,
 ) -> Result<Fenced> {
     let result = sqlx::query(
         "UPDATE sessions SET duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
-             network_tx_bytes = ?, players = ?
+             network_tx_bytes = ?, players = ?, quality = ?
          WHERE id = ? AND generation = ? AND status IN ('starting', 'running', 'stopping')",
     )
     .bind(signed(figures.duration_s))
@@ -153,6 +156,7 @@ pub(super) async fn note_usage(
     .bind(signed(figures.network_rx_bytes))
     .bind(signed(figures.network_tx_bytes))
     .bind(to_json(&players)?)
+    .bind(to_json(&quality)?)
     .bind(id.to_string())
     .bind(signed(generation.0))
     .execute(pool)
@@ -282,6 +286,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<SessionRow> {
         placement: json(column(row, "placement")?, "placement")?,
         runner_token_sha256: token.map(sha256).transpose()?,
         players: json(column(row, "players")?, "players")?,
+        quality: json(column(row, "quality")?, "quality")?,
         unsaved: column(row, "unsaved")?,
     })
 }

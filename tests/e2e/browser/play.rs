@@ -27,7 +27,22 @@ async fn plays_the_garden(page: &Chrome, base: &str) {
     page.screenshot("playing-garden").await;
     page.stop().await;
     page.screenshot("ended").await;
+
+    // What the page saw is told with the session.
+    let status = page.run(STATUS).await.unwrap();
+    let quality = &status["quality"];
+    let number = |name: &str| quality[name].as_f64().unwrap_or_else(|| panic!("{name}: {status:#}"));
+    assert!((1.0..60_000.0).contains(&number("timeToFirstFrameMs")), "{quality}");
+    assert!(number("watchedMs") >= 1_000.0 && number("meanKbps") >= 1.0, "{quality}");
+    assert!(number("inputs") >= 2.0 && number("frozenMs") <= number("watchedMs"), "{quality}");
+    assert_eq!((&quality["transport"], &quality["viewersMost"]), (&json!("udp"), &json!(1)), "{quality}");
 }
+
+/// The session's status, asked for as the page does.
+const STATUS: &str = r"
+    const id = window.playgate.last.sessionId;
+    return (await fetch(`/api/game/session-status?sessionId=${id}`)).json();
+";
 
 /// Goes on through the text to the first choice and takes its second way: 2 does nothing where there is no choice.
 pub(super) async fn chooses(page: &Chrome) {

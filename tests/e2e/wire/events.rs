@@ -76,6 +76,7 @@ async fn a_players_stream_tells_a_game_from_its_start_to_its_end_and_another_pla
         (&json!(id), &json!("stopped_by_user"))
     );
     assert!(ended["data"]["figures"]["duration"].is_u64(), "{ended}");
+    assert_eq!(ended["data"]["figures"]["quality"]["viewersMost"], 1, "{ended}");
     // What bob's stream tells first is his own game's start: of hers it said nothing.
     let own = bob.launch(GARDEN).await;
     assert_eq!(his.next().await["data"]["sessionId"], own);

@@ -60,7 +60,16 @@ async fn a_status_has_every_field_and_the_container_only_while_it_runs() {
         assert_eq!(body["progress"], json!({ "step": "starting", "percent": 40.0 }));
         assert_eq!(body["endReason"], Value::Null);
         assert_eq!(body["viewers"], 2);
+        assert_eq!(body["quality"], quality());
     }
+}
+
+/// Of the fake: what nobody told is null.
+fn quality() -> Value {
+    json!({
+        "timeToFirstFrameMs": 330, "watchedMs": 0, "frozenMs": 0, "meanKbps": null, "lossPercent": null,
+        "roundTripMs": null, "transport": null, "viewersMost": 2, "inputs": 7,
+    })
 }
 
 #[tokio::test]
@@ -79,6 +88,7 @@ async fn keepalive_stop_sessions_and_first_frame_answer_as_the_contract_says() {
     let report = json!({
         "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024,
         "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 2,
+        "quality": quality(),
     });
     assert_eq!((stopped.status.as_u16(), stopped.json()), (200, report));
     let listed = site.get("/api/game/sessions").await.json();

@@ -86,6 +86,7 @@ pub(super) fn row(owner: Owner) -> SessionRow {
         placement: Vec::new(),
         runner_token_sha256: None,
         players: Vec::new(),
+        quality: Default::default(),
         unsaved: None,
     }
 }

@@ -16,6 +16,7 @@ use playgate::http::{
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
 use playgate::session::machine::ContainerStatus;
+use playgate::session::quality::Quality;
 use playgate::session::service::LaunchRequest;
 use playgate::session::view::{
     EndReason, GameView, GrantView, Milestone, SaveDownload, SessionView, SlotView, Status, StopReport,
@@ -87,6 +88,7 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
         end_reason: None::<EndReason>,
         end_detail: None,
         viewers: 2,
+        quality: Quality { first_frame_ms: Some(330), viewers_most: 2, inputs: 7, ..Quality::default() },
     }
 }
 
@@ -161,6 +163,7 @@ impl SessionCore for FakeCore {
             exit_code: Some(0),
             out_of_memory: false,
             players_seen: 2,
+            quality: Quality { first_frame_ms: Some(330), viewers_most: 2, inputs: 7, ..Quality::default() },
         })
     }
 
