@@ -87,7 +87,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
     params(("Last-Event-ID" = Option<String>, Header, description = "Go on after this event.")),
     responses(
         (status = 200, description = "The events, as they happen.", content_type = "text/event-stream", body = String, example = "id: 42\nevent: session.running\ndata: {\"id\":\"42\",\"type\":\"session.running\",\"at\":\"2026-01-16T07:51:50.120Z\",\"data\":{\"sessionId\":\"5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1\",\"gameSlug\":\"ember\",\"gameTitle\":\"Ember\"}}\n\n"),
-        (status = 400, description = "`Last-Event-ID` is none of ours.", body = ApiProblem),
+        (status = 400, description = "Last-Event-ID is not an event's.", body = ApiProblem),
         (status = 403, description = "Not a user's nor an organisation's token.", body = ApiProblem),
         (status = 429, description = "Too many streams of yours are open.", body = ApiProblem),
     ),

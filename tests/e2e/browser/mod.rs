@@ -5,7 +5,7 @@ mod ends;
 mod foreign_producer;
 mod harness;
 mod lan;
-pub(crate) mod link;
+mod link;
 mod people;
 mod pictures;
 mod play;
