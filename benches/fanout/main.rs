@@ -1,7 +1,7 @@
 //! One source to many viewers: this relay beside the least work that can be done, the `webrtc` crate, pion and Janus.
 //!
 //! `cargo bench --bench fanout` measures all of it (half an hour on a quiet machine) and writes `benches/results/fanout.*`;
-//! `-- --quick` and `-- --minute` are shorter forms that write nothing. Servers run in turn, each run a process of its
+//! `-- --quick` and `-- --brief` are shorter forms that write nothing. Servers run in turn, each run a process of its
 //! own, the floor first and last; medians count. Everything stays in a network namespace of its own. Foreign servers are Debian's packages.
 
 mod facts;
@@ -40,13 +40,13 @@ struct Args {
     /// One round at 1 and 30 viewers, and two packets a frame to 30 and 500: about four minutes.
     #[arg(long)]
     quick: bool,
-    /// One round at 60 viewers of the servers that the goals name, and two packets a frame to 30 and 500: a minute.
+    /// Three rounds at 60 viewers of the servers that the goals name, and two packets a frame to 30 and 500: about four minutes.
     #[arg(long, conflicts_with = "quick")]
-    minute: bool,
-    /// Rounds [default: 5; 1 when quick or in a minute].
+    brief: bool,
+    /// Rounds [default: 5; 3 when brief, 1 when quick].
     #[arg(long)]
     rounds: Option<usize>,
-    /// Seconds measured in each run [default: 4; 2 when quick, 3 in a minute].
+    /// Seconds measured in each run [default: 4; 2 when quick or brief].
     #[arg(long)]
     seconds: Option<f64>,
     /// Numbers of viewers at 14 packets a frame [default: 1,10,30,60,120].
@@ -104,22 +104,22 @@ struct Plan {
 
 impl Plan {
     fn new(args: &Args, able: &[Kind]) -> Self {
-        let viewers = match (args.viewers.as_slice(), args.quick, args.minute) {
+        let viewers = match (args.viewers.as_slice(), args.quick, args.brief) {
             ([], true, _) => vec![1, 30],
             ([], _, true) => vec![1, 60],
             ([], false, false) => vec![1, 10, 30, 60, 120],
             (given, ..) => given.to_vec(),
         };
-        // One viewer in a minute: only what this relay's memory is compared with.
-        let of = |viewers| if args.minute && viewers == 1 { vec![Kind::Relay] } else { able.to_vec() };
+        // One viewer when brief: only what this relay's memory is compared with.
+        let of = |viewers| if args.brief && viewers == 1 { vec![Kind::Relay] } else { able.to_vec() };
         let mut steps: Vec<(Load, Vec<Kind>)> =
             viewers.into_iter().map(|viewers| (Load { packets: PACKETS, viewers }, of(viewers))).collect();
         if !args.no_many && able.contains(&Kind::Relay) {
             steps.extend([goals::FEW, goals::MOST].map(|load| (load, vec![Kind::Relay])));
         }
-        let default = match (args.quick, args.minute) {
+        let default = match (args.quick, args.brief) {
             (true, _) => (1, 2.0),
-            (_, true) => (1, 3.0),
+            (_, true) => (3, 2.0),
             (false, false) => (5, 4.0),
         };
         Self { rounds: args.rounds.unwrap_or(default.0), seconds: args.seconds.unwrap_or(default.1), steps }
@@ -143,7 +143,7 @@ impl Plan {
 fn measure(args: &Args) -> Outcome<bool> {
     let began = Instant::now();
     let wanted: Vec<Kind> = match args.servers.as_slice() {
-        [] if args.minute => vec![Kind::Relay, Kind::Janus, Kind::JanusTuned],
+        [] if args.brief => vec![Kind::Relay, Kind::Janus, Kind::JanusTuned],
         [] => Kind::ALL.into_iter().filter(|kind| *kind != Kind::Floor).collect(),
         given => given.iter().copied().filter(|kind| *kind != Kind::Floor).collect(),
     };
@@ -164,7 +164,7 @@ fn measure(args: &Args) -> Outcome<bool> {
     let table = table::render(&results, &goals)?;
     std::io::stdout().write_all(table.as_bytes())?;
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
-    let is_whole = !args.quick && !args.minute && args.viewers.is_empty() && args.servers.is_empty();
+    let is_whole = !args.quick && !args.brief && args.viewers.is_empty() && args.servers.is_empty();
     if let Some(folder) = args.out.clone().or_else(|| is_whole.then_some(committed)) {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("fanout.txt"), &table)?;
