@@ -25,6 +25,18 @@ pub struct Authenticated {
 #[derive(Debug, Clone)]
 pub struct Caller(pub Principal);
 
+impl Caller {
+    /// 403 for everybody else; `what`, in the plural, is in the refusal.
+    pub fn must_be_operator(&self, what: &str) -> Result<(), ApiError> {
+        match self.0 {
+            Principal::Operator => Ok(()),
+            Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
+                Err(ApiError::forbidden(format!("{what} are for operators.")))
+            }
+        }
+    }
+}
+
 /// A signed-in user; grants and operators are refused with 403.
 #[derive(Debug, Clone)]
 pub struct UserCaller(pub User);

@@ -3,7 +3,7 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::{Caller, Principal};
+use crate::auth::Caller;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -64,13 +64,9 @@ async fn health(State(state): State<HttpState>) -> Json<Value> {
         (status = 403, description = "Not an operator's token.", body = ApiProblem),
     ),
 )]
-async fn metrics(State(state): State<HttpState>, Caller(who): Caller) -> Result<Response, ApiError> {
-    match who {
-        Principal::Operator => Ok(render(&state.registry)),
-        Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
-            Err(ApiError::forbidden("Metrics are for operators."))
-        }
-    }
+async fn metrics(State(state): State<HttpState>, caller: Caller) -> Result<Response, ApiError> {
+    caller.must_be_operator("Metrics")?;
+    Ok(render(&state.registry))
 }
 
 fn render(registry: &Registry) -> Response {

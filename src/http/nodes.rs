@@ -8,7 +8,7 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::{Caller, Principal};
+use crate::auth::Caller;
 use crate::render::millis;
 use crate::schedule::directory::PlacedSession;
 use crate::schedule::{Needs, NodeView};
@@ -34,13 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         (status = 403, description = "Not an operator's token.", body = ApiProblem),
     ),
 )]
-async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
-    match who {
-        Principal::Operator => {}
-        Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
-            return Err(ApiError::forbidden("Nodes are for operators."));
-        }
-    }
+async fn list(State(state): State<HttpState>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    caller.must_be_operator("Nodes")?;
     let nodes = state.nodes.nodes().await.map_err(ApiError::internal)?;
     Ok(Json(body(&nodes)))
 }

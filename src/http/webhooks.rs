@@ -7,7 +7,7 @@ use super::HttpState;
 use super::error::ApiError;
 use super::input::Params;
 use super::openapi::ApiProblem;
-use crate::auth::{Caller, Principal};
+use crate::auth::Caller;
 use crate::render::millis;
 use crate::session::clock::to_time;
 use crate::store::{DeliveryRow, Millis};
@@ -34,8 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         (status = 403, description = "Not an operator's token.", body = ApiProblem),
     ),
 )]
-async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Json<Value>, ApiError> {
-    operators_only(&who)?;
+async fn list(State(state): State<HttpState>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    caller.must_be_operator("Webhooks")?;
     let mut webhooks = Vec::new();
     for webhook in &state.webhooks {
         let pending = state.events.pending_deliveries(&webhook.name).await.map_err(ApiError::internal)?;
@@ -64,11 +64,11 @@ async fn list(State(state): State<HttpState>, Caller(who): Caller) -> Result<Jso
 )]
 async fn deliveries(
     State(state): State<HttpState>,
-    Caller(who): Caller,
+    caller: Caller,
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Json<Value>, ApiError> {
-    operators_only(&who)?;
+    caller.must_be_operator("Webhooks")?;
     if !state.webhooks.iter().any(|webhook| webhook.name == name) {
         return Err(ApiError::not_found("Webhook not found."));
     }
@@ -79,15 +79,6 @@ async fn deliveries(
     let rows =
         state.events.deliveries(&name, before.transpose()?, LIMIT).await.map_err(ApiError::internal)?;
     Ok(Json(json!({ "deliveries": rows.iter().map(delivery).collect::<Vec<_>>() })))
-}
-
-fn operators_only(who: &Principal) -> Result<(), ApiError> {
-    match who {
-        Principal::Operator => Ok(()),
-        Principal::User(_) | Principal::Grant(_) | Principal::Organisation(_) => {
-            Err(ApiError::forbidden("Webhooks are for operators."))
-        }
-    }
 }
 
 fn delivery(row: &DeliveryRow) -> Value {

@@ -39,7 +39,6 @@ pub struct EventRow {
 /// One event on its way to one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {
-    pub webhook: String,
     pub event: i64,
     pub kind: EventKind,
     /// When it happened.

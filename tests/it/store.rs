@@ -440,14 +440,19 @@ fn user(name: &str) -> UserId {
 
 async fn session(store: &Any, user: &UserId, slot: usize) -> SessionRow {
     let slot = store.slots(user, "game", 1).await.unwrap()[slot].id;
+    row(Owner::User(user.clone()), Some(slot))
+}
+
+/// A session that has just been launched.
+pub(crate) fn row(owner: Owner, slot: Option<SlotId>) -> SessionRow {
     let id = SessionId::new();
     SessionRow {
         id,
-        owner: Owner::User(user.clone()),
+        owner,
         external_id: id.to_string(),
         game: "game".to_owned(),
         title: "A Game".to_owned(),
-        slot: Some(slot),
+        slot,
         status: Status::Starting,
         container: ContainerStatus::Created,
         hosted: None,

@@ -123,7 +123,7 @@ export class Player {
   }
 
   /**
-   * The person pressed Play: the picture's place is made, and whatever needs no session is begun.
+   * The person pressed Play: the picture's place is made.
    *
    * @param {{ title: string, poster: string | null, clickedAt: number }} show
    */

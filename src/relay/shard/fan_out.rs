@@ -64,7 +64,7 @@ impl Shard {
     fn fan_out(&mut self, key: u64, buffers: &mut Buffers) -> bool {
         let Some(session) = self.sessions.get_mut(&key) else { return false };
         let now = Instant::now();
-        let (mut order, mut given) = (std::mem::take(&mut session.order), std::mem::take(&mut self.given));
+        let (order, mut given) = (std::mem::take(&mut session.order), std::mem::take(&mut self.given));
         let mut round = Round {
             now,
             session,
@@ -90,7 +90,7 @@ impl Shard {
             order.iter().filter(|viewer| self.viewers.get(viewer).is_some_and(|viewer| viewer.is_due(now)));
         self.due.extend(due.take(LOOKED_AFTER));
         self.given = given;
-        std::mem::swap(&mut session.order, &mut order);
+        session.order = order;
         session.fresh.clear();
         if lost {
             session.want_key_frame(Cause::Loss, &mut self.stats);

@@ -86,7 +86,7 @@ pub(super) async fn enlist(
     .map_err(database)?;
     sqlx::query(
         "INSERT INTO webhooks (name, seen) SELECT ?, coalesce(max(id), 0) FROM events WHERE true
-         ON CONFLICT (name) DO UPDATE SET seen = max(seen, excluded.seen)",
+         ON CONFLICT (name) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > seen",
     )
     .bind(webhook)
     .execute(&mut *transaction)
@@ -102,7 +102,7 @@ pub(super) async fn due(
 ) -> Result<Option<(DeliveryRow, EventRow)>> {
     let row = sqlx::query(
         "SELECT sessions.*, events.id AS event_id, events.kind AS event_kind, events.at AS event_at, events.player,
-             webhook, session_id, attempts, next_at, delivered_at, error
+             session_id, attempts, next_at, delivered_at, error
          FROM deliveries JOIN events ON events.id = event_id JOIN sessions ON sessions.id = session_id
          WHERE webhook = ? AND next_at <= ? ORDER BY event_id LIMIT 1",
     )
@@ -155,7 +155,7 @@ pub(super) async fn deliveries(
 ) -> Result<Vec<DeliveryRow>> {
     let rows = sqlx::query(
         "SELECT events.id AS event_id, events.kind AS event_kind, events.at AS event_at,
-             webhook, session_id, attempts, next_at, delivered_at, error
+             session_id, attempts, next_at, delivered_at, error
          FROM deliveries JOIN events ON events.id = event_id
          WHERE webhook = ?1 AND (?2 IS NULL OR event_id < ?2) ORDER BY event_id DESC LIMIT ?3",
     )
@@ -190,7 +190,6 @@ fn read_event(row: &SqliteRow) -> Result<EventRow> {
 
 fn read_delivery(row: &SqliteRow) -> Result<DeliveryRow> {
     Ok(DeliveryRow {
-        webhook: column(row, "webhook")?,
         event: column(row, "event_id")?,
         kind: named(row, "event_kind")?,
         at: column(row, "event_at")?,

@@ -4,8 +4,7 @@ use super::fake::{STARTED_MS, Site, plain};
 use axum::body::Body;
 use futures_util::StreamExt;
 use playgate::auth::GrantClaims;
-use playgate::ids::{Generation, GrantId, Owner, SessionId, UserId};
-use playgate::session::machine::ContainerStatus;
+use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId};
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{EventKind, Figures, SessionRow, Store};
 use playgate_signaling::message::Role;
@@ -58,36 +57,15 @@ impl Stream {
     }
 }
 
-pub(super) fn row(owner: Owner) -> SessionRow {
-    let id = SessionId::new();
+pub(super) fn row(owner: Owner, slot: Option<SlotId>) -> SessionRow {
     let at = i64::try_from(STARTED_MS).unwrap();
     SessionRow {
-        id,
-        external_id: "match-1".to_owned(),
         game: "ember".to_owned(),
         title: "Ember".to_owned(),
-        slot: None,
-        status: Status::Starting,
-        container: ContainerStatus::Created,
         hosted: matches!(owner, Owner::Organisation(_)).then(Default::default),
-        owner,
-        removed_at: None,
-        generation: Generation(1),
-        ran: false,
         started_at: at,
-        ended_at: None,
-        lease_until: None,
         timeline: vec![(Milestone::Requested, at)],
-        end_reason: None,
-        end_detail: None,
-        figures: None,
-        instance: None,
-        node: None,
-        placement: Vec::new(),
-        runner_token_sha256: None,
-        players: Vec::new(),
-        quality: Default::default(),
-        unsaved: None,
+        ..crate::store::row(owner, slot)
     }
 }
 
@@ -95,9 +73,7 @@ pub(super) fn row(owner: Owner) -> SessionRow {
 async fn begins(site: &Site, user: &str) -> SessionRow {
     let user = UserId(user.to_owned());
     let slot = site.events.slots(&user, "ember", 1).await.unwrap()[0].id;
-    let mut row = row(Owner::User(user));
-    row.slot = Some(slot);
-    row.external_id = row.id.to_string();
+    let row = row(Owner::User(user), Some(slot));
     site.events.insert_session(&row).await.unwrap();
     row
 }

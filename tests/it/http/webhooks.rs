@@ -27,7 +27,7 @@ async fn as_operator(site: &Site, path: &str) -> Answer {
 async fn operators_see_what_was_delivered_what_waits_and_why() {
     let site = Site::new().await;
     site.events.enlist_deliveries("backend", "studio", &[], 0).await.unwrap();
-    let row = row(Owner::Organisation("studio".to_owned()));
+    let row = row(Owner::Organisation("studio".to_owned()), None);
     site.events.insert_session(&row).await.unwrap();
     site.events.enlist_deliveries("backend", "studio", &[], 0).await.unwrap();
     let failed = Attempt::Failed { error: "answered 503".to_owned(), next_at: Some(row.started_at + 1_000) };
