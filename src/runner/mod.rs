@@ -9,6 +9,7 @@
 mod audio;
 mod built_in;
 mod client;
+mod debt;
 pub mod desktop;
 pub mod encoder;
 mod error;

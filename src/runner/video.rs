@@ -3,8 +3,9 @@
 //! Encodes only when there is a new picture, when a key frame is wanted, and to follow a picture up: once within 150 ms of
 //! the last change, which sharpens it and shows the loss of its last packet, then once a second. When the encoder is
 //! slower than the game, the newest picture wins and the game is not held up. When the bitrate is too little for the picture's
-//! size, half of its width and height is sent.
+//! size, half of its width and height is sent; when pictures cost more than it all the same, some are left out ([`Debt`]).
 
+use super::debt::Debt;
 use super::encoder::{EncodeError, VideoEncoder};
 use super::i420::I420;
 use super::media::MediaStream;
@@ -72,8 +73,11 @@ pub(super) struct Video {
 
 /// What one wait brought.
 struct Work {
+    now: Instant,
     frame: Option<(I420, Instant)>,
-    key_frame: bool,
+    /// No debt holds pictures back.
+    due: bool,
+    key_due: bool,
     kbps: u32,
     paused: bool,
     end: bool,
@@ -91,37 +95,42 @@ impl Video {
         let mut last_key: Option<Instant> = None;
         let mut repeat: Option<Instant> = None;
         let mut key_wanted = false;
+        let mut debt = Debt::new(kbps);
         loop {
             let key_at = if key_wanted { last_key.map(|at| at + KEY_FRAME_SPACING) } else { None };
-            let deadline = [key_at, repeat].into_iter().flatten().min();
+            // A picture that must wait stays where a newer one takes its place.
+            let held = debt.next(Instant::now());
+            let deadline = [key_at, held.or(repeat)].into_iter().flatten().min();
             let work = self.inbox.wait(
                 deadline,
-                |inbox| inbox.frame.is_some() || inbox.key_frame || inbox.end || inbox.kbps != kbps,
+                |inbox| (held.is_none() && inbox.frame.is_some()) || inbox.key_frame || inbox.end || inbox.kbps != kbps,
                 |inbox| {
-                    let frame = inbox.frame.take();
+                    let now = Instant::now();
+                    key_wanted |= std::mem::take(&mut inbox.key_frame);
+                    let key_due = key_wanted && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
+                    let due = key_due || held.is_none_or(|until| now >= until);
+                    let frame = if due { inbox.frame.take() } else { None };
                     if frame.is_some() {
                         inbox.free.extend(picture.take());
                     }
-                    let key_frame = std::mem::take(&mut inbox.key_frame);
-                    Work { frame, key_frame, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
+                    Work { now, frame, due, key_due, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
                 },
             );
             if work.end {
                 return Ok(());
             }
+            let Work { now, key_due, .. } = work;
             if work.kbps != kbps {
                 kbps = work.kbps;
                 encoder.set_kbps(kbps)?;
+                debt.set_kbps(now, kbps);
             }
-            key_wanted |= work.key_frame;
-            let now = Instant::now();
             let fresh = work.frame.as_ref().map(|(_, at)| *at);
             if let Some((newer, _)) = work.frame {
                 picture = Some(newer);
             }
             let Some(current) = picture.as_ref() else { continue };
-            let key_due = key_wanted && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
-            let repeat_due = repeat.is_some_and(|at| now >= at);
+            let repeat_due = work.due && repeat.is_some_and(|at| now >= at);
             // The very first picture goes out even when nobody watches yet: the session waits for it.
             let first = last_key.is_none();
             if !(first || key_due || (!work.paused && (fresh.is_some() || repeat_due))) {
@@ -153,6 +162,7 @@ impl Video {
             self.stats.frames.fetch_add(1, Ordering::Relaxed);
             let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(at));
             last_timestamp = Some(timestamp);
+            debt.sent(now, encoded.bytes.len());
             packets.h264(encoded.bytes, timestamp, |packet| self.stream.send(packet));
             if encoded.key {
                 last_key = Some(now);

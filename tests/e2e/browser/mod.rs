@@ -5,7 +5,7 @@ mod ends;
 mod foreign_producer;
 mod harness;
 mod lan;
-mod link;
+pub(crate) mod link;
 mod people;
 mod pictures;
 mod play;

@@ -3,15 +3,18 @@
 mod cost;
 
 use super::stand::{EMBER, counter, counts_on, joined};
-use crate::browser::container::{FREEDOOM, QUESTION, START, freedoom, question};
+use crate::browser::container::{FREEDOOM, QUESTION, START, enter_level, freedoom, question};
+use crate::browser::link::follows_a_slow_line;
 use crate::perf::{CLICK_TO_FRAME, FRAME_RATE, KEY_TO_PIXELS};
 use crate::support::chrome::Chrome;
 use crate::support::engine::{Engine, LONG, built_in_game};
 use crate::support::figures::{median, report};
 use crate::support::gateway::Gateway;
+use crate::support::link::Linked;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, SOON, eventually};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::time::Instant;
 use thirtyfour::Key;
 
@@ -110,6 +113,28 @@ async fn freedoom_shows_at_least_30_frames_a_second() {
     page.stop().await;
     page.quit().await;
     gateway.finish().await;
+}
+
+/// A shooter that turns on the spot shows something else all the time, and needs more than such a line has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures: bash tests/run perf"]
+async fn a_line_of_1500_kbits_lowers_freedooms_bitrate_and_a_fast_one_brings_it_back() {
+    let engine = Engine::connect().await;
+    let linked = Linked::with_toml(&engine.toml(&freedoom())).await;
+    let page = Chrome::start().await;
+    page.play_until_picture(&linked.gateway.url, FREEDOOM).await;
+    enter_level(&page).await;
+    let side = Cell::new(1);
+    let act = async || {
+        side.set(-side.get());
+        page.move_mouse(640 + side.get() * 400, 400).await;
+    };
+    // Each turn is a whole picture, as large as half of the line's queue.
+    let overflow = follows_a_slow_line("slow-line-1500", &linked, &page, 1.0, &act).await;
+    assert!(overflow < 0.15, "{overflow} of the packets found the queue full");
+    page.stop().await;
+    page.quit().await;
+    linked.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
