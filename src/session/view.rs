@@ -3,7 +3,8 @@
 use super::hosted::Hosted;
 use super::machine::ContainerStatus;
 use super::quality::Quality;
-use crate::ids::{GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::store::EmbedTarget;
 use playgate_signaling::message::{GameHints, Progress, Role};
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -157,6 +158,22 @@ pub struct GrantView {
     pub role: Role,
     pub slot: Option<u8>,
     pub origins: Vec<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub revoked: bool,
+}
+
+/// An embed token, without its text.
+#[derive(Debug, Clone)]
+pub struct EmbedView {
+    pub id: EmbedId,
+    pub target: EmbedTarget,
+    pub role: Role,
+    /// 0-based, of a player.
+    pub slot: Option<u8>,
+    pub origins: Vec<String>,
+    pub uses: Option<u64>,
+    pub used: u64,
     pub created_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
     pub revoked: bool,
