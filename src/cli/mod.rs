@@ -8,6 +8,7 @@ pub mod node;
 pub mod runner;
 pub mod serve;
 mod store;
+mod thumbnail;
 pub mod token;
 
 use crate::config::LogConfig;
@@ -40,6 +41,9 @@ enum Role {
     Version,
     /// Play a game under the runner contract (started by the gateway)
     Runner(runner::RunnerArgs),
+    /// Make a JPEG of a key frame (started by the gateway)
+    #[command(hide = true)]
+    Thumbnail,
     /// Headless players: launch, watch, decode, count
     Bots(bots::BotsArgs),
     /// Show what a site owner pastes to show a stream
@@ -65,6 +69,7 @@ impl Cli {
                 let of = if runner::is_child() { LogOf::Child } else { LogOf::Process };
                 block_on(with_logs(of, runner::run(args)))
             }
+            Role::Thumbnail => thumbnail::run(),
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
             Role::Embed(args) => embed::run(args),
             Role::Image(args) => block_on(with_logs(LogOf::Process, image::run(args))),

@@ -17,6 +17,7 @@ use crate::events::WebhookView;
 use crate::schedule::NodeDirectory;
 use crate::store::Store;
 use crate::telemetry::Machine;
+use crate::thumbnail::Thumbnailer;
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use prometheus_client::registry::Registry;
@@ -78,6 +79,7 @@ pub struct FrontDeps {
     pub registry: Arc<Registry>,
     pub metrics: HttpMetrics,
     pub thumbnails: DrawThumbnail,
+    pub pictures: Thumbnailer,
     pub assets: Assets,
     pub announce: Announce,
 }
@@ -134,6 +136,7 @@ impl Front {
             metrics: deps.metrics,
             machine: Machine::new(config.data_dir.clone()),
             thumbnails: Thumbnails::new(deps.thumbnails),
+            pictures: deps.pictures,
             assets: deps.assets,
         };
         let (config, watching) = match self.certificate {

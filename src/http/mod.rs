@@ -26,6 +26,7 @@ pub mod session_api;
 mod share;
 mod sign_in;
 mod slots;
+mod thumbnail;
 pub mod tls;
 mod webhooks;
 
@@ -48,6 +49,7 @@ use crate::auth::code::Codes;
 use crate::events::WebhookView;
 use crate::schedule::NodeDirectory;
 use crate::store::Store;
+use crate::thumbnail::Thumbnailer;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -80,7 +82,10 @@ pub struct HttpParts {
     pub registry: Arc<Registry>,
     pub metrics: HttpMetrics,
     pub machine: Machine,
+    /// Of games.
     pub thumbnails: Thumbnails,
+    /// Of sessions.
+    pub pictures: Thumbnailer,
     pub assets: Assets,
 }
 
@@ -107,6 +112,7 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(nodes::routes())
         .merge(events::routes())
         .merge(webhooks::routes())
+        .merge(thumbnail::routes())
         .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
         .merge(session_api::routes())
         .split_for_parts();

@@ -1,12 +1,13 @@
 //! A shard's answers to commands.
 
-use super::command::Command;
+use super::command::{Command, Reply};
 use super::peer::Peer;
 use super::sdp::{self, Offer};
 use super::session::Session;
 use super::shard::Shard;
+use super::stats::Cause;
 use super::viewer::Viewer;
-use super::{AddViewer, Codec, OpenSession, OpenedSession, RelayError};
+use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
 use crate::ids::{SessionId, ViewerId};
 use std::time::Instant;
 
@@ -47,6 +48,7 @@ impl Shard {
             Command::RemoveViewer { session, viewer, reply } => {
                 let _ = reply.send(self.remove_viewer(session, viewer));
             }
+            Command::KeyFrame { session, fresh, reply } => self.key_frame(session, fresh, reply),
             Command::Stop => {}
         }
     }
@@ -139,6 +141,23 @@ impl Shard {
         self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?.slot = slot;
         self.sort_viewers(session);
         Ok(())
+    }
+
+    fn key_frame(&mut self, id: SessionId, fresh: bool, reply: Reply<KeyFrame>) {
+        let key = self.by_id.get(&id).copied();
+        let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get_mut(&key)?))) else {
+            let _ = reply.send(Err(RelayError::NotFound));
+            return;
+        };
+        let watched = session.connected > 0;
+        if fresh && session.codec == Codec::H264 && session.still.is_stale(Instant::now(), watched) {
+            session.still.wait(reply);
+            session.want_key_frame(Cause::Still, &mut self.stats);
+            self.ask(key);
+        } else {
+            let newest = session.newest();
+            session.still.answer(session.codec, &session.ring, newest, reply);
+        }
     }
 
     fn remove_viewer(&mut self, id: SessionId, viewer: ViewerId) -> Result<(), RelayError> {

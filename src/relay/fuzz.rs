@@ -13,6 +13,7 @@ use super::ring::{self, Ring};
 use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
 use super::sdp::{MAX_OFFER_BYTES, Offer, finish_answer};
 use super::source::Source;
+use super::still::find_any;
 use super::stun::{Credentials, Request, nominating_request, request_transaction};
 use bytes::Bytes;
 use rtc::interceptor::{AttributedPacket, Packet, TaggedPacket};
@@ -102,6 +103,22 @@ pub(crate) fn ingest(data: &[u8]) {
             }
             assert_eq!(ring.get(index).map(|kept| &kept.payload[..]), Some(rtp.payload));
         }
+    }
+}
+
+/// Packets in a ring, each of two bytes of header (marker, timestamp step, hole; length) and its payload: what is put
+/// together of them from any of them on.
+pub(crate) fn still(data: &[u8]) {
+    let (mut ring, mut index, mut timestamp, mut rest) = (Ring::new(64), 1, 0_u32, data);
+    while let [head, len, tail @ ..] = rest {
+        let (payload, tail) = tail.split_at(usize::from(*len).min(tail.len()));
+        rest = tail;
+        index += u64::from(head & 1) + 1;
+        timestamp = timestamp.wrapping_add(u32::from(head >> 1 & 1));
+        ring.insert(index, timestamp, head & 0x80 != 0, payload);
+    }
+    for start in index.saturating_sub(8)..=index {
+        find_any(&ring, start, index);
     }
 }
 

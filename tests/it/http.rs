@@ -14,5 +14,6 @@ mod pages;
 mod random;
 mod session_api;
 mod sign_in;
+mod thumbnail;
 mod versions;
 pub(crate) mod webhooks;

@@ -112,7 +112,7 @@ impl Shard {
     }
 
     /// Asks the session's source for a key frame when it is time.
-    pub(super) fn ask(&mut self, key: u64) {
+    pub(in crate::relay) fn ask(&mut self, key: u64) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.ask(Instant::now(), &mut self.stats);
             self.timers.set(Deadline::Session(key), session.deadline());

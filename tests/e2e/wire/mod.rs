@@ -7,6 +7,7 @@ mod events;
 mod grants;
 mod refusals;
 mod standard_client;
+mod thumbnail;
 
 use crate::support::http::Client;
 use playgate::bots::join::{JoinError, JoinOptions, Joined, join};

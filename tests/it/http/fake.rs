@@ -2,6 +2,7 @@
 
 use super::fake_embeds::FakeEmbeds;
 use super::fake_hosted::FakeHosted;
+use crate::thumbnail::{FakeFrames, program};
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -24,6 +25,7 @@ use playgate::session::view::{
     VersionView,
 };
 use playgate::store::{SqliteStore, Store};
+use playgate::thumbnail::{KeyFrames, Thumbnailer};
 use playgate_signaling::message::{GameHints, PointerMode, Progress, Role};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -292,6 +294,7 @@ pub(crate) struct Site {
     pub(crate) core: Arc<FakeCore>,
     pub(crate) hosted: Arc<FakeHosted>,
     pub(crate) embeds: Arc<FakeEmbeds>,
+    pub(crate) frames: Arc<FakeFrames>,
     pub(crate) events: Arc<SqliteStore>,
     pub(crate) auth: Auth,
     pub(crate) user: Minted,
@@ -332,6 +335,9 @@ impl Site {
         let events = Arc::new(SqliteStore::open(&dir.path().join("events.db")).await.unwrap());
         let mut registry = Registry::default();
         let metrics = HttpMetrics::new(&mut registry);
+        let frames = Arc::new(FakeFrames::default());
+        let source = Arc::clone(&frames) as Arc<dyn KeyFrames>;
+        let pictures = Thumbnailer::new(source, program(), &mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
             hosted: Arc::clone(&hosted) as Arc<dyn HostedCore>,
@@ -348,6 +354,7 @@ impl Site {
             metrics,
             machine: Machine::new(config.data_dir.clone()),
             thumbnails: Thumbnails::new(|slug| (slug == "garden").then(|| b"\x89PNG picture".to_vec())),
+            pictures,
             assets: assets(),
         };
         let echo = axum::routing::any(|context: playgate::http::Context| async move {
@@ -374,7 +381,8 @@ impl Site {
             .route("/test/context", echo)
             .route("/test/who", who)
             .route("/test/headers", by_headers);
-        Self { router: router(parts, signal), core, hosted, embeds, events, auth, user, _dir: dir }
+        let router = router(parts, signal);
+        Self { router, core, hosted, embeds, frames, events, auth, user, _dir: dir }
     }
 
     pub(crate) fn refuse(&self, refuse: Refuse) {
