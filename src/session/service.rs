@@ -8,6 +8,7 @@ use super::attendance::Attendance;
 use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
 use super::context::{Context, Drivers};
+use super::control::Standing;
 use super::error::ServiceError;
 use super::hosted::{Hosting, Janitor};
 use super::limits::{Doors, LaunchLimiter, Permit};
@@ -15,7 +16,7 @@ use super::machine::{ContainerStatus, State, Timeline};
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use super::quality::Quality;
-use super::roster::Person;
+use super::roster::{Entry, Person};
 use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
 use crate::config::SessionsConfig;
@@ -26,6 +27,7 @@ use crate::relay::{AddViewer, Relay, RelayError};
 use crate::schedule::PlaceError;
 use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
+use playgate_signaling::control::Wish;
 use playgate_signaling::message::{QualityReport, Role};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
@@ -179,10 +181,12 @@ impl Sessions {
     /// B-3: the new end of the idle lease. Ended sessions are not found (B8). Owner or a player's grant.
     pub async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<OffsetDateTime, ServiceError> {
         let (_, access) = self.seen_by(who, id).await?;
-        if matches!(access, Access::Grant { role: Role::Spectator, .. }) {
+        let handle = self.live(id).ok_or_else(no_session)?;
+        if let Access::Grant { role: Role::Spectator, grant, .. } = access
+            && !handle.standing.borrow().is_played_by(grant)
+        {
             return Err(no_session());
         }
-        let handle = self.live(id).ok_or_else(no_session)?;
         if handle.view.borrow().hosted.is_some() {
             // No idle lease ends it (X11): it is told until when it lives at least.
             let ttl = handle.view.borrow().expires_at;
@@ -244,7 +248,12 @@ impl Sessions {
             Access::Organisation => return Err(no_session()),
         };
         let principal = person.principal();
-        let command = |reply| Command::Admit { viewer, person, may, wanted, until, reply };
+        let name = match who {
+            Principal::User(user) => user.name.clone(),
+            Principal::Grant(_) | Principal::Operator | Principal::Organisation(_) => None,
+        };
+        let entry = Entry { viewer, person, may, wanted, slot: None, name, until };
+        let command = |reply| Command::Admit { entry, reply };
         let (role, slot) =
             ask(&handle, command).await.ok_or_else(no_session)?.map_err(|refused| match refused {
                 NotAdmitted::NotFound => no_session(),
@@ -276,10 +285,29 @@ impl Sessions {
             | RelayError::Unavailable
             | RelayError::Bind { .. } => error.into(),
         })?;
-        if handle.commands.send(Command::MediaUp(viewer)).await.is_err() {
+        let up = Command::MediaUp { viewer, slot: ticket.slot };
+        if handle.commands.send(up).await.is_err() {
             return Err(no_session());
         }
         Ok(answer)
+    }
+
+    /// What an admitted viewer wants of the controls: asking, giving, taking. A refusal has words for it.
+    pub async fn control(
+        &self,
+        id: SessionId,
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+    ) -> Result<(), ServiceError> {
+        let handle = self.live(id).ok_or_else(no_session)?;
+        let done =
+            ask(&handle, |reply| Command::Control { viewer, wish, reply }).await.ok_or_else(no_session)?;
+        done.map_err(|refused| ServiceError::InvalidRequest(refused.to_string()))
+    }
+
+    /// Who plays, asks and watches now.
+    pub fn standing(&self, id: SessionId) -> Option<Arc<Standing>> {
+        Some(self.live(id)?.standing.borrow().clone())
     }
 
     /// What a viewer saw of the stream. One that is not in any more is not heard, and a session that is busy drops it.

@@ -210,6 +210,8 @@ pub enum Push {
         duration_ms: u16,
     },
     Saved,
+    /// Who plays, asks and watches is another now.
+    Control(Arc<super::control::Standing>),
     /// This viewer's media ended; it may offer again.
     ViewerGone {
         viewer: crate::ids::ViewerId,
