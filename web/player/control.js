@@ -105,8 +105,8 @@ export class ControlView {
     const asking = asks(control, this.#me);
     people.hidden = alone;
     if (alone) this.#open(false);
-    const watching = control.spectators > 0 ? ` · ${control.spectators} watching` : "";
-    people.textContent = `${playersInWords(control, this.#me)}${watching}`;
+    const watching = control.spectators > 0 ? h("span", { text: `· ${control.spectators} watching` }) : null;
+    people.replaceChildren(h("span", { class: "names", text: playersInWords(control, this.#me) }), ...(watching ? [watching] : []));
     people.setAttribute("aria-label", `${playersInWords(control, this.#me)}. ${watchingInWords(control.spectators)}. Show who plays`);
     const plays = slot !== undefined;
     this.#keepFocus(() => {

@@ -105,6 +105,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     page.until_changed(&title).await;
     let first = page.settled_picture().await;
     friend.until_shows(&first, PATIENT).await;
+    changes_nothing(&watcher, &first).await;
     presses(&page, "#control-panel [data-give]").await;
     until_told(&friend, "the friend plays", |control| control["you"]["slot"] == 0).await;
     eventually("the friend's input is open", PATIENT, async || {
@@ -136,6 +137,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     holds_enter(&page).await;
     page.until_changed(&second).await;
     let third = page.settled_picture().await;
+    changes_nothing(&watcher, &third).await;
     lets_go(&page).await;
     lets_go(&friend).await;
 
