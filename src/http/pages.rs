@@ -19,6 +19,7 @@ const HTML: &str = "text/html; charset=utf-8";
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
 #[exclude = "tests/*"]
+#[exclude = "example/*"]
 #[exclude = "package.json"]
 #[exclude = "jsconfig.json"]
 #[allow_missing = true]
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn what_only_developers_need_is_not_among_the_pages() {
         assert!(Assets::Embedded.read("player/player.js").is_some());
-        for path in ["tests/keys.test.js", "package.json", "jsconfig.json"] {
+        for path in ["tests/keys.test.js", "example/index.html", "package.json", "jsconfig.json"] {
             assert!(Assets::Embedded.read(path).is_none(), "{path}");
         }
     }

@@ -39,6 +39,11 @@ export class Bridge {
     return this.#parent;
   }
 
+  /** There is a visit and somebody to tell of it. */
+  get open() {
+    return this.#allowed !== null && this.#parent !== null;
+  }
+
   /** Tells whoever is around that we listen. */
   ready() {
     this.#window.parent.postMessage(ready(), "*");

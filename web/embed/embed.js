@@ -23,6 +23,8 @@ const STYLE = `
   :host([hidden]) { display: none; }
   :host(:fullscreen) { aspect-ratio: auto; }
   iframe { position: absolute; inset: 0; width: 100%; height: 100%; border: 0; background: #07050a; color-scheme: dark; }
+  /* Until it speaks it may be the browser's own page about a frame that it could not load. */
+  iframe.silent { opacity: 0; }
   section { position: absolute; inset: 0; display: grid; align-content: center; justify-items: center; gap: .8rem; padding: 1rem;
     overflow: auto; box-sizing: border-box; background: #07050a; color: #f5efe4; text-align: center;
     font: 400 1rem/1.5 system-ui, sans-serif; color-scheme: dark; }
@@ -70,6 +72,8 @@ export class PlaygatePlayerElement extends Base {
   /** @type {"player" | "spectator" | null} */
   #role = null;
   #muted = true;
+  /** The state told last. */
+  #said = "";
   /** The frame listens to calls. */
   #open = false;
   /** @type {{ id: number, method: string, args: unknown[] }[]} calls from before that, sent when it does */
@@ -279,6 +283,7 @@ export class PlaygatePlayerElement extends Base {
     frame.loading = "eager";
     frame.name = this.#address.name;
     frame.src = this.#address.src;
+    frame.className = "silent";
     this.#frame = frame;
     this.#shadow.append(frame);
     this.#watchdog = setTimeout(() => this.#silent(), READY_WITHIN_MS);
@@ -330,6 +335,7 @@ export class PlaygatePlayerElement extends Base {
     if (typeof data !== "object" || data === null || data.playgate !== VERSION) return;
     if (data.type === "ready") {
       clearTimeout(this.#watchdog);
+      frame.className = "";
       this.#tries = 0;
       this.#open = false;
       // A frame that was loaded anew has forgotten what it was asked.
@@ -431,7 +437,11 @@ export class PlaygatePlayerElement extends Base {
   /** @param {import("./embed.js").PlayerState} state @param {object} [detail] */
   #become(state, detail = {}) {
     this.#state = state;
-    this.#dispatch("state", { title: null, ...detail, state, role: this.#role, muted: this.muted });
+    const told = { title: null, ...detail, state, role: this.#role, muted: this.muted };
+    const said = JSON.stringify(told);
+    if (said === this.#said) return;
+    this.#said = said;
+    this.#dispatch("state", told);
   }
 
   /** @param {string} name @param {object} detail */

@@ -39,7 +39,8 @@ const shut = refused !== undefined && refused !== "" && !refused.startsWith("{{"
 let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
-let lastProgress = "";
+/** What was told last of what is told again and again. @type {Map<string, string>} */
+const told = new Map();
 
 const around = { window, origin: location.origin, parentOrigin: originAround(window) };
 const bridge = new Bridge(around, { open: opened, call: called });
@@ -76,15 +77,13 @@ function takeToken() {
 function opened(open) {
   token = open.token ?? token;
   wish = { muted: open.muted ?? wish.muted, controls: open.controls ?? wish.controls };
-  applyWish();
-  if (busy || shut) return;
-  if (token) void enter(null);
-  else refuse(new ApiError(0, "no_token", ""));
-}
-
-function applyWish() {
   document.body.classList.toggle("bare", !wish.controls);
-  player?.mute(wish.muted);
+  if (open.muted !== null) player?.mute(open.muted);
+  // Only now it is known whom to tell.
+  if (busy) tellState();
+  else if (shut) refuse(new ApiError(403, refused, refusedWhy ?? ""));
+  else if (token) void enter(null);
+  else refuse(new ApiError(0, "no_token", ""));
 }
 
 /** @param {Visit | null} kept of before, which may still be good */
@@ -110,6 +109,7 @@ async function enter(kept) {
     return;
   }
   failures = 0;
+  told.clear();
   role = visit.role;
   memory.keep(visit);
   tellState();
@@ -135,9 +135,7 @@ function heard(name, detail) {
     muted = detail.muted;
     tellState();
   } else if (name === "progress") {
-    const said = JSON.stringify(detail);
-    if (said !== lastProgress) bridge.tell(name, detail);
-    lastProgress = said;
+    tellOnce(name, detail);
   } else {
     bridge.tell(name, detail);
   }
@@ -151,14 +149,21 @@ function controlled(control) {
 }
 
 function tellState() {
-  bridge.tell("state", { state: pageState(), role, muted, title: visit?.gameTitle ?? null });
+  tellOnce("state", { state: pageState(), role, muted, title: visit?.gameTitle ?? null });
+}
+
+/** @param {string} name @param {unknown} detail */
+function tellOnce(name, detail) {
+  const said = JSON.stringify(detail);
+  if (said === told.get(name) || !bridge.open) return;
+  told.set(name, said);
+  bridge.tell(name, detail);
 }
 
 /** @param {import("../player/player.js").Outcome} outcome */
 function fall({ reason, detail, report, failed }) {
   const words = embeddedEnd(reason);
-  const told = words ?? endInWords(reason);
-  bridge.tell("end", { reason, ...told, detail, failed, figures: report });
+  bridge.tell("end", { reason, ...(words ?? endInWords(reason)), detail, failed, figures: report });
   bridge.close();
   busy = false;
   const here = reason === "replaced" ? visit : null;
@@ -194,7 +199,7 @@ function refuse(error) {
     "section",
     { id: "refused", data: { code }, role: "alert" },
     h("h1", { text: title }),
-    h("p", { id: "error", text }),
+    h("p", { id: "refused-why", text }),
     passing ? again : null,
   );
   main.replaceChildren(panel);
@@ -231,12 +236,18 @@ async function called(method, args) {
       break;
     case "stop":
       if (!visit?.mayStop) throw new ApiError(403, "not_allowed", "This visit may not stop the game.");
-      await playing.stopSession();
+      await stopped(playing);
       break;
     case "state":
       break;
   }
   return { state: pageState(), role, muted };
+}
+
+/** @param {Player} playing */
+async function stopped(playing) {
+  const why = await playing.stopSession();
+  if (why) throw why;
 }
 
 /** @param {KeyboardEvent} event without the bar there is nothing in the frame to go to: Escape leads out of the game all the same */

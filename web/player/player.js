@@ -240,9 +240,13 @@ export class Player {
     this.#theatre.stage.focus({ preventScroll: true });
   }
 
-  /** Saves and stops the game, then tells the figures. */
+  /**
+   * Saves and stops the game, then tells the figures.
+   *
+   * @returns {Promise<unknown>} why it goes on, `null` when it does not
+   */
   async stopSession() {
-    if (this.#outcome) return;
+    if (this.#outcome) return null;
     this.#theatre.stop.disabled = true;
     this.#poller?.stop();
     this.#sender.releaseAll();
@@ -251,6 +255,7 @@ export class Player {
     try {
       const report = await api.stop(this.#sessionId);
       this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
+      return null;
     } catch (error) {
       this.#theatre.stop.disabled = false;
       this.#captions.banner(null);
@@ -258,6 +263,7 @@ export class Player {
       this.#captions.complain(message);
       this.#tell("error", { code: error instanceof ApiError ? error.code : "failed", message });
       this.#poller?.start({ untilEnd: true });
+      return error;
     }
   }
 
