@@ -20,6 +20,7 @@ use playgate::schedule::Scheduler;
 use playgate::session::hosted::{HostRequest, Hosting, Images};
 use playgate::session::{Catalogue, Drivers, SessionDeps, Sessions};
 use playgate::store::{Announcement, DataDir, Resources, SaveStore};
+use playgate::thumbnail::Thumbnailer;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -133,7 +134,7 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
     let deps = SessionDeps {
         saves: SaveStore::open(&data_dir, Arc::clone(&store), 1).await?,
         store: Arc::clone(&store),
-        relay,
+        relay: relay.clone(),
         control: ControlHub::new(&mut registry),
         placement: Arc::new(scheduler.clone()),
         content: Some(Arc::new(Here)),
@@ -168,9 +169,11 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
         let players: Vec<String> = (0..number % 4).map(|player| format!("player-{player}")).collect();
         sessions.join_hosted("studio", &format!("match-{number}"), &players).await?;
     }
+    let pictures = Thumbnailer::new(Arc::new(relay), std::env::current_exe()?, &mut registry);
     let metrics = HttpMetrics::new(&mut registry);
     let parts = HttpParts {
         core: Arc::new(sessions.clone()),
+        embeds: Arc::new(sessions.clone()),
         hosted: Arc::new(sessions),
         nodes: Arc::new(scheduler),
         events: store,
@@ -184,6 +187,7 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
         metrics,
         machine: Machine::new(config.data_dir.clone()),
         thumbnails: Thumbnails::new(|_| None),
+        pictures,
         assets: Assets::Embedded,
     };
     Ok((router(parts, Router::new()), token))

@@ -4,13 +4,14 @@
 //! `tests/fuzz` runs these under libFuzzer; `tests/it/fuzz.rs` replays its corpus, and mutations of it, in every test run.
 //! A new parser gets a line in [`TARGETS`], a file in `tests/fuzz/fuzz_targets` and seeds in `tests/fuzz/corpus`.
 
-use crate::bots::h264::Depacketizer;
 use crate::content::packages::fuzz::archive as package_in;
 use crate::content::references::Reference;
 use crate::content::registry::fuzz::challenge as registry_challenge;
+use crate::h264::{Depacketizer, NAL_IDR, NAL_PPS, NAL_SPS, nal_type, nal_units};
 use crate::http::session_api::fuzz as session_api;
 use crate::relay::fuzz as relay;
 use crate::store::saves::fuzz::archive as save_in;
+use crate::thumbnail::picture;
 use playgate_signaling::input::{InputFrame, MAX_FRAME_BYTES};
 use playgate_signaling::message::{ClientMessage, ServerMessage};
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
@@ -51,6 +52,8 @@ targets! {
     sdp_fragment: read_sdp_fragment,
     sender_reports: relay::sender_reports,
     session_form: read_session_forms,
+    still: relay::still,
+    still_parts: choose_still_parts,
     stun: relay::stun,
 }
 
@@ -114,6 +117,13 @@ fn depacketize(data: &[u8]) {
         let pushed = depacketizer.push(sequence, timestamp, head & 0x80 != 0, payload);
         assert!(pushed.units.iter().all(|unit| unit.data.starts_with(&[0, 0, 0, 1])));
     }
+}
+
+/// What of a key frame a decoder is given: the same of that again, and never a parameter set of a huge picture.
+fn choose_still_parts(data: &[u8]) {
+    let Ok(wanted) = picture::wanted(data) else { return };
+    assert!(matches!(picture::wanted(&wanted), Ok(again) if again == wanted));
+    assert!(nal_units(&wanted).all(|unit| matches!(nal_type(unit), NAL_SPS | NAL_PPS | NAL_IDR)));
 }
 
 /// An image's name: written and read again it is the same.

@@ -3,7 +3,8 @@
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
 //! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
 //! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `events` tells
-//! what happened, `image` makes and judges container images. `runner` and `games` live on the other side of the runner contract; `bots` are players.
+//! what happened, `image` makes and judges container images, `thumbnail` shows sessions as
+//! still pictures, `h264` reads streams for several of them. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
 pub mod app;
 pub mod auth;
@@ -18,6 +19,7 @@ pub mod events;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod games;
+pub mod h264;
 pub mod http;
 pub mod ids;
 pub mod image;
@@ -32,3 +34,4 @@ pub mod session;
 pub mod signal;
 pub mod store;
 pub mod telemetry;
+pub mod thumbnail;

@@ -19,6 +19,7 @@ use crate::schedule::node_name;
 use crate::session::{Catalogue, Clock, Drivers, SessionDeps, Sessions};
 use crate::signal::{SignalConfig, SignalState};
 use crate::store::{DataDir, SaveStore, SqliteStore, Store};
+use crate::thumbnail::Thumbnailer;
 use crate::{games, signal, telemetry};
 use anyhow::{Context, Result};
 use engine::Engine;
@@ -87,6 +88,7 @@ impl App {
             engine.as_ref(),
         )
         .await?;
+        let pictures = Thumbnailer::new(Arc::new(relay.clone()), runner.clone(), &mut registry);
         let events = Arc::clone(&store);
         let deps = SessionDeps {
             saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
@@ -119,6 +121,7 @@ impl App {
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
             hosted: Arc::new(sessions.clone()),
+            embeds: Arc::new(sessions.clone()),
             nodes: Arc::new(scheduler),
             events,
             webhooks: webhooks.views(),
@@ -127,6 +130,7 @@ impl App {
             registry,
             metrics,
             thumbnails: games::thumbnail,
+            pictures,
             assets: Assets::Embedded,
             announce: self.announce,
         };

@@ -4,8 +4,8 @@
 //! dropped and counted, and nothing is decoded before the next key frame, so that no broken picture is ever counted.
 
 use super::card::Card;
-use super::h264::AccessUnit;
 use super::viewer::ViewerStats;
+use crate::h264::AccessUnit;
 use crate::marker::{self, Marker};
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig, Flush};
@@ -148,7 +148,7 @@ fn note(yuv: &impl YUVSource, unit: &AccessUnit, took: Duration, outlet: &Outlet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bots::h264::Depacketizer;
+    use crate::h264::Depacketizer;
     use openh264::encoder::{Encoder, EncoderConfig};
     use openh264::formats::YUVBuffer;
 

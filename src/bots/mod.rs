@@ -12,7 +12,6 @@ pub mod decode;
 pub mod drops;
 pub mod echo;
 pub mod expect;
-pub mod h264;
 pub mod header;
 pub mod input_plan;
 pub mod join;

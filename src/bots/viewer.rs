@@ -5,10 +5,10 @@
 
 use super::card::{Card, Step};
 use super::decode::{DecoderHandle, Latest, Outlet, Picture};
-use super::h264::Depacketizer;
 use super::header::Header;
 use super::media;
 use super::reorder::Reorder;
+use crate::h264::Depacketizer;
 use crate::marker::Marker;
 use bytes::BytesMut;
 use playgate_signaling::input::{POINTER_LABEL, RELIABLE_LABEL};

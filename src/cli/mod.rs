@@ -2,11 +2,13 @@
 
 pub mod bots;
 pub mod config;
+pub mod embed;
 pub mod image;
 pub mod node;
 pub mod runner;
 pub mod serve;
 mod store;
+mod thumbnail;
 pub mod token;
 
 use crate::config::LogConfig;
@@ -39,8 +41,13 @@ enum Role {
     Version,
     /// Play a game under the runner contract (started by the gateway)
     Runner(runner::RunnerArgs),
+    /// Make a JPEG of a key frame (started by the gateway)
+    #[command(hide = true)]
+    Thumbnail,
     /// Headless players: launch, watch, decode, count
     Bots(bots::BotsArgs),
+    /// Show what a site owner pastes to show a stream
+    Embed(embed::EmbedArgs),
     /// Make images of games, and judge whether an image keeps the runner contract
     Image(image::ImageArgs),
     /// Show the configuration's defaults
@@ -62,7 +69,9 @@ impl Cli {
                 let of = if runner::is_child() { LogOf::Child } else { LogOf::Process };
                 block_on(with_logs(of, runner::run(args)))
             }
+            Role::Thumbnail => thumbnail::run(),
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
+            Role::Embed(args) => embed::run(args),
             Role::Image(args) => block_on(with_logs(LogOf::Process, image::run(args))),
             Role::Config(args) => config::run(args),
         }

@@ -9,7 +9,7 @@ use super::places::Places;
 use super::proxy::UnknownNetwork;
 use super::serve::{ListenError, Listening, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
-use super::{Assets, EventStreams, HostedCore, HttpParts, SessionCore, router};
+use super::{Assets, EmbedCore, EventStreams, HostedCore, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
@@ -17,6 +17,7 @@ use crate::events::WebhookView;
 use crate::schedule::NodeDirectory;
 use crate::store::Store;
 use crate::telemetry::Machine;
+use crate::thumbnail::Thumbnailer;
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use prometheus_client::registry::Registry;
@@ -68,6 +69,7 @@ struct Certificate {
 pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
     pub hosted: Arc<dyn HostedCore>,
+    pub embeds: Arc<dyn EmbedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
     pub events: Arc<dyn Store>,
     pub webhooks: Vec<WebhookView>,
@@ -77,6 +79,7 @@ pub struct FrontDeps {
     pub registry: Arc<Registry>,
     pub metrics: HttpMetrics,
     pub thumbnails: DrawThumbnail,
+    pub pictures: Thumbnailer,
     pub assets: Assets,
     pub announce: Announce,
 }
@@ -120,6 +123,7 @@ impl Front {
         let parts = HttpParts {
             core: deps.core,
             hosted: deps.hosted,
+            embeds: deps.embeds,
             nodes: deps.nodes,
             events: deps.events,
             webhooks: deps.webhooks,
@@ -132,6 +136,7 @@ impl Front {
             metrics: deps.metrics,
             machine: Machine::new(config.data_dir.clone()),
             thumbnails: Thumbnails::new(deps.thumbnails),
+            pictures: deps.pictures,
             assets: deps.assets,
         };
         let (config, watching) = match self.certificate {

@@ -1,6 +1,6 @@
 //! What the control plane asks of a shard.
 
-use super::{AddViewer, Codec, OpenSession, OpenedSession, RelayError};
+use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
 use crate::ids::{SessionId, ViewerId};
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ pub(super) enum Command {
     AddViewer { spec: AddViewer, reply: Reply<String> },
     Renegotiate { session: SessionId, viewer: ViewerId, offer: String, reply: Reply<String> },
     SetSlot { session: SessionId, viewer: ViewerId, slot: Option<u8>, reply: Reply<()> },
+    KeyFrame { session: SessionId, fresh: bool, reply: Reply<KeyFrame> },
     RemoveViewer { session: SessionId, viewer: ViewerId, reply: Reply<()> },
     Stop,
 }

@@ -1,12 +1,13 @@
 //! A shard's answers to commands.
 
-use super::command::Command;
+use super::command::{Command, Reply};
 use super::peer::Peer;
 use super::sdp::{self, Offer};
 use super::session::Session;
 use super::shard::Shard;
+use super::stats::Cause;
 use super::viewer::Viewer;
-use super::{AddViewer, Codec, OpenSession, OpenedSession, RelayError};
+use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
 use crate::ids::{SessionId, ViewerId};
 use std::time::Instant;
 
@@ -47,6 +48,7 @@ impl Shard {
             Command::RemoveViewer { session, viewer, reply } => {
                 let _ = reply.send(self.remove_viewer(session, viewer));
             }
+            Command::KeyFrame { session, fresh, reply } => self.key_frame(session, fresh, reply),
             Command::Stop => {}
         }
     }
@@ -91,9 +93,10 @@ impl Shard {
         if replaced.is_none() && session.order.len() >= MAX_VIEWERS {
             return Err(RelayError::Full);
         }
-        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some(), spec.slot.is_some())?;
+        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some())?;
         let only_gcm = !self.fallback.applies(now, &spec.principal);
-        let (peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
+        let (mut peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
+        peer.measure(spec.slot.is_some());
         if let Some(replaced) = replaced {
             self.end_viewer(replaced, None);
         }
@@ -116,8 +119,7 @@ impl Shard {
         let (session_key, key) = self.find(id, viewer)?;
         let session = self.sessions.get(&session_key).ok_or(RelayError::NotFound)?;
         let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
-        let player = known.peer.rate().is_some();
-        let offer = Offer::parse(text, session.codec, session.audio.is_some(), player)?;
+        let offer = Offer::parse(text, session.codec, session.audio.is_some())?;
         if known.peer.fingerprint() != offer.fingerprint {
             let (slot, principal) = (known.slot, known.principal.clone());
             return self.add_viewer(AddViewer {
@@ -136,9 +138,30 @@ impl Shard {
 
     fn set_slot(&mut self, id: SessionId, viewer: ViewerId, slot: Option<u8>) -> Result<(), RelayError> {
         let (session, key) = self.find(id, viewer)?;
-        self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?.slot = slot;
+        let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
+        known.slot = slot;
+        known.peer.measure(slot.is_some());
         self.sort_viewers(session);
+        // A link that was the narrowest counts no longer when its viewer only watches.
+        self.tell_rate(Instant::now(), session);
         Ok(())
+    }
+
+    fn key_frame(&mut self, id: SessionId, fresh: bool, reply: Reply<KeyFrame>) {
+        let key = self.by_id.get(&id).copied();
+        let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get_mut(&key)?))) else {
+            let _ = reply.send(Err(RelayError::NotFound));
+            return;
+        };
+        let watched = session.connected > 0;
+        if fresh && session.codec == Codec::H264 && session.still.is_stale(Instant::now(), watched) {
+            session.still.wait(reply);
+            session.want_key_frame(Cause::Still, &mut self.stats);
+            self.ask(key);
+        } else {
+            let newest = session.newest();
+            session.still.answer(session.codec, &session.ring, newest, reply);
+        }
     }
 
     fn remove_viewer(&mut self, id: SessionId, viewer: ViewerId) -> Result<(), RelayError> {

@@ -13,6 +13,7 @@ use super::ring::{self, Ring};
 use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
 use super::sdp::{MAX_OFFER_BYTES, Offer, finish_answer};
 use super::source::Source;
+use super::still::find_any;
 use super::stun::{Credentials, Request, nominating_request, request_transaction};
 use bytes::Bytes;
 use rtc::interceptor::{AttributedPacket, Packet, TaggedPacket};
@@ -105,6 +106,22 @@ pub(crate) fn ingest(data: &[u8]) {
     }
 }
 
+/// Packets in a ring, each of two bytes of header (marker, timestamp step, hole; length) and its payload: what is put
+/// together of them from any of them on.
+pub(crate) fn still(data: &[u8]) {
+    let (mut ring, mut index, mut timestamp, mut rest) = (Ring::new(64), 1, 0_u32, data);
+    while let [head, len, tail @ ..] = rest {
+        let (payload, tail) = tail.split_at(usize::from(*len).min(tail.len()));
+        rest = tail;
+        index += u64::from(head & 1) + 1;
+        timestamp = timestamp.wrapping_add(u32::from(head >> 1 & 1));
+        ring.insert(index, timestamp, head & 0x80 != 0, payload);
+    }
+    for start in index.saturating_sub(8)..=index {
+        find_any(&ring, start, index);
+    }
+}
+
 /// A binding request; what is read of it makes a request that reads the same and is proven.
 pub(crate) fn stun(data: &[u8]) {
     let _ = request_transaction(data);
@@ -177,12 +194,12 @@ pub(crate) fn key_frames(data: &[u8]) {
 pub(crate) fn offer(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for codec in [Codec::H264, Codec::Vp8, Codec::Av1] {
-        let Ok(offer) = Offer::parse(text, codec, true, true) else { continue };
+        let Ok(offer) = Offer::parse(text, codec, true) else { continue };
         let _ = RTCSessionDescription::offer(offer.reduced.clone());
         if offer.reduced.len() > MAX_OFFER_BYTES {
             continue;
         }
-        match Offer::parse(&offer.reduced, codec, true, true) {
+        match Offer::parse(&offer.reduced, codec, true) {
             Ok(again) => {
                 assert_eq!((&again.video, &again.audio), (&offer.video, &offer.audio));
                 assert_eq!((&again.ufrag, &again.password), (&offer.ufrag, &offer.password));

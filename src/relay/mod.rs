@@ -27,9 +27,12 @@ mod shard;
 mod socket;
 mod source;
 mod stats;
+mod still;
 mod stun;
 mod timers;
 mod viewer;
+
+pub use still::MAX_KEY_FRAME_BYTES;
 
 use crate::ids::{SessionId, ViewerId};
 use bytes::Bytes;
@@ -41,7 +44,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands waiting for a shard. When full, callers wait, for [`PATIENCE`] at most.
 const COMMANDS: usize = 256;
@@ -141,6 +144,18 @@ pub enum RelayEvent {
     Watched(bool),
     /// What the players' links carry of video, in kbit/s: the narrowest of them. `None`: no player's link is measured.
     LinkRate(Option<u32>),
+}
+
+/// What there is to make a still picture of.
+#[derive(Debug, Clone)]
+pub enum KeyFrame {
+    /// The newest key frame with its parameter sets, in Annex B form: at most [`MAX_KEY_FRAME_BYTES`], and nothing is
+    /// known of what is in it. `ended` fails when the session's media ends.
+    Here { annex_b: Bytes, ended: watch::Receiver<()> },
+    /// The source has sent none.
+    NotYet,
+    /// Key frames of this codec are not put together.
+    Unshown(Codec),
 }
 
 /// One viewer to add.
@@ -259,6 +274,12 @@ impl Relay {
         offer: String,
     ) -> Result<String, RelayError> {
         self.shard(session)?.ask(|reply| Command::Renegotiate { session, viewer, offer, reply }).await
+    }
+
+    /// The newest key frame. With `fresh`, one that has grown old while somebody watches is not given: the source is
+    /// asked for another, and that is waited for, [`PATIENCE`] at most.
+    pub async fn key_frame(&self, session: SessionId, fresh: bool) -> Result<KeyFrame, RelayError> {
+        self.shard(session)?.ask(|reply| Command::KeyFrame { session, fresh, reply }).await
     }
 
     /// Gives or takes a viewer's control slot.

@@ -9,6 +9,7 @@ use super::rtp::{self, Rtp, SenderClock};
 use super::socket::{Path, Socket};
 use super::source::Source;
 use super::stats::{Cause, Count, Drop, Stats};
+use super::still::Still;
 use super::viewer::Fresh;
 use super::{Codec, IngestSpec, OpenSession, OpenedSession, RelayError, RelayEvent};
 use crate::ids::{SessionId, ViewerId};
@@ -43,6 +44,7 @@ pub(super) struct Session {
     pub(super) ring: Ring,
     pub(super) audio_ring: Ring,
     pub(super) group: Group,
+    pub(super) still: Still,
     keys: KeyRequests,
     /// Players first.
     pub(super) order: Vec<u64>,
@@ -90,6 +92,7 @@ impl Session {
             ring: Ring::new(ring::VIDEO),
             audio_ring: Ring::new(ring::AUDIO),
             group: Group::default(),
+            still: Still::default(),
             keys: KeyRequests::default(),
             order: Vec::new(),
             by_id: HashMap::new(),
@@ -116,6 +119,7 @@ impl Session {
         self.codec = codec;
         if changed {
             self.group.clear();
+            self.still.clear();
         }
         changed
     }
@@ -197,7 +201,9 @@ impl Session {
         if place.restarted {
             stats.count(Count::SourceRestarts, 1);
             self.group.clear();
+            self.still.clear();
         }
+        self.still.rescue(&self.ring, place.index);
         if !self.ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
             stats.drop(Drop::Duplicate);
             return;
@@ -210,6 +216,7 @@ impl Session {
         self.fresh.video.push(place.index);
         if let Some(start) = begins {
             self.fresh.key_frame(start);
+            self.still.begins(now, start);
             self.keys.answered();
             if !std::mem::replace(&mut self.pictured, true) {
                 tracing::info!(session = %self.id, "the first key frame is here");
@@ -219,6 +226,7 @@ impl Session {
             // Came in the middle of a group: nobody can start from that.
             self.want_key_frame(Cause::Loss, stats);
         }
+        self.still.came(&self.ring, place.timestamp, rtp.marker, self.newest());
     }
 
     /// A datagram on the audio port.

@@ -69,6 +69,8 @@ counted!(
         Joiner = "joiner",
         Viewer = "viewer",
         Loss = "loss",
+        /// A still picture of the session.
+        Still = "still_picture",
         Sent = "sent_to_source",
     }
 );

@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::http::fake::{FakeCore, assets};
+use crate::http::fake_embeds::FakeEmbeds;
 use crate::http::fake_hosted::FakeHosted;
 use crate::http::nodes::OneNode;
+use crate::thumbnail::{FakeFrames, program};
 use playgate::app::open_store;
 use playgate::auth::{Auth, MemoryLedger};
 use playgate::config::Config;
 use playgate::http::{Front, FrontDeps, HttpMetrics, Serving};
+use playgate::thumbnail::Thumbnailer;
 use prometheus_client::registry::Registry;
 use reqwest::{Certificate, Client, StatusCode};
 use serde_json::{Value, json};
@@ -35,9 +38,12 @@ impl Gateway {
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
         let mut registry = Registry::default();
+        let frames = Arc::new(FakeFrames::default());
+        let pictures = Thumbnailer::new(frames, program(), &mut registry);
         let deps = FrontDeps {
             core: Arc::new(FakeCore::default()),
             hosted: Arc::new(FakeHosted::default()),
+            embeds: Arc::new(FakeEmbeds::default()),
             nodes: Arc::new(OneNode),
             events: open_store(&dir.path().join("events.db")).await.unwrap(),
             webhooks: Vec::new(),
@@ -46,6 +52,7 @@ impl Gateway {
             metrics: HttpMetrics::new(&mut registry),
             registry: Arc::new(registry),
             thumbnails: |_| None,
+            pictures,
             assets: assets(),
             announce: Arc::new(move |line| heard.lock().unwrap().push(line.to_owned())),
         };

@@ -31,7 +31,7 @@ const SINGLE: [&str; 6] =
     ["rustls", "tokio-rustls", "tungstenite", "tokio-tungstenite", "aws-lc-rs", "aws-lc-sys"];
 
 /// Licences anybody may ship a binary under.
-const PERMISSIVE: [&str; 15] = [
+const PERMISSIVE: [&str; 16] = [
     "0BSD",
     "Apache-2.0",
     "BSD-2-Clause",
@@ -39,6 +39,8 @@ const PERMISSIVE: [&str; 15] = [
     "BSL-1.0",
     "CC0-1.0",
     "CDLA-Permissive-2.0",
+    // Of the JPEG encoder; it wants its authors named, and the README does.
+    "IJG",
     "ISC",
     "MIT",
     "MIT-0",

@@ -29,3 +29,4 @@ mod runner_desktop;
 mod schedule;
 mod signal;
 mod store;
+mod thumbnail;

@@ -33,9 +33,6 @@ let role = null;
 let muted = true;
 /** A visit is being made or played. */
 let busy = false;
-/** The gateway has refused already, with this very page. */
-const { refused, message: refusedWhy } = document.documentElement.dataset;
-const shut = refused !== undefined && refused !== "" && !refused.startsWith("{{");
 let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
@@ -52,11 +49,6 @@ window.addEventListener("keydown", leaveBare, { capture: true });
 begin();
 
 function begin() {
-  if (shut) {
-    bridge.ready();
-    refuse(new ApiError(403, refused, refusedWhy ?? ""));
-    return;
-  }
   if (window.parent === window) {
     refuse(new ApiError(0, "not_embedded", ""));
     return;
@@ -81,7 +73,6 @@ function opened(open) {
   if (open.muted !== null) player?.mute(open.muted);
   // Only now it is known whom to tell.
   if (busy) tellState();
-  else if (shut) refuse(new ApiError(403, refused, refusedWhy ?? ""));
   else if (token) void enter(null);
   else refuse(new ApiError(0, "no_token", ""));
 }

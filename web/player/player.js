@@ -13,6 +13,7 @@
 //   #pad, [data-key=HID]  on-screen pad                                      #sound-hint, #toast, #text-entry
 //   #share                #role-player #role-spectator #share-duration #share-create #share-link #share-copy
 //                         #share-list [data-revoke=ID] #share-close
+//                         #embed-part #embed-site #embed-create #embed-code #embed-copy #embed-list
 //   #still-there          #still-here #time-left
 //   #ended[data-reason]   #ended-reason #figures #play-again #back
 //   #busy                 another session runs: #join-running #stop-running

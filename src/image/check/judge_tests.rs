@@ -46,6 +46,7 @@ fn good() -> Facts {
                 order_type: 2,
                 width: 1280,
                 height: 720,
+                coded_pixels: 1280 * 720,
             }),
             sender_reports: 9,
             ..VideoFacts::default()

@@ -1,14 +1,13 @@
 //! RTP as it comes, measured. Pure: datagrams and their times in, figures and access units out; whatever comes is counted
 //! and never believed.
 
-pub use super::sps::SpsFacts;
+pub use crate::h264::SpsFacts;
 
 use super::facts::{AudioFacts, VideoFacts};
-use super::sps::is_b_slice;
-use crate::bots::h264::{AccessUnit, Depacketizer};
 use crate::bots::reorder::Reorder;
+use crate::h264::{AccessUnit, Depacketizer, is_b_slice, nal_units};
 use crate::runner::rtcp::is_rtcp;
-use crate::runner::rtp::{HEADER, MAX_PACKET, nal_units};
+use crate::runner::rtp::{HEADER, MAX_PACKET};
 use std::time::Duration;
 
 const SENDER_REPORT: u8 = 200;

@@ -9,7 +9,6 @@ pub mod media;
 mod pictures;
 pub mod report;
 mod script;
-mod sps;
 pub mod stand;
 mod tape;
 

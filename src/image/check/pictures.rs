@@ -1,7 +1,7 @@
 //! A thread that decodes the video and tells when the picture looks different.
 
 use super::tape::Recorder;
-use crate::bots::h264::AccessUnit;
+use crate::h264::AccessUnit;
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource;

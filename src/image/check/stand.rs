@@ -7,11 +7,11 @@ use super::facts::{Asked, EarlyEnd, Facts, Hello, SaveFacts};
 use super::pictures::decoder;
 use super::tape::Recorder;
 use super::{CheckError, script};
-use crate::bots::h264::AccessUnit;
 use crate::control::{ControlEvent, ControlHub, ControlSender, WelcomeSpec};
 use crate::driver::{
     ContainerSpec, Driver, DriverEvent, Instance, InstanceRef, Site, SiteRequest, StartSpec,
 };
+use crate::h264::AccessUnit;
 use crate::ids::{Generation, SessionId};
 use axum::serve::ListenerExt;
 use bollard::query_parameters::LogsOptions;

@@ -96,7 +96,7 @@ impl Shard {
     }
 
     /// Tells what the narrowest link of a session's players carries; players come first in its order.
-    fn tell_rate(&mut self, now: Instant, key: u64) {
+    pub(in crate::relay) fn tell_rate(&mut self, now: Instant, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let mut narrowest: Option<f64> = None;
         for viewer in &session.order {
@@ -112,7 +112,7 @@ impl Shard {
     }
 
     /// Asks the session's source for a key frame when it is time.
-    pub(super) fn ask(&mut self, key: u64) {
+    pub(in crate::relay) fn ask(&mut self, key: u64) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.ask(Instant::now(), &mut self.stats);
             self.timers.set(Deadline::Session(key), session.deadline());

@@ -2,10 +2,12 @@
 
 mod bots;
 mod crashes;
+mod embeds;
 mod events;
 mod grants;
 mod refusals;
 mod standard_client;
+mod thumbnail;
 
 use crate::support::http::Client;
 use playgate::bots::join::{JoinError, JoinOptions, Joined, join};

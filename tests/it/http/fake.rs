@@ -1,6 +1,8 @@
 //! A session core that answers from a table, and a router over it: only the HTTP surface is under test.
 
+use super::fake_embeds::FakeEmbeds;
 use super::fake_hosted::FakeHosted;
+use crate::thumbnail::{FakeFrames, program};
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -10,8 +12,8 @@ use futures_util::stream::BoxStream;
 use playgate::auth::{Auth, MemoryLedger, Minted, Principal};
 use playgate::config::Config;
 use playgate::http::{
-    Access, Assets, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails,
-    router,
+    Access, Assets, EmbedCore, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore,
+    Thumbnails, router,
 };
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
@@ -23,6 +25,7 @@ use playgate::session::view::{
     VersionView,
 };
 use playgate::store::{SqliteStore, Store};
+use playgate::thumbnail::{KeyFrames, Thumbnailer};
 use playgate_signaling::message::{GameHints, PointerMode, Progress, Role};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -290,6 +293,8 @@ pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) core: Arc<FakeCore>,
     pub(crate) hosted: Arc<FakeHosted>,
+    pub(crate) embeds: Arc<FakeEmbeds>,
+    pub(crate) frames: Arc<FakeFrames>,
     pub(crate) events: Arc<SqliteStore>,
     pub(crate) auth: Auth,
     pub(crate) user: Minted,
@@ -302,6 +307,8 @@ pub(crate) fn assets() -> Assets {
         ("player.html", "<!doctype html><title>{{title}}</title>"),
         ("signin.html", "<!doctype html><title>Sign in</title>"),
         ("docs.html", "<!doctype html><title>Docs</title>"),
+        ("embed.html", "<!doctype html><title>Playgate</title>"),
+        ("embed/embed.js", "export {};"),
         ("app.js", "export const long = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';"),
         (".hidden", "secret"),
     ];
@@ -322,14 +329,19 @@ impl Site {
         change(&mut config);
         let core = Arc::new(FakeCore::default());
         let hosted = Arc::new(FakeHosted::default());
+        let embeds = Arc::new(FakeEmbeds::default());
         let auth = Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap();
         let user = auth.mint_user("ada", Some("Ada".into()), Duration::from_secs(3600), None).await.unwrap();
         let events = Arc::new(SqliteStore::open(&dir.path().join("events.db")).await.unwrap());
         let mut registry = Registry::default();
         let metrics = HttpMetrics::new(&mut registry);
+        let frames = Arc::new(FakeFrames::default());
+        let source = Arc::clone(&frames) as Arc<dyn KeyFrames>;
+        let pictures = Thumbnailer::new(source, program(), &mut registry);
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
             hosted: Arc::clone(&hosted) as Arc<dyn HostedCore>,
+            embeds: Arc::clone(&embeds) as Arc<dyn EmbedCore>,
             nodes: Arc::new(super::nodes::OneNode),
             events: Arc::clone(&events) as Arc<dyn Store>,
             webhooks: vec![super::webhooks::webhook()],
@@ -342,6 +354,7 @@ impl Site {
             metrics,
             machine: Machine::new(config.data_dir.clone()),
             thumbnails: Thumbnails::new(|slug| (slug == "garden").then(|| b"\x89PNG picture".to_vec())),
+            pictures,
             assets: assets(),
         };
         let echo = axum::routing::any(|context: playgate::http::Context| async move {
@@ -368,7 +381,8 @@ impl Site {
             .route("/test/context", echo)
             .route("/test/who", who)
             .route("/test/headers", by_headers);
-        Self { router: router(parts, signal), core, hosted, events, auth, user, _dir: dir }
+        let router = router(parts, signal);
+        Self { router, core, hosted, embeds, frames, events, auth, user, _dir: dir }
     }
 
     pub(crate) fn refuse(&self, refuse: Refuse) {

@@ -1,6 +1,6 @@
 //! RTP to H.264 access units (RFC 6184): single NAL unit packets, STAP-A and FU-A.
 //!
-//! Takes packets in order of their sequence numbers (see [`super::reorder`]) and gives Annex B access units. Nothing
+//! Takes packets in order of their sequence numbers (see [`crate::bots::reorder`]) and gives Annex B access units. Nothing
 //! from the network can make it panic or keep more than [`MAX_UNIT_BYTES`]; a unit with a hole is never given out.
 
 /// Largest access unit kept, in bytes; a larger one is dropped and counted as damaged.

@@ -14,6 +14,8 @@ pub struct SpsFacts {
     pub order_type: u32,
     pub width: u32,
     pub height: u32,
+    /// Pixels that are coded: before cropping, in whole macroblocks.
+    pub coded_pixels: u64,
 }
 
 impl SpsFacts {
@@ -42,7 +44,7 @@ impl SpsFacts {
     }
 
     /// `nal` with its header byte.
-    pub(super) fn parse(nal: &[u8]) -> Option<Self> {
+    pub fn parse(nal: &[u8]) -> Option<Self> {
         let raw = unescaped(nal.get(1..)?);
         let [profile, constraints, level, rest @ ..] = raw.as_slice() else { return None };
         let mut bits = Bits::new(rest);
@@ -97,14 +99,24 @@ impl SpsFacts {
         let field = if frames_only { 1 } else { 2 };
         let unit_x = if matches!(chroma, 1 | 2) { 2 } else { 1 };
         let unit_y = field * if chroma == 1 { 2 } else { 1 };
+        let coded_pixels =
+            u64::from(columns).checked_mul(256)?.checked_mul(u64::from(rows) * u64::from(field))?;
         let width = columns.checked_mul(16)?.checked_sub(crop_x.checked_mul(unit_x)?)?;
         let height = rows.checked_mul(16 * field)?.checked_sub(crop_y.checked_mul(unit_y)?)?;
-        Some(Self { profile: *profile, constraints: *constraints, level: *level, order_type, width, height })
+        Some(Self {
+            profile: *profile,
+            constraints: *constraints,
+            level: *level,
+            order_type,
+            width,
+            height,
+            coded_pixels,
+        })
     }
 }
 
 /// True when a slice is bidirectional (section 7.3.3). `nal` with its header byte.
-pub(super) fn is_b_slice(nal: &[u8]) -> bool {
+pub fn is_b_slice(nal: &[u8]) -> bool {
     let raw = unescaped(nal.get(1..nal.len().min(24)).unwrap_or_default());
     let mut bits = Bits::new(&raw);
     bits.ue().and_then(|_| bits.ue()).is_some_and(|kind| kind % 5 == 1)
@@ -180,9 +192,9 @@ impl<'a> Bits<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::h264::nal_units;
     use crate::runner::encoder::VideoEncoder;
     use crate::runner::i420::I420;
-    use crate::runner::rtp::nal_units;
     use proptest::prelude::*;
     use std::time::Instant;
 
@@ -193,7 +205,7 @@ mod tests {
         let sps = nal_units(&stream).find(|nal| nal[0] & 0x1f == 7).unwrap();
         let sps = SpsFacts::parse(sps).unwrap();
         assert!(sps.constrained_baseline(), "{sps:?}");
-        assert_eq!((sps.width, sps.height), (636, 358));
+        assert_eq!((sps.width, sps.height, sps.coded_pixels), (636, 358, 640 * 368));
         assert!(sps.name().starts_with("constrained baseline "), "{}", sps.name());
         let slice = nal_units(&stream).find(|nal| nal[0] & 0x1f == 5).unwrap();
         assert!(!is_b_slice(slice));
