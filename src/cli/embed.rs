@@ -31,7 +31,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<ExitCode> {
     let stream = attribute(&args.stream);
     say("<!-- The newest player, whichever the gateway has: -->")?;
     say(&format!("<script type=\"module\" src=\"{base}/embed.js\"></script>"))?;
-    say(&format!("<playgate-player src=\"{stream}\"></playgate-player>"))?;
+    say(&format!("<playgate-player src=\"{stream}\" controls></playgate-player>"))?;
     say("")?;
     say("<!-- Or exactly this one; it is here until the gateway is updated: -->")?;
     say(&format!(
@@ -41,7 +41,8 @@ pub(super) fn run(args: EmbedArgs) -> Result<ExitCode> {
     say("")?;
     say("<!-- Or without a script: -->")?;
     say(&format!(
-        "<iframe src=\"{stream}\" title=\"Game\" allow=\"autoplay; fullscreen; gamepad\" referrerpolicy=\"origin\" \
+        "<iframe src=\"{stream}\" title=\"Game\" allow=\"autoplay; fullscreen; gamepad; clipboard-write\" \
+         referrerpolicy=\"origin\" \
          style=\"width:100%;aspect-ratio:16/9;border:0\"></iframe>"
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_only_developers_need_is_not_among_the_pages() {
         assert!(Assets::Embedded.read("player/player.js").is_some());
-        for path in ["tests/keys.test.js", "package.json", "jsconfig.json"] {
+        for path in ["tests/keys.test.js", "example/index.html", "package.json", "jsconfig.json"] {
             assert!(Assets::Embedded.read(path).is_none(), "{path}");
         }
     }

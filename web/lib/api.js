@@ -47,6 +47,18 @@ import { errorInWords } from "./words.js";
  * @property {number} viewers
  */
 /** @typedef {{ sessionId: string, gameSlug: string, gameTitle: string, status: string, startedAt: string }} ActiveSession */
+/**
+ * @typedef {object} Visit what an embed token is exchanged for
+ * @property {string} sessionId
+ * @property {string} token a grant to this one session
+ * @property {"player" | "spectator"} role
+ * @property {number | null} slot
+ * @property {boolean} mayStop
+ * @property {string} gameSlug
+ * @property {string} gameTitle
+ * @property {string[]} origins of the sites that may show it
+ * @property {string} expiresAt
+ */
 /** @typedef {{ status: string, duration: number, cpuSeconds: number, peakMemoryMb: number }} StopReport */
 /** @typedef {{ guest: boolean, signInUrl: string | null, code: boolean }} Providers */
 /** @typedef {{ id: string, name: string | null }} User */
@@ -207,6 +219,8 @@ export const api = {
   grants: (sessionId) => request("GET", `/api/game/share?sessionId=${q(sessionId)}`),
   /** @param {string} grantId */
   revoke: (grantId) => request("DELETE", `/api/game/share/${q(grantId)}`),
+  /** With the embed token as bearer. @param {string} embedId @returns {Promise<Visit>} */
+  visit: (embedId) => request("POST", "/api/embed/visit", { body: { embedId } }),
   /** @param {{ sessionId: string, role: string, origins: string[], expiresIn: number }} body @returns {Promise<Embed>} */
   mintEmbed: (body) => request("POST", "/api/embeds", { body }),
   /** @returns {Promise<{ embeds: Embed[] }>} newest first */

@@ -65,7 +65,7 @@ export function embedCode(sessionId, tell) {
  * @param {string} url of the stream
  */
 export function snippet(gateway, url) {
-  return `<script type="module" src="${gateway}/embed.js"></script>\n<playgate-player src="${url}"></playgate-player>`;
+  return `<script type="module" src="${gateway}/embed.js"></script>\n<playgate-player src="${url}" controls></playgate-player>`;
 }
 
 /**

@@ -10,7 +10,8 @@ import { duration, endInWords } from "../lib/words.js";
  * @property {import("../lib/api.js").StopReport | null} report
  * @property {boolean} failed it never ran
  * @property {{ title: string, text: string } | null} [words] instead of the reason's
- * @property {string | null} againHref where "Play again" leads, `null` without it
+ * @property {string | null} [againHref] where "Play again" leads, `null` without it
+ * @property {(() => void) | null} [again] done instead of leading anywhere, where no link leads out
  * @property {string} againText
  */
 
@@ -18,7 +19,7 @@ import { duration, endInWords } from "../lib/words.js";
  * @param {Ending} ending
  * @returns {HTMLElement}
  */
-export function endingPanel({ reason, detail, report, failed, words, againHref, againText }) {
+export function endingPanel({ reason, detail, report, failed, words, againHref, again, againText }) {
   const told = words ?? endInWords(reason);
   return h(
     "section",
@@ -30,8 +31,9 @@ export function endingPanel({ reason, detail, report, failed, words, againHref, 
     h(
       "div",
       { class: "row center" },
+      again ? h("button", { type: "button", class: "button primary", id: "play-again", onclick: again, text: againText }) : null,
       againHref ? h("a", { class: "button primary", id: "play-again", href: againHref, text: againText }) : null,
-      h("a", { class: "button quiet", id: "back", href: "/", text: "Back to the games" }),
+      again === undefined ? h("a", { class: "button quiet", id: "back", href: "/", text: "Back to the games" }) : null,
     ),
   );
 }

@@ -23,7 +23,7 @@
 //   #busy                 another session runs: #join-running #stop-running
 //   #how-to-get-in, #signin-form #signin-secret
 //
-// Never ends a session by itself: only #stop does.
+// Never ends a session by itself: only #stop does, and whoever calls `stopSession`.
 
 import { ApiError, api } from "../lib/api.js";
 import { endInWords, progressInWords } from "../lib/words.js";
@@ -45,7 +45,7 @@ import { QualityMeter } from "./quality.js";
 import { Reviver } from "./reviver.js";
 import { SessionPoller, isEnded } from "./session-poller.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
-import { pageState, exposeForTests, setState } from "./state.js";
+import { pageState, exposeForTests, setState, watchState } from "./state.js";
 import { showStats } from "./stats-panel.js";
 import { StatsReader } from "./stats.js";
 import { listenTextEntry } from "./text-entry.js";
@@ -69,6 +69,9 @@ const LOOK_MS = 1_000;
  * @property {HTMLElement} place where the theatre is put
  * @property {(outcome: Outcome) => void} onEnd told once
  * @property {(control: import("./signaling.js").ControlMessage) => void} [onControl] who plays, asks and watches, at every change
+ * @property {boolean} [embedded] in somebody else's page: nobody is invited from there
+ * @property {(name: string, detail: any) => void} [onEvent] what goes on, for whoever shows it elsewhere: `state`, `progress`,
+ *   `firstframe`, `sound` (nothing is heard), `statistics` (once a second), `error`
  */
 
 export class Player {
@@ -118,7 +121,10 @@ export class Player {
     this.#options = options;
     const theatre = this.#theatre;
     options.place.replaceChildren(theatre.root);
-    this.#sound = new Sound(theatre.audio, (waiting) => (theatre.soundHint.hidden = !waiting));
+    this.#sound = new Sound(theatre.audio, (waiting) => {
+      theatre.soundHint.hidden = !waiting;
+      this.#tell("sound", { muted: waiting || this.#sound.muted });
+    });
     this.#picture = new Picture(theatre, (first) => this.#framed(first));
     this.#controls = wireControls(theatre, {
       sound: this.#sound,
@@ -136,6 +142,7 @@ export class Player {
     });
     theatre.invite.hidden = theatre.stop.hidden = true;
     showMuted(theatre.mute, false);
+    watchState((state) => this.#tell("state", { state }));
     exposeForTests(
       async () => this.#numbers(await this.#stats.look(this.#connection?.pc ?? null)),
       () => this.#numbers(this.#stats.last),
@@ -221,7 +228,8 @@ export class Player {
 
   /** @param {boolean} owner whoever owns the session may stop it and invite */
   ownedBy(owner) {
-    this.#theatre.invite.hidden = this.#theatre.stop.hidden = !owner;
+    this.#theatre.stop.hidden = !owner;
+    this.#theatre.invite.hidden = !owner || this.#options.embedded === true;
   }
 
   /**
@@ -250,9 +258,30 @@ export class Player {
     setState("idle");
   }
 
-  /** Saves and stops the game, then tells the figures. */
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.#sound.mute(muted);
+    showMuted(this.#theatre.mute, muted);
+  }
+
+  /** Somebody pressed a button for it elsewhere: picture and sound on, as far as the browser lets them, and keys to the game. */
+  play() {
+    this.#picture.wake();
+    if (!this.#sound.muted) this.#sound.mute(false);
+    this.focus();
+  }
+
+  focus() {
+    this.#theatre.stage.focus({ preventScroll: true });
+  }
+
+  /**
+   * Saves and stops the game, then tells the figures.
+   *
+   * @returns {Promise<unknown>} why it goes on, `null` when it does not
+   */
   async stopSession() {
-    if (this.#outcome) return;
+    if (this.#outcome) return null;
     this.#theatre.stop.disabled = true;
     this.#poller?.stop();
     this.#sender.releaseAll();
@@ -261,11 +290,15 @@ export class Player {
     try {
       const report = await api.stop(this.#sessionId);
       this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
+      return null;
     } catch (error) {
       this.#theatre.stop.disabled = false;
       this.#captions.banner(null);
-      this.#captions.complain(String(/** @type {Error} */ (error).message));
+      const message = String(/** @type {Error} */ (error).message);
+      this.#captions.complain(message);
+      this.#tell("error", { code: error instanceof ApiError ? error.code : "failed", message });
       this.#poller?.start({ untilEnd: true });
+      return error;
     }
   }
 
@@ -284,7 +317,7 @@ export class Player {
         this.#connection?.hurry();
       },
     }));
-    const looking = setInterval(() => void this.#look(), LOOK_MS);
+    const looking = setInterval(() => void this.#look().then(() => this.#tellStatistics()), LOOK_MS);
     this.#undo.push(() => clearInterval(looking));
     this.#undo.push(listenKeyboard(stage, this.#sender, () => this.#controls.enter()));
     this.#undo.push(listenPointer({ stage, video, sender: this.#sender, game: () => this.#game }));
@@ -398,6 +431,7 @@ export class Player {
       this.#connection?.offerRefused(message.offer);
       return;
     }
+    if (!message.fatal) this.#tell("error", { code: message.code, message: message.message });
     if (message.fatal && isFinal(message.code)) {
       this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
     } else if (message.code === "unsupported_codec") {
@@ -460,6 +494,8 @@ export class Player {
     this.#theatre.root.classList.add("lit");
     this.#controls.show();
     this.#wake.hold();
+    const { videoWidth: width, videoHeight: height } = this.#theatre.video;
+    this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), width, height });
     if (this.#plays) api.firstFrame(this.#sessionId).catch(() => {});
   }
 
@@ -468,8 +504,17 @@ export class Player {
     if (this.#outcome || this.#picture.shown > 0) return;
     if (this.#sessionStatus === "running" && pageState() === "launching") setState("connecting");
     const connected = this.#connection?.state === "connected";
-    if (this.#sessionStatus === "running") this.#captions.say(connected ? "Waiting for the picture" : "Connecting", null);
-    else this.#captions.say(progressInWords(this.#progress), this.#progress?.percent ?? null);
+    const running = this.#sessionStatus === "running";
+    const words = !running ? progressInWords(this.#progress) : connected ? "Waiting for the picture" : "Connecting";
+    const percent = running ? null : (this.#progress?.percent ?? null);
+    this.#captions.say(words, percent);
+    const step = !running ? (this.#progress?.step ?? "starting") : connected ? "waiting_for_picture" : "connecting";
+    this.#tell("progress", { step, percent, words });
+  }
+
+  /** @param {string} name @param {unknown} detail */
+  #tell(name, detail) {
+    this.#options.onEvent?.(name, detail);
   }
 
   async #look() {
@@ -490,6 +535,15 @@ export class Player {
     });
     if (cure === "reattach") this.#picture.reattach();
     else if (cure) this.#connection.revive(cure);
+  }
+
+  #tellStatistics() {
+    const stats = this.#stats.last;
+    if (!stats || this.#outcome || this.#picture.shown === 0) return;
+    const { codec, width, height, kbps, fps, lossPercent, roundTripMs, jitterBufferMs, framesDecoded, framesDropped, freezeCount, frozenMs, transport } = stats;
+    const roundTrip = Number.isFinite(roundTripMs) ? roundTripMs : null;
+    const told = { codec, width, height, kbps, fps, lossPercent, roundTripMs: roundTrip, jitterBufferMs, framesDecoded, framesDropped, freezeCount, frozenMs, transport };
+    this.#tell("statistics", told);
   }
 
   #tellLastQuality() {

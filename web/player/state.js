@@ -5,11 +5,20 @@
 
 /** @type {PageState} */
 let current = "idle";
+/** @type {(state: PageState) => void} */
+let watcher = () => {};
 
 /** @param {PageState} state */
 export function setState(state) {
+  const changed = state !== current;
   current = state;
   document.documentElement.dataset.state = state;
+  if (changed) watcher(state);
+}
+
+/** @param {(state: PageState) => void} tell told of every change; a page has one player, so the last one to ask is told */
+export function watchState(tell) {
+  watcher = tell;
 }
 
 /** @returns {PageState} */

@@ -15,7 +15,7 @@ test("the code for a site is two lines: the module, and the stream", () => {
   const lines = snippet("https://play.test", "https://play.test/embed/1#pge_x").split("\n");
   assert.deepEqual(lines, [
     '<script type="module" src="https://play.test/embed.js"></script>',
-    '<playgate-player src="https://play.test/embed/1#pge_x"></playgate-player>',
+    '<playgate-player src="https://play.test/embed/1#pge_x" controls></playgate-player>',
   ]);
 });
 

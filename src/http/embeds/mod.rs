@@ -240,14 +240,20 @@ impl From<EmbedError> for ApiError {
 
 impl From<EmbedRefusal> for ApiError {
     fn from(refusal: EmbedRefusal) -> Self {
-        let (status, code) = match refusal {
-            EmbedRefusal::Unknown => (StatusCode::UNAUTHORIZED, "embed_unknown"),
-            EmbedRefusal::WrongSite => (StatusCode::FORBIDDEN, "embed_wrong_site"),
-            EmbedRefusal::Expired => (StatusCode::GONE, "embed_expired"),
-            EmbedRefusal::Revoked => (StatusCode::GONE, "embed_revoked"),
-            EmbedRefusal::UsedUp => (StatusCode::GONE, "embed_used_up"),
-            EmbedRefusal::Over => (StatusCode::GONE, "embed_over"),
-        };
+        let (status, code) = refusal.status_and_code();
         Self::new(status, code, refusal.to_string())
+    }
+}
+
+impl EmbedRefusal {
+    const fn status_and_code(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unknown => (StatusCode::UNAUTHORIZED, "embed_unknown"),
+            Self::WrongSite => (StatusCode::FORBIDDEN, "embed_wrong_site"),
+            Self::Expired => (StatusCode::GONE, "embed_expired"),
+            Self::Revoked => (StatusCode::GONE, "embed_revoked"),
+            Self::UsedUp => (StatusCode::GONE, "embed_used_up"),
+            Self::Over => (StatusCode::GONE, "embed_over"),
+        }
     }
 }

@@ -22,6 +22,7 @@ use std::fmt::Write as _;
 const MODULE: &str = "text/javascript; charset=utf-8";
 const TYPES: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+const REFUSAL_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; frame-ancestors *";
 const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Routes of the pages' router.
@@ -109,16 +110,18 @@ fn is_framed(headers: &HeaderMap) -> bool {
     headers.get(DESTINATION).is_some_and(|to| to == "iframe" || to == "frame")
 }
 
-/// A refusal that every site may show: nothing in it can be clicked, nothing in it is anybody's.
+/// A refusal that every site may show: nothing in it can be clicked, nothing in it is anybody's. Its script tells the words to
+/// the page around it.
 fn words(status: StatusCode, refusal: EmbedRefusal) -> Response {
+    let (_, code) = refusal.status_and_code();
     let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>Playgate</title>\
-         <main><h1>Nothing to see here</h1><p id=\"error\" role=\"alert\">{refusal}</p></main></html>\n"
+        "<!doctype html><html lang=\"en\" data-state=\"failed\" data-refused=\"{code}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"dark\"><title>Playgate</title>\
+         <link rel=\"stylesheet\" href=\"/assets/css/base.css\"><link rel=\"stylesheet\" href=\"/assets/css/embed.css\">\
+         <script type=\"module\" src=\"/assets/embed/refused.js\"></script></head><body class=\"embedded\"><main>\
+         <section id=\"refused\" role=\"alert\"><h1>Nothing to see here</h1><p id=\"refused-why\">{refusal}</p></section>\
+         </main></body></html>\n"
     );
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors *"),
-    ];
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, REFUSAL_POLICY)];
     (status, headers, Html(html)).into_response()
 }
