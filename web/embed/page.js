@@ -162,7 +162,7 @@ function fall({ reason, detail, report, failed }) {
   const again = here || comesBack(reason) ? () => void enter(here) : null;
   const panel = endingPanel({ reason, detail, report, failed, words, again, againText: here ? "Play here" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
-  panel.focus({ preventScroll: true });
+  if (document.hasFocus()) panel.focus({ preventScroll: true });
 }
 
 /**

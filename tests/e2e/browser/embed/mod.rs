@@ -319,6 +319,8 @@ async fn the_example_site_in_the_dark_and_on_a_phone() {
         page.open(&site.page("", &[("player", url(&embed))])).await;
         until_element(&page, "playing").await;
         until_text(&page, "#role", "watching").await;
+        let focus = page.run("return document.activeElement.localName").await;
+        assert_eq!(focus, Ok(json!("body")), "a player takes the keys from nobody who has not asked for it");
         page.screenshot(&format!("embed-site-{name}")).await;
         let over = page.run("return document.documentElement.scrollWidth - window.innerWidth").await.unwrap();
         assert!(over.as_f64().is_some_and(|over| over <= 1.0), "{name} is {over} pixels too wide");
