@@ -36,11 +36,21 @@ pub(crate) struct Options {
     pub(crate) dark: bool,
     /// Touch screen and a phone's pixels.
     pub(crate) phone: bool,
+    /// As people set it, and as browsers come to do by themselves.
+    pub(crate) no_third_party_cookies: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { width: 1280, height: 800, host: None, any_certificate: false, dark: false, phone: false }
+        Self {
+            width: 1280,
+            height: 800,
+            host: None,
+            any_certificate: false,
+            dark: false,
+            phone: false,
+            no_third_party_cookies: false,
+        }
     }
 }
 
@@ -71,6 +81,10 @@ impl Chrome {
         }
         if options.any_certificate {
             capabilities.add_arg("--ignore-certificate-errors").unwrap();
+        }
+        if options.no_third_party_cookies {
+            let wishes = serde_json::json!({ "profile.cookie_controls_mode": 1, "profile.block_third_party_cookies": true });
+            capabilities.add_experimental_option("prefs", wishes).unwrap();
         }
         let driver =
             WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("Chromium starts");
@@ -118,6 +132,23 @@ impl Chrome {
         };
         let chain = self.driver.action_chain().move_to(at(left, x), at(top, y));
         chain.click().perform().await.expect("the picture can be clicked");
+    }
+
+    /// From here on the page is the one inside a frame, which an expression names.
+    pub(crate) async fn enter(&self, frame: &str) {
+        self.leave().await;
+        eventually(&format!("{frame} can be entered"), PATIENT, async || {
+            let found = self.driver.execute(format!("return {frame}"), Vec::new()).await;
+            let element = found.and_then(thirtyfour::session::scriptret::ScriptRet::element);
+            let element = element.map_err(|error| error.to_string())?;
+            element.enter_frame().await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// From here on it is the whole page again.
+    pub(crate) async fn leave(&self) {
+        self.driver.enter_default_frame().await.expect("there is a page around");
     }
 
     pub(crate) async fn quit(self) {

@@ -7,7 +7,7 @@
  * ```
  */
 
-/** What is being done. `idle`: not in a page. `failed`: refused, or it never ran; `play()` tries again. */
+/** What is being done. `idle`: not in a page, or nobody has pressed Play. `failed`: refused, or it never ran; `play()` tries again. */
 export type PlayerState = "idle" | "launching" | "connecting" | "playing" | "reconnecting" | "ended" | "failed";
 
 /** What this viewer may do at the moment. */
@@ -155,6 +155,8 @@ export class PlaygatePlayerElement extends HTMLElement {
   set token(token: string);
   /** ...and the gateway, where this file does not come from it. */
   gateway: string;
+  /** `click`: nothing is asked of the gateway before somebody presses Play, here or by `play()`; a visit may launch a game. */
+  start: "load" | "click";
   /** Reading: nothing is heard. */
   muted: boolean;
   /** The player shows a bar with its own buttons. */
@@ -207,6 +209,8 @@ export interface MountOptions {
   embed?: string;
   token?: string;
   gateway?: string;
+  /** `load` where absent. */
+  start?: "load" | "click";
   muted?: boolean;
   controls?: boolean;
   /** Of the frame, for assistive technology. */

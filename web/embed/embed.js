@@ -56,7 +56,7 @@ const Base = typeof HTMLElement === "undefined" ? /** @type {typeof HTMLElement}
 const numbers = new Map();
 
 export class PlaygatePlayerElement extends Base {
-  static observedAttributes = ["src", "embed", "token", "gateway", "muted", "controls"];
+  static observedAttributes = ["src", "embed", "token", "gateway", "muted", "controls", "start"];
 
   #shadow;
   #notice;
@@ -92,7 +92,6 @@ export class PlaygatePlayerElement extends Base {
     dress(this.#shadow);
     this.#notice = document.createElement("section");
     this.#notice.hidden = true;
-    this.#notice.setAttribute("role", "alert");
     this.#shadow.append(this.#notice);
   }
 
@@ -157,6 +156,14 @@ export class PlaygatePlayerElement extends Base {
 
   set embed(id) {
     this.setAttribute("embed", id);
+  }
+
+  get start() {
+    return this.getAttribute("start") === "click" ? "click" : "load";
+  }
+
+  set start(when) {
+    this.setAttribute("start", when);
   }
 
   get gateway() {
@@ -232,8 +239,22 @@ export class PlaygatePlayerElement extends Base {
       if (address?.src === this.#address?.src && this.#frame && !this.#brought) return;
       this.#address = address;
       this.#tries = 0;
-      this.#load();
+      if (this.start === "click" && !this.#frame) this.#offer();
+      else this.#load();
     });
+  }
+
+  /** Nothing is asked of the gateway before somebody wants to play: a visit may launch a game. */
+  #offer() {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Play";
+    button.setAttribute("aria-label", this.title ? `Play ${this.title}` : "Play");
+    button.addEventListener("click", () => this.play().catch(() => {}));
+    this.#notice.removeAttribute("role");
+    this.#notice.replaceChildren(button);
+    this.#notice.hidden = false;
+    this.#become("idle");
   }
 
   #hideToken() {
@@ -314,6 +335,7 @@ export class PlaygatePlayerElement extends Base {
     heading.textContent = title;
     const words = document.createElement("p");
     words.textContent = text;
+    this.#notice.setAttribute("role", "alert");
     this.#notice.replaceChildren(heading, words);
     if (retry) {
       const button = document.createElement("button");
@@ -358,7 +380,10 @@ export class PlaygatePlayerElement extends Base {
       this.#become(detail.state, detail);
       return;
     }
-    if (name === "end") this.#open = false;
+    if (name === "end") {
+      this.#open = false;
+      this.#role = null;
+    }
     // Told before there is a visit: there will be none.
     if (name === "error" && !this.#open) {
       this.#become("failed");
@@ -514,10 +539,10 @@ function dress(shadow) {
  * @param {import("./embed.js").MountOptions} options
  * @returns {PlaygatePlayerElement}
  */
-export function mount(element, { src, embed, token, gateway, muted = false, controls = false, title, on = {} }) {
+export function mount(element, { src, embed, token, gateway, start, muted = false, controls = false, title, on = {} }) {
   // Not by the class: another copy of this file may have been the first.
   const player = /** @type {PlaygatePlayerElement} */ (document.createElement("playgate-player"));
-  for (const [name, value] of Object.entries({ src, embed, token, gateway, title })) {
+  for (const [name, value] of Object.entries({ src, embed, token, gateway, start, title })) {
     if (value !== undefined) player.setAttribute(name, value);
   }
   player.toggleAttribute("muted", muted);

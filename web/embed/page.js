@@ -162,7 +162,7 @@ function fall({ reason, detail, report, failed }) {
   const again = here || comesBack(reason) ? () => void enter(here) : null;
   const panel = endingPanel({ reason, detail, report, failed, words, again, againText: here ? "Play here" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
-  panel.focus({ preventScroll: true });
+  if (document.hasFocus()) panel.focus({ preventScroll: true });
 }
 
 /**
@@ -214,6 +214,8 @@ async function called(method, args) {
     case "mute":
       wish = { ...wish, muted: args[0] !== false };
       playing.mute(wish.muted);
+      // At once, so that whoever asked finds it so; that it is heard is told when the browser has let it.
+      if (wish.muted) heard("sound", { muted: true });
       break;
     case "controls":
       wish = { ...wish, controls: args[0] !== false };

@@ -162,7 +162,8 @@ export class Player {
     this.poster(poster);
     this.#captions.say(progressInWords(null));
     // Not before the session is asked for: the browser lays the page out for it.
-    queueMicrotask(() => this.#theatre.stage.focus({ preventScroll: true }));
+    // And not out of the hands of whoever writes something in the page around a frame.
+    if (!this.#options.embedded || document.hasFocus()) queueMicrotask(() => this.focus());
   }
 
   /** Makes the peer ahead, while the session is still being launched. */

@@ -239,6 +239,19 @@ test("a frame loaded anew inside is opened again; what it was asked is refused",
   assert.deepEqual(sent().filter(({ type }) => type === "open").length, 2);
 });
 
+test("started by a click it asks the gateway for nothing before", async () => {
+  const { player, sent } = await shown({ src: `${SRC}#pge_secret`, start: "click" });
+  assert.deepEqual([frames.length, player.state, player.getAttribute("src")], [0, "idle", SRC]);
+  const played = player.play();
+  assert.equal(frames.length, 1);
+  ready();
+  assert.deepEqual(sent(), [{ playgate: 1, type: "open", token: "pge_secret", muted: false, controls: false }]);
+  state("playing");
+  await played;
+  await settle();
+  assert.equal(frames.length, 1);
+});
+
 test("a call nobody answers is given up", async () => {
   const { player } = await shown();
   ready();

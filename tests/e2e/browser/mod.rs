@@ -2,6 +2,7 @@
 
 pub(crate) mod container;
 mod control;
+mod embed;
 mod ends;
 mod foreign_producer;
 mod harness;

@@ -128,7 +128,7 @@ async fn a_click_on_the_picture_reaches_the_very_place_in_the_game() {
 }
 
 /// Headless Chromium has no pads: the page is given one where the Gamepad API would.
-const PAD: &str = r"
+pub(super) const PAD: &str = r"
     const button = () => ({ pressed: false, touched: false, value: 0 });
     const buttons = Array.from({ length: 17 }, button);
     window.testPad = { index: 0, id: 'pad', mapping: 'standard', connected: true, timestamp: 0, axes: [0, 0, 0, 0], buttons };

@@ -1,7 +1,7 @@
 //! Schemathesis judges the gateway by the contract's own document: every operation, its links, wrong requests too.
 
-use super::client::{folder, tools};
 use super::stand::Stand;
+use crate::support::tools::{ours, tools};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -14,13 +14,13 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_explain() {
     let dir = tempfile::tempdir().unwrap();
     let judge = Command::new(tools().join("python/bin/schemathesis"))
         .arg("--config-file")
-        .arg(folder().join("schemathesis.toml"))
+        .arg(ours("tests/session_api/schemathesis.toml"))
         .arg("run")
-        .arg(folder().join("contract.yaml"))
+        .arg(ours("tests/session_api/contract.yaml"))
         .args(["--url", &stand.api.base, "--no-color"])
         .arg("-H")
         .arg(format!("Authorization: Bearer {}", stand.api.token()))
-        .env("SCHEMATHESIS_HOOKS", folder().join("hooks.py"))
+        .env("SCHEMATHESIS_HOOKS", ours("tests/session_api/hooks.py"))
         .current_dir(dir.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -1,0 +1,45 @@
+//! Somebody else's web site: files at an origin that is another site than the gateway's, whose cookies are third-party there.
+
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+pub(super) struct Site {
+    /// `http://site.localhost:PORT`; browsers find every name below `localhost` by themselves.
+    pub(super) origin: String,
+}
+
+impl Site {
+    /// Serves what the first of the folders that has it has.
+    pub(super) async fn start(folders: Vec<PathBuf>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let folders = Arc::new(folders);
+        let router = axum::Router::new().fallback(async move |uri: Uri| file(&folders, uri.path()));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { origin: format!("http://site.localhost:{port}") }
+    }
+
+    /// A page of it, told by its fragment what to show.
+    pub(super) fn page(&self, name: &str, told: &[(&str, &str)]) -> String {
+        let escaped = |text: &str| text.replace('%', "%25").replace('#', "%23").replace('&', "%26");
+        let told: Vec<_> = told.iter().map(|(key, value)| format!("{key}={}", escaped(value))).collect();
+        format!("{}/{name}#{}", self.origin, told.join("&"))
+    }
+}
+
+fn file(folders: &[PathBuf], path: &str) -> Response {
+    let name = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
+    let found = folders.iter().find_map(|folder| std::fs::read(folder.join(name)).ok());
+    let Some(bytes) = found.filter(|_| !name.contains("..")) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kind = match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css",
+        Some(_) | None => "text/javascript",
+    };
+    ([(header::CONTENT_TYPE, kind)], bytes).into_response()
+}
