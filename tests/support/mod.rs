@@ -17,5 +17,6 @@ pub(crate) mod page;
 pub(crate) mod processes;
 pub(crate) mod registry;
 pub(crate) mod story;
+pub(crate) mod tools;
 pub(crate) mod valve;
 pub(crate) mod wait;

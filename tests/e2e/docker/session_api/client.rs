@@ -1,6 +1,7 @@
 //! A client that was generated from the contract walks through the whole life of a session.
 
 use super::stand::{LOCATION, Stand};
+use crate::support::tools::tools;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,15 +9,6 @@ use tokio::process::Command;
 
 /// Generating, checking the types, and a session's life with its retention.
 const WITHIN: Duration = Duration::from_secs(150);
-
-/// Where `tests/session_api/tools` has installed what judges us.
-pub(super) fn tools() -> PathBuf {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../session-api-tools");
-    let text = std::fs::read_to_string(&file);
-    let text = text
-        .unwrap_or_else(|error| panic!("{}: {error}: bash tests/session_api/tools makes it", file.display()));
-    PathBuf::from(text.trim())
-}
 
 /// `tests/session_api`.
 pub(super) fn folder() -> PathBuf {

@@ -1,7 +1,8 @@
 //! Schemathesis judges the gateway by the contract's own document: every operation, its links, wrong requests too.
 
-use super::client::{folder, tools};
+use super::client::folder;
 use super::stand::Stand;
+use crate::support::tools::tools;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
