@@ -173,6 +173,7 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
     let metrics = HttpMetrics::new(&mut registry);
     let parts = HttpParts {
         core: Arc::new(sessions.clone()),
+        embeds: Arc::new(sessions.clone()),
         hosted: Arc::new(sessions),
         nodes: Arc::new(scheduler),
         events: store,

@@ -49,6 +49,10 @@ uuid_id!(
     GrantId
 );
 uuid_id!(
+    /// An embed token. No secret: it is in the address of the page that other sites show.
+    EmbedId
+);
+uuid_id!(
     /// One of a user's save slots of a game.
     SlotId
 );

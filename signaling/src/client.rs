@@ -140,6 +140,11 @@ impl SignalingClient {
             ClientMessage::Hello { .. }
             | ClientMessage::Keepalive
             | ClientMessage::Quality(_)
+            | ClientMessage::RequestControl { .. }
+            | ClientMessage::ReleaseControl
+            | ClientMessage::PassControl { .. }
+            | ClientMessage::DenyControl { .. }
+            | ClientMessage::TakeControl { .. }
             | ClientMessage::Ping { .. }
             | ClientMessage::Bye => 0,
         };

@@ -98,13 +98,25 @@ impl ClientMachine {
             }
             (ClientMessage::Offer { .. }, State::Offered { .. }) => Err(ClientMachineError::OfferPending),
             (
-                ClientMessage::Keepalive | ClientMessage::Quality(_) | ClientMessage::Ping { .. },
+                ClientMessage::Keepalive
+                | ClientMessage::Quality(_)
+                | ClientMessage::RequestControl { .. }
+                | ClientMessage::ReleaseControl
+                | ClientMessage::PassControl { .. }
+                | ClientMessage::DenyControl { .. }
+                | ClientMessage::TakeControl { .. }
+                | ClientMessage::Ping { .. },
                 State::Ready | State::Offered { .. },
             ) => Ok(()),
             (
                 ClientMessage::Offer { .. }
                 | ClientMessage::Keepalive
                 | ClientMessage::Quality(_)
+                | ClientMessage::RequestControl { .. }
+                | ClientMessage::ReleaseControl
+                | ClientMessage::PassControl { .. }
+                | ClientMessage::DenyControl { .. }
+                | ClientMessage::TakeControl { .. }
                 | ClientMessage::Ping { .. },
                 State::Start | State::AwaitWelcome,
             ) => Err(ClientMachineError::NotAdmitted),
@@ -143,6 +155,7 @@ impl ClientMachine {
             ServerMessage::Status { .. }
             | ServerMessage::Cursor { .. }
             | ServerMessage::Rumble { .. }
+            | ServerMessage::Control(_)
             | ServerMessage::Saved => {
                 if self.state == State::AwaitWelcome {
                     return Err(ClientMachineError::OutOfTurn(name(&message)));
@@ -169,6 +182,7 @@ pub fn may_retry(code: ErrorCode) -> bool {
         | ErrorCode::Unauthorized
         | ErrorCode::NotFound
         | ErrorCode::GrantEnded
+        | ErrorCode::NotAllowed
         | ErrorCode::Replaced => false,
     }
 }
@@ -180,6 +194,7 @@ fn name(message: &ServerMessage) -> &'static str {
         ServerMessage::Status { .. } => "status",
         ServerMessage::Cursor { .. } => "cursor",
         ServerMessage::Rumble { .. } => "rumble",
+        ServerMessage::Control(_) => "control",
         ServerMessage::Saved => "saved",
         ServerMessage::Pong { .. } => "pong",
         ServerMessage::Error { .. } => "error",
@@ -319,7 +334,7 @@ mod tests {
                             prop_assert!(!complaint, "{message:?}");
                             prop_assert!(client.receive(message).unwrap().is_some());
                         }
-                        Output::Keepalive | Output::Quality(_) => {}
+                        Output::Keepalive | Output::Quality(_) | Output::Control(_) => {}
                         Output::Leave(_) | Output::Close { .. } => prop_assert!(false, "closed"),
                     }
                 }

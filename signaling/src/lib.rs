@@ -7,6 +7,7 @@ pub mod bucket;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod client_machine;
+pub mod control;
 pub mod input;
 pub mod machine;
 pub mod message;

@@ -6,6 +6,7 @@
 //! sockets nor sessions.
 
 use crate::bucket::Bucket;
+use crate::control::Wish;
 use crate::message::{ClientMessage, ErrorCode, MessageError, QualityReport, Role, ServerMessage, close};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -78,6 +79,8 @@ pub enum Output {
     Keepalive,
     /// What the viewer saw of the stream.
     Quality(QualityReport),
+    /// What the viewer wants of the controls; a refusal comes as [`Event::Push`].
+    Control(Wish<String>),
     Send(ServerMessage),
     /// The viewer's media: kept for a while, or ended at once.
     Leave(Leave),
@@ -195,6 +198,9 @@ impl GatewayMachine {
         if self.state == State::Closed || !self.afford(now, 1) {
             return;
         }
+        if let Some(wish) = message.wish() {
+            return self.wish(now, wish);
+        }
         match message {
             ClientMessage::Hello { token, role, viewer_id, resume } => {
                 self.hello(now, token, role, viewer_id.zip(resume));
@@ -221,6 +227,19 @@ impl GatewayMachine {
                 State::AwaitHello { .. } | State::Closed => self.too_early(now, None),
             },
             ClientMessage::Bye => self.close(close::NORMAL, "bye"),
+            // Wishes, above.
+            ClientMessage::RequestControl { .. }
+            | ClientMessage::ReleaseControl
+            | ClientMessage::PassControl { .. }
+            | ClientMessage::DenyControl { .. }
+            | ClientMessage::TakeControl { .. } => {}
+        }
+    }
+
+    fn wish(&mut self, now: Instant, wish: Wish<String>) {
+        match self.state {
+            State::Ready { .. } | State::Negotiating { .. } => self.outputs.push_back(Output::Control(wish)),
+            State::AwaitHello { .. } | State::Admitting | State::Closed => self.too_early(now, None),
         }
     }
 
@@ -328,10 +347,14 @@ impl GatewayMachine {
                     | ServerMessage::Status { .. }
                     | ServerMessage::Cursor { .. }
                     | ServerMessage::Rumble { .. }
+                    | ServerMessage::Control(_)
                     | ServerMessage::Saved
                     | ServerMessage::Pong { .. }
                     | ServerMessage::Error { .. } => None,
                 };
+                if let ServerMessage::Control(control) = &message {
+                    self.now_has(control.you.role);
+                }
                 self.outputs.push_back(Output::Send(message));
                 if let Some((code, reason)) = ends {
                     self.close(code, reason);
@@ -340,6 +363,14 @@ impl GatewayMachine {
             }
             State::Closed => Ok(()),
             State::AwaitHello { .. } | State::Admitting => Err(self.illegal("push")),
+        }
+    }
+
+    /// Roles rise and fall as control is handed over.
+    fn now_has(&mut self, new: Role) {
+        match &mut self.state {
+            State::Ready { role } | State::Negotiating { role, .. } => *role = new,
+            State::AwaitHello { .. } | State::Admitting | State::Closed => {}
         }
     }
 

@@ -11,6 +11,7 @@
 //! What viewers send is read strictly: unknown fields, unknown types and sizes out of bounds are refused. What the
 //! gateway sends may grow, so clients ignore fields they do not know.
 
+use crate::control::{ControlState, Wish};
 use serde::{Deserialize, Serialize};
 
 /// Largest message of a viewer, in bytes. An SDP offer of a browser is about 8 KiB.
@@ -58,6 +59,28 @@ pub enum ClientMessage {
     Offer { id: u32, sdp: String },
     /// How the stream has been. For people who want to know, never for bills: whoever sends it may say what they like.
     Quality(QualityReport),
+    /// Asks for a control slot (0-based; without one, any): granted, denied, or withdrawn by `release-control`.
+    RequestControl {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<u8>,
+    },
+    /// Gives the controls back, or asks for them no longer.
+    ReleaseControl,
+    /// Gives a slot to another viewer, whether it asked or not; with `seconds` (5-3600) it comes back after that.
+    PassControl {
+        viewer_id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<u8>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u32>,
+    },
+    /// Turns a request down.
+    DenyControl { viewer_id: String },
+    /// The host takes a slot back.
+    TakeControl {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<u8>,
+    },
     /// The player is still there (someone touched the input): extends the idle lease.
     Keepalive,
     /// Asks for a pong with the same number, to measure the signaling round trip.
@@ -146,6 +169,8 @@ pub enum ServerMessage {
         weak: u16,
         duration_ms: u16,
     },
+    /// Who plays, who asks, who watches: after the welcome and at every change. It counts before the welcome's role.
+    Control(ControlState),
     /// A save was written by the game.
     Saved,
     Pong {
@@ -210,6 +235,8 @@ pub enum ErrorCode {
     Replaced,
     /// The viewer's media ended while its connection stands; it may offer again. Never fatal.
     MediaEnded,
+    /// A wish for the controls that this viewer may not have. Never fatal.
+    NotAllowed,
     Internal,
 }
 
@@ -305,7 +332,9 @@ impl ErrorCode {
     /// The close code that goes with a fatal error.
     pub fn close_code(self) -> u16 {
         match self {
-            Self::InvalidMessage | Self::InvalidOffer | Self::UnsupportedCodec => close::INVALID,
+            Self::InvalidMessage | Self::InvalidOffer | Self::UnsupportedCodec | Self::NotAllowed => {
+                close::INVALID
+            }
             Self::Unauthorized => close::UNAUTHORIZED,
             Self::NotFound => close::NOT_FOUND,
             Self::GrantEnded => close::GRANT_ENDED,
@@ -328,11 +357,38 @@ impl ClientMessage {
                 check_field("resume", resume.as_deref(), MAX_RESUME_BYTES)?;
             }
             // serde ignores the fields of a unit variant.
-            Self::Keepalive | Self::Bye => refuse_fields(text)?,
+            Self::Keepalive | Self::Bye | Self::ReleaseControl => refuse_fields(text)?,
             Self::Quality(report) => report.check()?,
-            Self::Offer { .. } | Self::Ping { .. } => {}
+            Self::Offer { .. }
+            | Self::Ping { .. }
+            | Self::RequestControl { .. }
+            | Self::PassControl { .. }
+            | Self::DenyControl { .. }
+            | Self::TakeControl { .. } => {}
+        }
+        if let Some(wish) = message.wish() {
+            wish.check()?;
         }
         Ok(message)
+    }
+
+    /// What the viewer wants of the controls, if this is about them.
+    pub fn wish(&self) -> Option<Wish<String>> {
+        match self {
+            Self::RequestControl { slot } => Some(Wish::Request { slot: *slot }),
+            Self::ReleaseControl => Some(Wish::Release),
+            Self::PassControl { viewer_id, slot, seconds } => {
+                Some(Wish::Pass { to: viewer_id.clone(), slot: *slot, seconds: *seconds })
+            }
+            Self::DenyControl { viewer_id } => Some(Wish::Deny { of: viewer_id.clone() }),
+            Self::TakeControl { slot } => Some(Wish::Take { slot: *slot }),
+            Self::Hello { .. }
+            | Self::Offer { .. }
+            | Self::Quality(_)
+            | Self::Keepalive
+            | Self::Ping { .. }
+            | Self::Bye => None,
+        }
     }
 
     /// The message as JSON.
@@ -398,6 +454,7 @@ fn refuse_fields(text: &str) -> Result<(), MessageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::{Holding, Request, You};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -456,6 +513,18 @@ mod tests {
                     "firstFrameMs": 330, "roundTripMs": 20, "transport": "udp",
                 }),
             ),
+            (ClientMessage::RequestControl { slot: None }, json!({"type": "request-control"})),
+            (ClientMessage::RequestControl { slot: Some(3) }, json!({"type": "request-control", "slot": 3})),
+            (ClientMessage::ReleaseControl, json!({"type": "release-control"})),
+            (
+                ClientMessage::PassControl { viewer_id: "v".to_owned(), slot: None, seconds: Some(60) },
+                json!({"type": "pass-control", "viewerId": "v", "seconds": 60}),
+            ),
+            (
+                ClientMessage::DenyControl { viewer_id: "v".to_owned() },
+                json!({"type": "deny-control", "viewerId": "v"}),
+            ),
+            (ClientMessage::TakeControl { slot: Some(0) }, json!({"type": "take-control", "slot": 0})),
             (ClientMessage::Keepalive, json!({"type": "keepalive"})),
             (ClientMessage::Ping { n: 7 }, json!({"type": "ping", "n": 7})),
             (ClientMessage::Bye, json!({"type": "bye"})),
@@ -529,6 +598,29 @@ mod tests {
                 ServerMessage::Rumble { pad: 0, strong: 65535, weak: 1, duration_ms: 200 },
                 json!({"type": "rumble", "pad": 0, "strong": 65535, "weak": 1, "durationMs": 200}),
             ),
+            (
+                ServerMessage::Control(ControlState {
+                    you: You { role: Role::Player, slot: Some(0), host: true },
+                    slots: 1,
+                    holders: vec![Holding {
+                        slot: 0,
+                        viewer_id: "v".to_owned(),
+                        name: "Ada".to_owned(),
+                        until: Some(5),
+                    }],
+                    requests: vec![Request {
+                        viewer_id: "w".to_owned(),
+                        name: "Guest 2".to_owned(),
+                        slot: None,
+                    }],
+                    spectators: 1,
+                }),
+                json!({
+                    "type": "control", "you": {"role": "player", "slot": 0, "host": true}, "slots": 1,
+                    "holders": [{"slot": 0, "viewerId": "v", "name": "Ada", "until": 5}],
+                    "requests": [{"viewerId": "w", "name": "Guest 2"}], "spectators": 1,
+                }),
+            ),
             (ServerMessage::Saved, json!({"type": "saved"})),
             (ServerMessage::Pong { n: 7 }, json!({"type": "pong", "n": 7})),
             (
@@ -566,6 +658,14 @@ mod tests {
             "{\"type\":\"ping\",\"n\":4294967296}",
             "{\"type\":\"bye\",\"now\":true}",
             "{\"type\":\"keepalive\"} x",
+            "{\"type\":\"request-control\",\"slot\":4}",
+            "{\"type\":\"request-control\",\"slot\":-1}",
+            "{\"type\":\"request-control\",\"force\":true}",
+            "{\"type\":\"release-control\",\"slot\":0}",
+            "{\"type\":\"pass-control\"}",
+            "{\"type\":\"pass-control\",\"viewerId\":\"v\",\"seconds\":4}",
+            "{\"type\":\"pass-control\",\"viewerId\":\"v\",\"seconds\":3601}",
+            "{\"type\":\"take-control\",\"slot\":4}",
             "{\"type\":\"quality\",\"durationMs\":1,\"bytes\":0,\"packets\":0,\"lost\":0,\"frozenMs\":0,\"cpu\":1}",
             "{\"type\":\"quality\",\"durationMs\":-1,\"bytes\":0,\"packets\":0,\"lost\":0,\"frozenMs\":0}",
         ] {

@@ -121,6 +121,7 @@ impl App {
         let deps = FrontDeps {
             core: Arc::new(sessions.clone()),
             hosted: Arc::new(sessions.clone()),
+            embeds: Arc::new(sessions.clone()),
             nodes: Arc::new(scheduler),
             events,
             webhooks: webhooks.views(),

@@ -192,7 +192,7 @@ fn may_come_from(who: &Principal, context: &Context, headers: &HeaderMap) -> boo
 }
 
 /// The one bearer token of the request (RFC 6750, section 2.1; the scheme's case does not matter).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;

@@ -19,6 +19,7 @@ pub use caller::{
 pub use keys::KeyError;
 pub use ledger::{LedgerError, MemoryLedger, MintedScope, MintedToken, TokenLedger};
 pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};
+pub use opaque::{embed_token_sha256, new_embed_token};
 pub use service::{Auth, AuthError, Minted, MintedForOrganisation, TokenError, Verified};
 
 use crate::ids::{GrantId, SessionId, UserId};

@@ -321,6 +321,7 @@ impl Life {
                 | ServerMessage::Status { .. }
                 | ServerMessage::Cursor { .. }
                 | ServerMessage::Rumble { .. }
+                | ServerMessage::Control(_)
                 | ServerMessage::Saved
                 | ServerMessage::Pong { .. }
                 | ServerMessage::End { .. },
@@ -393,6 +394,7 @@ fn is_final(error: &ClientError) -> bool {
             | ErrorCode::InvalidOffer
             | ErrorCode::TooManyMessages
             | ErrorCode::MediaEnded
+            | ErrorCode::NotAllowed
             | ErrorCode::Internal => false,
         },
         ClientError::Closed { code, .. } => {

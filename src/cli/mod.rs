@@ -2,6 +2,7 @@
 
 pub mod bots;
 pub mod config;
+pub mod embed;
 pub mod image;
 pub mod node;
 pub mod runner;
@@ -45,6 +46,8 @@ enum Role {
     Thumbnail,
     /// Headless players: launch, watch, decode, count
     Bots(bots::BotsArgs),
+    /// Show what a site owner pastes to show a stream
+    Embed(embed::EmbedArgs),
     /// Make images of games, and judge whether an image keeps the runner contract
     Image(image::ImageArgs),
     /// Show the configuration's defaults
@@ -68,6 +71,7 @@ impl Cli {
             }
             Role::Thumbnail => thumbnail::run(),
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
+            Role::Embed(args) => embed::run(args),
             Role::Image(args) => block_on(with_logs(LogOf::Process, image::run(args))),
             Role::Config(args) => config::run(args),
         }

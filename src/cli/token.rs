@@ -137,7 +137,7 @@ async fn revoke(auth: &Auth, id: Uuid) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn base_url(config: &Config) -> String {
+pub(super) fn base_url(config: &Config) -> String {
     let tls = config.lan || config.tls_self_signed || config.tls_cert.is_some();
     let scheme = if tls { "https" } else { "http" };
     let listen = config.listen;
@@ -151,7 +151,7 @@ fn base_url(config: &Config) -> String {
 }
 
 /// A link without a scheme would lead nowhere.
-fn web_address(text: &str) -> Result<String, String> {
+pub(super) fn web_address(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if !rest.is_empty() && !text.contains(['#', '?', ' ']) => Ok(text.to_owned()),

@@ -255,10 +255,15 @@ fn pause_ms(attempts: u32, now: Millis) -> Millis {
 async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     let kept = Millis::try_from(KEPT.as_millis()).unwrap_or(Millis::MAX);
     loop {
-        match store.prune_events(clock.now_ms().saturating_sub(kept)).await {
-            Ok(0) => {}
-            Ok(count) => tracing::debug!(count, "old events are forgotten"),
-            Err(error) => tracing::error!(%error, "old events cannot be forgotten"),
+        let before = clock.now_ms().saturating_sub(kept);
+        for (what, forgotten) in
+            [("events", store.prune_events(before).await), ("visits", store.prune_visits(before).await)]
+        {
+            match forgotten {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(count, what, "what is long over is forgotten"),
+                Err(error) => tracing::error!(%error, what, "what is long over cannot be forgotten"),
+            }
         }
         clock.sleep_until(clock.now() + TIDY).await;
     }

@@ -137,12 +137,23 @@ impl Context {
 
     /// No `Origin`, ours, or one of these.
     pub fn from_page_of(&self, sites: &[String], headers: &HeaderMap) -> bool {
-        headers.get_all(header::ORIGIN).iter().all(|sent| {
-            let Ok(sent) = sent.to_str().map(origin) else {
-                return false;
-            };
-            self.origins.contains(&sent) || sites.iter().any(|site| origin(site) == sent)
-        })
+        headers
+            .get_all(header::ORIGIN)
+            .iter()
+            .all(|sent| sent.to_str().is_ok_and(|sent| self.is_of(sites, sent)))
+    }
+
+    /// The browser names no page that led here (`Referer`), or one of ours or of these sites.
+    pub fn referred_by(&self, sites: &[String], headers: &HeaderMap) -> bool {
+        headers
+            .get_all(header::REFERER)
+            .iter()
+            .all(|sent| sent.to_str().is_ok_and(|sent| self.is_of(sites, sent)))
+    }
+
+    fn is_of(&self, sites: &[String], url: &str) -> bool {
+        let sent = origin(url);
+        self.origins.contains(&sent) || sites.iter().any(|site| origin(site) == sent)
     }
 
     fn page(&self, headers: &HeaderMap) -> Option<bool> {

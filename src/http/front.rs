@@ -9,7 +9,7 @@ use super::places::Places;
 use super::proxy::UnknownNetwork;
 use super::serve::{ListenError, Listening, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
-use super::{Assets, EventStreams, HostedCore, HttpParts, SessionCore, router};
+use super::{Assets, EmbedCore, EventStreams, HostedCore, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
@@ -69,6 +69,7 @@ struct Certificate {
 pub struct FrontDeps {
     pub core: Arc<dyn SessionCore>,
     pub hosted: Arc<dyn HostedCore>,
+    pub embeds: Arc<dyn EmbedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
     pub events: Arc<dyn Store>,
     pub webhooks: Vec<WebhookView>,
@@ -122,6 +123,7 @@ impl Front {
         let parts = HttpParts {
             core: deps.core,
             hosted: deps.hosted,
+            embeds: deps.embeds,
             nodes: deps.nodes,
             events: deps.events,
             webhooks: deps.webhooks,

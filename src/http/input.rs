@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use playgate_signaling::message::Role;
 use serde_json::{Map, Value};
 use std::str::FromStr;
 
@@ -85,6 +86,32 @@ impl Body {
                 inside.map(Some).ok_or_else(|| out_of_range(field, &range))
             }
             Some(other) => Err(wrong_type(field, "a whole number", other)),
+        }
+    }
+
+    /// A list of strings, at most so many.
+    pub fn texts(&self, field: &str, most: usize) -> Result<Option<Vec<&str>>, ApiError> {
+        let not_texts = |other: &Value| wrong_type(field, "a list of strings", other);
+        match self.0.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) if items.len() > most => {
+                Err(ApiError::invalid(format!("The '{field}' field must not have more than {most} entries.")))
+            }
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or_else(|| not_texts(item)))
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(other) => Err(not_texts(other)),
+        }
+    }
+
+    /// What a guest may do, which must be there.
+    pub fn role(&self, field: &str) -> Result<Role, ApiError> {
+        match self.required_text(field)? {
+            "player" => Ok(Role::Player),
+            "spectator" => Ok(Role::Spectator),
+            _ => Err(ApiError::invalid(format!("The '{field}' field must be 'player' or 'spectator'."))),
         }
     }
 

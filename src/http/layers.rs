@@ -22,6 +22,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// But a start of the Session API, which answers when the container runs, and may wait for its image until then.
 const START_DEADLINE: Duration = Duration::from_secs(180);
 
+/// The rule of our pages' content, with the sites besides ours that may show the page in a frame.
+pub(super) fn security_policy(frame_ancestors: &[String]) -> String {
+    let (_, own) = SECURITY[0];
+    format!("{own} {}", frame_ancestors.join(" "))
+}
+
 const SECURITY: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,

@@ -7,6 +7,8 @@
 mod catalogue;
 pub mod context;
 pub mod core;
+mod cross_origin;
+mod embeds;
 pub mod error;
 mod events;
 pub mod front;
@@ -33,6 +35,7 @@ pub use self::session_api::HostedCore;
 pub use crate::telemetry::Machine;
 pub use catalogue::{DrawThumbnail, Thumbnails};
 pub use context::{Access, Context};
+pub use embeds::{EmbedCore, Sdk};
 pub use error::ApiError;
 pub use events::EventStreams;
 pub use front::{Announce, Front, FrontDeps, FrontError, Private, PrivateServing, Serving};
@@ -49,7 +52,7 @@ use crate::store::Store;
 use crate::thumbnail::Thumbnailer;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use prometheus_client::registry::Registry;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -64,6 +67,7 @@ pub struct HttpState(Arc<HttpParts>);
 pub struct HttpParts {
     pub core: Arc<dyn SessionCore>,
     pub hosted: Arc<dyn HostedCore>,
+    pub embeds: Arc<dyn EmbedCore>,
     pub nodes: Arc<dyn NodeDirectory>,
     /// What event streams and the list of deliveries are read from.
     pub events: Arc<dyn Store>,
@@ -101,6 +105,7 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(play::routes())
         .merge(slots::routes())
         .merge(share::routes())
+        .merge(embeds::routes())
         .merge(catalogue::routes())
         .merge(sign_in::routes())
         .merge(health::routes())
@@ -111,12 +116,15 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
         .merge(session_api::routes())
         .split_for_parts();
-    let pages =
-        pages::routes().merge(openapi::routes(document).with_state(())).layer(CompressionLayer::new());
+    let pages = pages::routes()
+        .merge(embeds::pages())
+        .merge(openapi::routes(document).with_state(()))
+        .layer(CompressionLayer::new());
     api.merge(pages)
         .merge(signal.with_state(()))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::wrong_method)
+        .layer(from_fn(cross_origin::layer))
         .layer(from_fn_with_state(state.clone(), layers::around))
         .with_state(state)
 }

@@ -42,6 +42,7 @@ pub(super) struct ApiProblem {
         (name = "Saves", description = "A player's save slots and their versions."),
         (name = "Catalogue", description = "The games."),
         (name = "Sharing", description = "Invitations to a session."),
+        (name = "Embedding", description = "Games and sessions in other people's sites."),
         (name = "Signing in", description = "Getting a user's token."),
         (name = "Operations", description = "For machines and operators."),
     ),
@@ -67,6 +68,8 @@ pub(super) fn base() -> OpenApi {
         "user-token",
         bearer("A user's token: a JWT of a configured key, one that was minted here, or a guest's."),
     );
+    components
+        .add_security_scheme("embed-token", bearer("What other sites show a stream by: `POST /api/embeds`."));
     let cookie = ApiKeyValue::with_description(
         "playgate-session",
         "The same token as the page's cookie; `__Host-playgate-session` on https.",

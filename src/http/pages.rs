@@ -19,6 +19,7 @@ const HTML: &str = "text/html; charset=utf-8";
 #[derive(rust_embed::RustEmbed)]
 #[folder = "web/"]
 #[exclude = "tests/*"]
+#[exclude = "example/*"]
 #[exclude = "package.json"]
 #[exclude = "jsconfig.json"]
 #[allow_missing = true]
@@ -35,7 +36,7 @@ pub enum Assets {
 }
 
 impl Assets {
-    fn read(&self, path: &str) -> Option<Bytes> {
+    pub(super) fn read(&self, path: &str) -> Option<Bytes> {
         match self {
             Self::Embedded => Embedded::get(path).map(|file| match file.data {
                 std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
@@ -79,7 +80,7 @@ fn player_page(assets: &Assets, name: &str, title: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&template).replace("{{name}}", name).replace("{{title}}", title))
 }
 
-fn missing() -> Response {
+pub(super) fn missing() -> Response {
     page(StatusCode::NOT_FOUND, "This page is missing", "This build of Playgate has no pages inside.")
 }
 
@@ -99,7 +100,7 @@ async fn favicon(State(state): State<HttpState>, headers: HeaderMap) -> Response
     }
 }
 
-fn serve(headers: &HeaderMap, bytes: Bytes, kind: &'static str) -> Response {
+pub(super) fn serve(headers: &HeaderMap, bytes: Bytes, kind: &'static str) -> Response {
     let etag = etag(&bytes);
     let (status, body) = if not_modified(headers, &etag) {
         (StatusCode::NOT_MODIFIED, Body::empty())

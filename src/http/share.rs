@@ -14,7 +14,6 @@ use crate::session::view::GrantView;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use playgate_signaling::message::Role;
 use serde_json::{Value, json};
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -47,11 +46,7 @@ async fn share(
     context: Context,
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let role = match body.required_text("role")? {
-        "player" => Role::Player,
-        "spectator" => Role::Spectator,
-        _ => return Err(ApiError::invalid("The 'role' field must be 'player' or 'spectator'.")),
-    };
+    let role = body.role("role")?;
     let expires_in = body.whole("expiresIn", LIFE)?.unwrap_or(DEFAULT_SECONDS);
     let id: SessionId = body.id("sessionId", NO_SESSION)?;
     let grant = state.core.share(&who, id, role, Vec::new(), Duration::from_secs(expires_in)).await?;
@@ -79,16 +74,20 @@ pub(super) fn invitation(
     context: &Context,
     grant: &GrantView,
 ) -> Result<Invitation, TokenError> {
-    let claims = GrantClaims {
+    let token = sign(auth, grant)?;
+    let url = format!("{}/session/{}/#token={token}", context.base, grant.session);
+    Ok(Invitation { token, url })
+}
+
+/// The token that carries a grant.
+pub(super) fn sign(auth: &Auth, grant: &GrantView) -> Result<String, TokenError> {
+    auth.mint_grant(&GrantClaims {
         grant: grant.id,
         session: grant.session,
         role: grant.role,
         origins: grant.origins.clone(),
         expires_at: grant.expires_at.unix_timestamp(),
-    };
-    let token = auth.mint_grant(&claims)?;
-    let url = format!("{}/session/{}/#token={token}", context.base, grant.session);
-    Ok(Invitation { token, url })
+    })
 }
 
 /// The invitations to a session

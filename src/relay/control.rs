@@ -93,9 +93,10 @@ impl Shard {
         if replaced.is_none() && session.order.len() >= MAX_VIEWERS {
             return Err(RelayError::Full);
         }
-        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some(), spec.slot.is_some())?;
+        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some())?;
         let only_gcm = !self.fallback.applies(now, &spec.principal);
-        let (peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
+        let (mut peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
+        peer.measure(spec.slot.is_some());
         if let Some(replaced) = replaced {
             self.end_viewer(replaced, None);
         }
@@ -118,8 +119,7 @@ impl Shard {
         let (session_key, key) = self.find(id, viewer)?;
         let session = self.sessions.get(&session_key).ok_or(RelayError::NotFound)?;
         let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
-        let player = known.peer.rate().is_some();
-        let offer = Offer::parse(text, session.codec, session.audio.is_some(), player)?;
+        let offer = Offer::parse(text, session.codec, session.audio.is_some())?;
         if known.peer.fingerprint() != offer.fingerprint {
             let (slot, principal) = (known.slot, known.principal.clone());
             return self.add_viewer(AddViewer {
@@ -138,8 +138,12 @@ impl Shard {
 
     fn set_slot(&mut self, id: SessionId, viewer: ViewerId, slot: Option<u8>) -> Result<(), RelayError> {
         let (session, key) = self.find(id, viewer)?;
-        self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?.slot = slot;
+        let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
+        known.slot = slot;
+        known.peer.measure(slot.is_some());
         self.sort_viewers(session);
+        // A link that was the narrowest counts no longer when its viewer only watches.
+        self.tell_rate(Instant::now(), session);
         Ok(())
     }
 

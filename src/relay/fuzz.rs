@@ -194,12 +194,12 @@ pub(crate) fn key_frames(data: &[u8]) {
 pub(crate) fn offer(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for codec in [Codec::H264, Codec::Vp8, Codec::Av1] {
-        let Ok(offer) = Offer::parse(text, codec, true, true) else { continue };
+        let Ok(offer) = Offer::parse(text, codec, true) else { continue };
         let _ = RTCSessionDescription::offer(offer.reduced.clone());
         if offer.reduced.len() > MAX_OFFER_BYTES {
             continue;
         }
-        match Offer::parse(&offer.reduced, codec, true, true) {
+        match Offer::parse(&offer.reduced, codec, true) {
             Ok(again) => {
                 assert_eq!((&again.video, &again.audio), (&offer.video, &offer.audio));
                 assert_eq!((&again.ufrag, &again.password), (&offer.ufrag, &offer.password));

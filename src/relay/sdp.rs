@@ -36,7 +36,8 @@ pub(super) struct Offer {
     pub(super) audio: Option<Format>,
     /// Id of the playout-delay header extension in the video section.
     pub(super) playout_delay: Option<u8>,
-    /// Id of the transport-wide sequence number's extension there; players only, as only they drive the bitrate.
+    /// Id of the transport-wide sequence number's extension there, agreed on with everybody: who watches may play later, on
+    /// the same connection. Only players' packets carry it (`Peer::measure`).
     pub(super) transport: Option<u8>,
     /// The viewer offers to report its clock, to learn the round trip from our answer (RFC 3611 section 4.4 and 4.5).
     pub(super) receiver_clock: bool,
@@ -45,8 +46,8 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// Reads an offer for a session that sends `video`, and Opus if `audio`. `player`: its link is to be measured.
-    pub(super) fn parse(text: &str, video: Codec, audio: bool, player: bool) -> Result<Self, RelayError> {
+    /// Reads an offer for a session that sends `video`, and Opus if `audio`.
+    pub(super) fn parse(text: &str, video: Codec, audio: bool) -> Result<Self, RelayError> {
         let invalid = |why: &str| RelayError::InvalidOffer(why.to_owned());
         if text.len() > MAX_OFFER_BYTES {
             return Err(invalid("longer than 64 KiB"));
@@ -98,7 +99,7 @@ impl Offer {
         let reports = |word: &str| {
             of_format(video_section, "rtcp-fb", video.payload_type, |value| value == word).is_some()
         };
-        let transport = extension(video_section, TRANSPORT).filter(|_| player && reports("transport-cc"));
+        let transport = extension(video_section, TRANSPORT).filter(|_| reports("transport-cc"));
         let receiver_clock = reports("rrtr");
         let audio_at = kind("m=audio ").filter(|_| audio);
         let audio_section =

@@ -17,7 +17,7 @@ a=fingerprint:sha-256 AA:BB\r\na=setup:actpass\r\na=mid:2\r\na=sctp-port:5000\r\
 
 #[test]
 fn constrained_baseline_and_its_rtx_are_chosen() {
-    let offer = Offer::parse(OFFER, Codec::H264, true, false).expect("usable");
+    let offer = Offer::parse(OFFER, Codec::H264, true).expect("usable");
     assert_eq!(offer.video.payload_type, 106);
     assert_eq!(offer.video.rtx, Some((107, "apt=106".to_owned())));
     assert_eq!(offer.audio.map(|audio| (audio.payload_type, audio.channels)), Some((111, 2)));
@@ -32,38 +32,34 @@ fn constrained_baseline_and_its_rtx_are_chosen() {
 #[test]
 fn redundant_audio_is_kept_where_it_carries_the_format_twice() {
     let offered = OFFER.replace("a=rtpmap:63 red/48000/2", "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111");
-    let offer = Offer::parse(&offered, Codec::H264, true, false).expect("usable");
+    let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
     assert_eq!(offer.audio.and_then(|audio| audio.redundant), Some((63, "111/111".to_owned())));
     assert!(offer.reduced.contains("m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"));
     let other = offered.replace("111/111", "110/110");
-    let offer = Offer::parse(&other, Codec::H264, true, false).expect("usable");
+    let offer = Offer::parse(&other, Codec::H264, true).expect("usable");
     assert_eq!(offer.audio.and_then(|audio| audio.redundant), None);
 }
 
 #[test]
-fn only_a_players_link_is_measured() {
+fn a_link_can_be_measured_where_the_viewer_reports_on_it() {
     let numbered = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
     let offered = OFFER
         .replace("a=extmap:5 ", &format!("{numbered}a=extmap:5 "))
         .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc");
-    let parse = |player| Offer::parse(&offered, Codec::H264, true, player).expect("usable");
-    let (player, spectator) = (parse(true), parse(false));
-    assert_eq!((player.transport, spectator.transport), (Some(3), None));
+    let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
+    assert_eq!(offer.transport, Some(3));
     for word in [numbered.trim_end(), "106 transport-cc"] {
-        assert!(player.reduced.contains(word) && !spectator.reduced.contains(word), "{word}");
+        assert!(offer.reduced.contains(word), "{word}");
     }
-    let silent = Offer::parse(
-        &OFFER.replace("a=extmap:5 ", &format!("{numbered}a=extmap:5 ")),
-        Codec::H264,
-        true,
-        true,
-    );
-    assert_eq!(silent.expect("usable").transport, None, "nothing would be reported");
+    let numbered_only = OFFER.replace("a=extmap:5 ", &format!("{numbered}a=extmap:5 "));
+    let silent = Offer::parse(&numbered_only, Codec::H264, true).expect("usable");
+    assert_eq!(silent.transport, None, "nothing would be reported");
+    assert!(!silent.reduced.contains(numbered.trim_end()));
 }
 
 #[test]
 fn a_receivers_clock_is_taken_for_the_format_that_is_sent() {
-    let parse = |text: &str| Offer::parse(text, Codec::H264, true, false).expect("usable");
+    let parse = |text: &str| Offer::parse(text, Codec::H264, true).expect("usable");
     assert!(!parse(OFFER).receiver_clock);
     let offered = OFFER.replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 rrtr");
     let offer = parse(&offered);
@@ -73,21 +69,15 @@ fn a_receivers_clock_is_taken_for_the_format_that_is_sent() {
 #[test]
 fn a_missing_codec_is_named() {
     let offer = OFFER.replace("H264", "H265");
-    assert!(matches!(
-        Offer::parse(&offer, Codec::H264, true, false),
-        Err(RelayError::UnsupportedCodec("H.264"))
-    ));
-    assert!(Offer::parse(&offer, Codec::Vp8, true, false).is_ok());
-    assert!(matches!(Offer::parse(OFFER, Codec::Av1, true, false), Err(RelayError::UnsupportedCodec("AV1"))));
+    assert!(matches!(Offer::parse(&offer, Codec::H264, true), Err(RelayError::UnsupportedCodec("H.264"))));
+    assert!(Offer::parse(&offer, Codec::Vp8, true).is_ok());
+    assert!(matches!(Offer::parse(OFFER, Codec::Av1, true), Err(RelayError::UnsupportedCodec("AV1"))));
 }
 
 #[test]
 fn single_nal_unit_mode_alone_is_not_enough() {
     let offer = OFFER.replace("packetization-mode=1", "packetization-mode=0");
-    assert!(matches!(
-        Offer::parse(&offer, Codec::H264, true, false),
-        Err(RelayError::UnsupportedCodec("H.264"))
-    ));
+    assert!(matches!(Offer::parse(&offer, Codec::H264, true), Err(RelayError::UnsupportedCodec("H.264"))));
 }
 
 #[test]
@@ -103,7 +93,7 @@ fn what_cannot_be_used_is_refused_with_a_reason() {
     ] {
         assert!(
             matches!(
-                Offer::parse(&OFFER.replace(from, to), Codec::H264, true, false),
+                Offer::parse(&OFFER.replace(from, to), Codec::H264, true),
                 Err(RelayError::InvalidOffer(_))
             ),
             "{from} as {to}"
@@ -131,8 +121,8 @@ proptest! {
         let mut text = OFFER.to_owned();
         let end = (at + len).min(text.len());
         text.replace_range(at..end, &junk);
-        let _ = Offer::parse(&text, Codec::H264, true, false);
+        let _ = Offer::parse(&text, Codec::H264, true);
         let _ = finish_answer(&text, &[]);
-        let _ = Offer::parse(&junk, Codec::H264, true, false);
+        let _ = Offer::parse(&junk, Codec::H264, true);
     }
 }

@@ -26,7 +26,8 @@ impl Debt {
     /// From now on so much is paid; what is owed is bits, and takes the longer the less that is.
     pub(super) fn set_kbps(&mut self, now: Instant, kbps: u32) {
         if let Some(paid) = self.paid {
-            let owed = paid.saturating_duration_since(now).mul_f64(f64::from(self.kbps) / f64::from(kbps.max(1)));
+            let owed =
+                paid.saturating_duration_since(now).mul_f64(f64::from(self.kbps) / f64::from(kbps.max(1)));
             self.paid = Some(now + owed.min(LONGEST));
         }
         self.kbps = kbps;

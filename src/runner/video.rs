@@ -103,7 +103,12 @@ impl Video {
             let deadline = [key_at, held.or(repeat)].into_iter().flatten().min();
             let work = self.inbox.wait(
                 deadline,
-                |inbox| (held.is_none() && inbox.frame.is_some()) || inbox.key_frame || inbox.end || inbox.kbps != kbps,
+                |inbox| {
+                    (held.is_none() && inbox.frame.is_some())
+                        || inbox.key_frame
+                        || inbox.end
+                        || inbox.kbps != kbps
+                },
                 |inbox| {
                     let now = Instant::now();
                     key_wanted |= std::mem::take(&mut inbox.key_frame);

@@ -17,7 +17,11 @@ pub(super) enum Access {
     Grant {
         grant: GrantId,
         role: Role,
+        /// Control slot it promises, 0-based.
+        slot: Option<u8>,
         expires_at: i64,
+        /// The session was launched for it.
+        host: bool,
     },
 }
 
@@ -63,7 +67,13 @@ impl Sessions {
                 let row = self.context().store.grant(claims.grant).await.map_err(internal)?;
                 let now = self.context().clock.now_ms();
                 row.filter(|row| row.session == view.id && claims.session == view.id && row.is_valid(now))
-                    .map(|row| Access::Grant { grant: row.id, role: row.role, expires_at: row.expires_at })
+                    .map(|row| Access::Grant {
+                        grant: row.id,
+                        role: row.role,
+                        slot: row.slot,
+                        expires_at: row.expires_at,
+                        host: row.host,
+                    })
                     .ok_or_else(no_session)
             }
         }

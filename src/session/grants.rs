@@ -43,6 +43,8 @@ impl Sessions {
             created_at: now,
             expires_at: now.saturating_add(i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX)),
             revoked_at: None,
+            embed: None,
+            host: false,
         };
         self.context().store.insert_grant(&row).await.map_err(internal)?;
         Ok(view(&row))
@@ -74,7 +76,7 @@ impl Sessions {
     }
 }
 
-fn view(row: &GrantRow) -> GrantView {
+pub(super) fn view(row: &GrantRow) -> GrantView {
     GrantView {
         id: row.id,
         session: row.session,

@@ -10,6 +10,8 @@ pub mod catalogue;
 pub mod clock;
 mod context;
 mod contract;
+pub mod control;
+pub mod embeds;
 mod ending;
 pub mod error;
 mod grants;

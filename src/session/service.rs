@@ -8,14 +8,15 @@ use super::attendance::Attendance;
 use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
 use super::context::{Context, Drivers};
+use super::control::Standing;
 use super::error::ServiceError;
 use super::hosted::{Hosting, Janitor};
-use super::limits::{Doors, LaunchLimiter};
+use super::limits::{Doors, LaunchLimiter, Permit};
 use super::machine::{ContainerStatus, State, Timeline};
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use super::quality::Quality;
-use super::roster::Person;
+use super::roster::{Entry, Person};
 use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
 use crate::config::SessionsConfig;
@@ -26,6 +27,7 @@ use crate::relay::{AddViewer, Relay, RelayError};
 use crate::schedule::PlaceError;
 use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
 use dashmap::DashMap;
+use playgate_signaling::control::Wish;
 use playgate_signaling::message::{QualityReport, Role};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
@@ -179,18 +181,16 @@ impl Sessions {
     /// B-3: the new end of the idle lease. Ended sessions are not found (B8). Owner or a player's grant.
     pub async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<OffsetDateTime, ServiceError> {
         let (_, access) = self.seen_by(who, id).await?;
-        if matches!(access, Access::Grant { role: Role::Spectator, .. }) {
+        let handle = self.live(id).ok_or_else(no_session)?;
+        if let Access::Grant { role: Role::Spectator, grant, .. } = access
+            && !handle.standing.borrow().is_played_by(grant)
+        {
             return Err(no_session());
         }
-        let handle = self.live(id).ok_or_else(no_session)?;
         if handle.view.borrow().hosted.is_some() {
             // No idle lease ends it (X11): it is told until when it lives at least.
-            let idle = self.context().config.idle_timeout_s.saturating_mul(1000);
-            let idle = i64::try_from(idle).unwrap_or(i64::MAX);
             let ttl = handle.view.borrow().expires_at;
-            return Ok(ttl.unwrap_or_else(|| {
-                super::access::time_of(self.context().clock.now_ms().saturating_add(idle))
-            }));
+            return Ok(ttl.unwrap_or_else(|| super::access::time_of(self.idle_until())));
         }
         let until = ask(&handle, Command::Keepalive).await.ok_or_else(no_session)?;
         // Written here and not by the actor: players' input does not wait for the disk.
@@ -198,9 +198,13 @@ impl Sessions {
         Ok(super::access::time_of(until))
     }
 
-    /// B-4: runs the stop to its end, or returns the stored figures of an ended session. Owner only.
+    /// B-4: runs the stop to its end, or returns the stored figures of an ended session. Its owner, or the visit it was
+    /// launched for.
     pub async fn stop(&self, who: &Principal, id: SessionId) -> Result<StopReport, ServiceError> {
-        self.owned_by(who, id).await?;
+        match self.seen_by(who, id).await?.1 {
+            Access::Owner(_) | Access::Organisation | Access::Grant { host: true, .. } => {}
+            Access::Grant { host: false, .. } => return Err(no_session()),
+        }
         if let Some(report) = self.end(id, EndReason::StoppedByUser).await {
             return Ok(report);
         }
@@ -237,14 +241,21 @@ impl Sessions {
     ) -> Result<Admission, ServiceError> {
         let (_, access) = self.seen_by(who, id).await?;
         let handle = self.live(id).filter(|handle| handle.game.streams()).ok_or_else(no_session)?;
-        let (person, may, until) = match access {
-            Access::Owner(user) => (Person::Owner(user), Role::Player, None),
-            Access::Grant { grant, role, expires_at } => (Person::Grant(grant), role, Some(expires_at)),
+        let (person, may, slot, host, until) = match access {
+            Access::Owner(user) => (Person::Owner(user), Role::Player, None, true, None),
+            Access::Grant { grant, role, slot, expires_at, host } => {
+                (Person::Grant(grant), role, slot, host, Some(expires_at))
+            }
             // Its token is a server's, and belongs into no browser.
             Access::Organisation => return Err(no_session()),
         };
         let principal = person.principal();
-        let command = |reply| Command::Admit { viewer, person, may, wanted, until, reply };
+        let name = match who {
+            Principal::User(user) => user.name.clone(),
+            Principal::Grant(_) | Principal::Operator | Principal::Organisation(_) => None,
+        };
+        let entry = Entry { viewer, person, may, wanted, slot, host, name, until };
+        let command = |reply| Command::Admit { entry, reply };
         let (role, slot) =
             ask(&handle, command).await.ok_or_else(no_session)?.map_err(|refused| match refused {
                 NotAdmitted::NotFound => no_session(),
@@ -276,10 +287,29 @@ impl Sessions {
             | RelayError::Unavailable
             | RelayError::Bind { .. } => error.into(),
         })?;
-        if handle.commands.send(Command::MediaUp(viewer)).await.is_err() {
+        let up = Command::MediaUp { viewer, slot: ticket.slot };
+        if handle.commands.send(up).await.is_err() {
             return Err(no_session());
         }
         Ok(answer)
+    }
+
+    /// What an admitted viewer wants of the controls: asking, giving, taking. A refusal has words for it.
+    pub async fn control(
+        &self,
+        id: SessionId,
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+    ) -> Result<(), ServiceError> {
+        let handle = self.live(id).ok_or_else(no_session)?;
+        let done =
+            ask(&handle, |reply| Command::Control { viewer, wish, reply }).await.ok_or_else(no_session)?;
+        done.map_err(|refused| ServiceError::InvalidRequest(refused.to_string()))
+    }
+
+    /// Who plays, asks and watches now.
+    pub fn standing(&self, id: SessionId) -> Option<Arc<Standing>> {
+        Some(self.live(id)?.standing.borrow().clone())
     }
 
     /// What a viewer saw of the stream. One that is not in any more is not heard, and a session that is busy drops it.
@@ -384,13 +414,19 @@ impl Sessions {
         let view = super::actor::view_of(&row, None, 0);
         tracing::info!(session = %row.id, game = row.game, slot = slot.number, node = row.node, "session launched");
         self.context().metrics.launched.inc();
-        let (id, started_at) = (row.id, row.started_at);
-        Actor::launch(Arc::clone(self.context()), row, game, Some(permit), self.enter(id));
+        let started_at = row.started_at;
+        self.begin(row, game, permit);
         if let Err(error) = self.context().store.slot_played(slot.id, started_at).await {
             // The session runs all the same; at worst another slot is continued next time.
             tracing::warn!(slot = %slot.id, %error, "cannot note when a slot was played");
         }
         Ok(view)
+    }
+
+    /// A session that is written begins to live.
+    pub(super) fn begin(&self, row: SessionRow, game: Arc<Game>, permit: Permit) {
+        let id = row.id;
+        Actor::launch(Arc::clone(self.context()), row, game, Some(permit), self.enter(id));
     }
 
     /// Writes a session that has its place; what is refused gives the place back.
@@ -438,7 +474,6 @@ impl Sessions {
     pub(super) fn new_row(&self, owner: Owner, game: &Game, slot: Option<SlotId>) -> SessionRow {
         let id = SessionId::new();
         let now = self.context().clock.now_ms();
-        let idle_ms = i64::try_from(self.context().config.idle_timeout_s.saturating_mul(1000));
         let mut timeline = Timeline::default();
         timeline.mark(Milestone::Requested, now);
         timeline.mark(Milestone::Placed, now);
@@ -458,7 +493,7 @@ impl Sessions {
             started_at: now,
             ended_at: None,
             // Only players are idle (X11).
-            lease_until: slot.map(|_| now.saturating_add(idle_ms.unwrap_or(i64::MAX))),
+            lease_until: slot.map(|_| self.idle_until()),
             timeline: timeline.entries().to_vec(),
             end_reason: None,
             end_detail: None,
@@ -474,7 +509,7 @@ impl Sessions {
     }
 
     /// Ends a live session and waits for it. `None` when it is not live.
-    async fn end(&self, id: SessionId, reason: EndReason) -> Option<StopReport> {
+    pub(super) async fn end(&self, id: SessionId, reason: EndReason) -> Option<StopReport> {
         let handle = self.live(id)?;
         ask(&handle, |reply| Command::Stop { reason, reply }).await
     }
@@ -482,6 +517,12 @@ impl Sessions {
     pub(super) fn game(&self, slug: &str) -> Result<Arc<Game>, ServiceError> {
         let game = self.inner.catalogue.get(slug);
         game.cloned().ok_or_else(|| ServiceError::NotFound(format!("Game with slug '{slug}' not found.")))
+    }
+
+    /// When a session ends that nobody plays from now on, in Unix milliseconds.
+    pub(super) fn idle_until(&self) -> i64 {
+        let idle_ms = i64::try_from(self.context().config.idle_timeout_s.saturating_mul(1000));
+        self.context().clock.now_ms().saturating_add(idle_ms.unwrap_or(i64::MAX))
     }
 
     /// Looks at every session that lives here.

@@ -3,7 +3,8 @@
 use super::hosted::Hosted;
 use super::machine::ContainerStatus;
 use super::quality::Quality;
-use crate::ids::{GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::store::EmbedTarget;
 use playgate_signaling::message::{GameHints, Progress, Role};
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -162,6 +163,22 @@ pub struct GrantView {
     pub revoked: bool,
 }
 
+/// An embed token, without its text.
+#[derive(Debug, Clone)]
+pub struct EmbedView {
+    pub id: EmbedId,
+    pub target: EmbedTarget,
+    pub role: Role,
+    /// 0-based, of a player.
+    pub slot: Option<u8>,
+    pub origins: Vec<String>,
+    pub uses: Option<u64>,
+    pub used: u64,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub revoked: bool,
+}
+
 /// A viewer let in by the session core.
 #[derive(Debug, Clone)]
 pub struct Admission {
@@ -193,6 +210,8 @@ pub enum Push {
         duration_ms: u16,
     },
     Saved,
+    /// Who plays, asks and watches is another now.
+    Control(Arc<super::control::Standing>),
     /// This viewer's media ended; it may offer again.
     ViewerGone {
         viewer: crate::ids::ViewerId,

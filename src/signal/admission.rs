@@ -4,7 +4,7 @@
 
 use super::ice::ice_servers;
 use super::metrics::Cut;
-use super::push::{Meaning, of_view};
+use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
 use super::viewers::Seat;
 use crate::auth::Principal;
@@ -34,8 +34,9 @@ pub(super) struct Admitted {
     pub(super) role: Role,
     pub(super) pushes: broadcast::Receiver<Push>,
     pub(super) welcome: ServerMessage,
-    /// The session's state now.
+    /// The session's state now, and who has the controls.
     pub(super) status: Meaning,
+    pub(super) control: Meaning,
 }
 
 /// Why a viewer is not in.
@@ -129,6 +130,8 @@ async fn welcome(
     let ended = || Refusal::new(ErrorCode::NotFound, "This session has ended.");
     let pushes = state.core.subscribe(session).ok_or_else(ended)?;
     let view = state.core.status(&who, session).await?;
+    let standing = state.core.standing(session);
+    let control = standing.map_or(Meaning::Nothing, |standing| of_standing(&standing, seat.viewer));
     let welcome = ServerMessage::Welcome {
         session_id: session.to_string(),
         viewer_id: seat.viewer.to_string(),
@@ -140,7 +143,8 @@ async fn welcome(
         media: state.config.media.clone(),
         game: admission.hints,
     };
-    Ok(Admitted { seat: seat.clone(), who, role: admission.role, pushes, welcome, status: of_view(view) })
+    let (seat, role, status) = (seat.clone(), admission.role, of_view(view));
+    Ok(Admitted { seat, who, role, pushes, welcome, status, control })
 }
 
 fn new_secret() -> Result<String, Refusal> {

@@ -7,19 +7,22 @@
 use super::admission::{Admitted, Refusal, Request, admit};
 use super::inside::{Heard, Inside};
 use super::metrics::Cut;
-use super::push::{Meaning, of_view};
+use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
 use super::websocket::Outgoing;
 use crate::auth::Principal;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, ViewerId};
+use crate::session::ServiceError;
 use crate::session::view::SessionView;
 use axum::extract::ws::{Message, WebSocket};
 use axum::http::{Extensions, HeaderMap};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use playgate_signaling::bucket::Bucket;
+use playgate_signaling::control::Wish;
 use playgate_signaling::machine::{Event, GatewayMachine, Leave, Output, Resume};
 use playgate_signaling::message::{ClientMessage, ErrorCode, MessageError, Role, ServerMessage, close};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -34,9 +37,14 @@ const CONTROL_FRAMES: (u32, Duration) = (50, Duration::from_millis(100));
 /// What a call of the core came to.
 enum Done {
     Admission(Result<Box<Admitted>, Refusal>),
-    Answer { id: u32, result: Result<String, Refusal> },
+    Answer {
+        id: u32,
+        result: Result<String, Refusal>,
+    },
     Status(Option<Box<SessionView>>),
     Kept,
+    /// The words, when a wish for the controls was refused.
+    Wished(Option<String>),
     Revoked(bool),
 }
 
@@ -62,6 +70,9 @@ pub(super) struct Connection {
     calls: JoinSet<Done>,
     inside: Option<Inside>,
     leave: Option<Leave>,
+    /// Wishes wait for each other, as their order counts; no more of them than messages may come at once.
+    wishes: VecDeque<Wish<ViewerId>>,
+    wishing: bool,
     control_frames: Bucket,
     unanswered_pings: u32,
 }
@@ -85,6 +96,8 @@ impl Connection {
             calls: JoinSet::new(),
             inside: None,
             leave: None,
+            wishes: VecDeque::new(),
+            wishing: false,
             control_frames: Bucket::new(CONTROL_FRAMES.0, CONTROL_FRAMES.1, now),
             unanswered_pings: 0,
         }
@@ -165,6 +178,13 @@ impl Connection {
                 self.state.metrics.cut(Cut::Refused);
                 self.evicted(ErrorCode::Unauthorized, "Your sign-in was taken back.");
             }
+            Ok(Done::Wished(refused)) => {
+                if let Some(words) = refused {
+                    self.not_allowed(words);
+                }
+                self.wishing = false;
+                self.next_wish();
+            }
             Ok(Done::Kept | Done::Revoked(false)) => {}
             Err(error) => {
                 tracing::error!(%error, "a call of the session core failed");
@@ -174,10 +194,13 @@ impl Connection {
     }
 
     fn admitted(&mut self, admitted: Admitted) {
-        let Admitted { seat, who, role, pushes, welcome, status } = admitted;
+        let Admitted { seat, who, role, pushes, welcome, status, control } = admitted;
         self.inside = Some(Inside { seat, who, pushes });
         self.event(Event::Admitted { role, welcome: Box::new(welcome) });
         self.meaning(status);
+        if !self.machine.is_closed() {
+            self.meaning(control);
+        }
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -185,10 +208,13 @@ impl Connection {
             Heard::Push(meaning) => self.meaning(meaning),
             Heard::Missed => {
                 if let Some(inside) = &self.inside {
+                    let missed = self.state.core.standing(self.session);
+                    let control = missed.map(|standing| of_standing(&standing, inside.seat.viewer));
                     let (state, session, who) = (self.state.clone(), self.session, inside.who.clone());
                     self.calls.spawn(async move {
                         Done::Status(state.core.status(&who, session).await.ok().map(Box::new))
                     });
+                    self.meaning(control.unwrap_or(Meaning::Nothing));
                 }
             }
             Heard::Over => self.over(),
@@ -262,6 +288,7 @@ impl Connection {
                         self.state.core.saw(self.session, inside.seat.viewer, report);
                     }
                 }
+                Output::Control(wish) => self.wish(wish),
                 Output::Send(message) => self.enqueue(Outgoing::Message(message)),
                 Output::Leave(how) => self.leave = Some(how),
                 Output::Close { code, reason } => {
@@ -304,6 +331,35 @@ impl Connection {
         });
     }
 
+    fn wish(&mut self, wish: Wish<String>) {
+        match by_id(wish) {
+            Some(wish) => self.wishes.push_back(wish),
+            None => return self.not_allowed("There is nobody by that id in this session.".to_owned()),
+        }
+        if !self.wishing {
+            self.next_wish();
+        }
+    }
+
+    fn next_wish(&mut self) {
+        let Some(viewer) = self.inside.as_ref().map(|inside| inside.seat.viewer) else { return };
+        let Some(wish) = self.wishes.pop_front() else { return };
+        self.wishing = true;
+        let (state, session) = (self.state.clone(), self.session);
+        self.calls.spawn(async move {
+            // An ended session is told by its own push.
+            match state.core.control(session, viewer, wish).await {
+                Err(ServiceError::InvalidRequest(words)) => Done::Wished(Some(words)),
+                Ok(()) | Err(_) => Done::Wished(None),
+            }
+        });
+    }
+
+    fn not_allowed(&mut self, message: String) {
+        let code = ErrorCode::NotAllowed;
+        self.event(Event::Push(ServerMessage::Error { code, message, fatal: false, offer: None }));
+    }
+
     fn keepalive(&mut self) {
         let Some(who) = self.inside.as_ref().map(|inside| inside.who.clone()) else { return };
         let (state, session) = (self.state.clone(), self.session);
@@ -328,6 +384,17 @@ impl Connection {
             Err(mpsc::error::TrySendError::Closed(_)) => self.event(Event::Disconnected),
         }
     }
+}
+
+/// With the viewer it names, if that is one.
+fn by_id(wish: Wish<String>) -> Option<Wish<ViewerId>> {
+    Some(match wish {
+        Wish::Request { slot } => Wish::Request { slot },
+        Wish::Release => Wish::Release,
+        Wish::Pass { to, slot, seconds } => Wish::Pass { to: to.parse().ok()?, slot, seconds },
+        Wish::Deny { of } => Wish::Deny { of: of.parse().ok()? },
+        Wish::Take { slot } => Wish::Take { slot },
+    })
 }
 
 async fn hear(inside: &mut Option<Inside>, state: &SignalState) -> Heard {

@@ -2,10 +2,13 @@
 
 use crate::auth::Principal;
 use crate::ids::{SessionId, ViewerId};
+use crate::session::control::Standing;
 use crate::session::view::{Admission, Push, SessionView};
 use crate::session::{ServiceError, Sessions};
 use axum::http::{Extensions, HeaderMap};
+use playgate_signaling::control::Wish;
 use playgate_signaling::message::{QualityReport, Role};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 /// The session core, as far as signaling uses it. See [`Sessions`] for each call's meaning.
@@ -26,6 +29,15 @@ pub trait SignalCore: Send + Sync + 'static {
     async fn leave(&self, id: SessionId, viewer: ViewerId);
 
     fn saw(&self, id: SessionId, viewer: ViewerId, report: QualityReport);
+
+    async fn control(
+        &self,
+        id: SessionId,
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+    ) -> Result<(), ServiceError>;
+
+    fn standing(&self, id: SessionId) -> Option<Arc<Standing>>;
 
     async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError>;
 
@@ -79,6 +91,19 @@ impl SignalCore for Sessions {
 
     fn saw(&self, id: SessionId, viewer: ViewerId, report: QualityReport) {
         Self::saw(self, id, viewer, report);
+    }
+
+    async fn control(
+        &self,
+        id: SessionId,
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+    ) -> Result<(), ServiceError> {
+        Self::control(self, id, viewer, wish).await
+    }
+
+    fn standing(&self, id: SessionId) -> Option<Arc<Standing>> {
+        Self::standing(self, id)
     }
 
     async fn keepalive(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError> {

@@ -1,6 +1,7 @@
 //! The session core's pushes as messages to one viewer.
 
 use crate::ids::ViewerId;
+use crate::session::control::Standing;
 use crate::session::view::{EndReason, Push, SessionView, Status};
 use playgate_signaling::message::{ErrorCode, Progress, ServerMessage};
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub(super) fn meaning(push: Push, me: ViewerId) -> Meaning {
             Meaning::Tell(ServerMessage::Rumble { pad, strong, weak, duration_ms })
         }
         Push::Saved => Meaning::Tell(ServerMessage::Saved),
+        Push::Control(standing) => of_standing(&standing, me),
         Push::ViewerGone { viewer, reason } if viewer == me => Meaning::MediaEnded(ServerMessage::Error {
             code: ErrorCode::MediaEnded,
             message: format!("The media connection ended: {reason}"),
@@ -43,6 +45,11 @@ pub(super) fn meaning(push: Push, me: ViewerId) -> Meaning {
         }
         Push::ViewerGone { .. } | Push::Evicted { .. } => Meaning::Nothing,
     }
+}
+
+/// Who plays, asks and watches, as it is told to one viewer.
+pub(super) fn of_standing(standing: &Standing, me: ViewerId) -> Meaning {
+    Meaning::Tell(ServerMessage::Control(standing.told_to(me)))
 }
 
 /// The session's state at admission.

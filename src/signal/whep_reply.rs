@@ -108,7 +108,7 @@ fn of_code(code: ErrorCode) -> (StatusCode, &'static str, Option<Duration>) {
         ErrorCode::TooManyMessages => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(Duration::from_secs(2)))
         }
-        ErrorCode::Replaced | ErrorCode::MediaEnded | ErrorCode::Internal => {
+        ErrorCode::Replaced | ErrorCode::MediaEnded | ErrorCode::NotAllowed | ErrorCode::Internal => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal", None)
         }
     }

@@ -14,13 +14,13 @@ pub use data_dir::{DataDir, create_private, database_in};
 pub use event_rows::{Attempt, DeliveryRow, EventKind, EventRow};
 pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
-    Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow, SlotRow, TokenRow,
-    TokenScope, UserRow, VersionRow,
+    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow,
+    SlotRow, TokenRow, TokenScope, UserRow, VersionRow,
 };
 pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
-use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::quality::Quality;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -90,10 +90,24 @@ pub trait Store: Send + Sync {
 
     async fn insert_grant(&self, row: &GrantRow) -> Result<()>;
     async fn grant(&self, id: GrantId) -> Result<Option<GrantRow>>;
-    /// Oldest first.
+    /// Oldest first, without those of visits by embed tokens.
     async fn grants_of(&self, session: SessionId) -> Result<Vec<GrantRow>>;
     /// The first revocation counts. False when there is no such grant.
     async fn revoke_grant(&self, id: GrantId, now: Millis) -> Result<bool>;
+
+    async fn insert_embed(&self, row: &EmbedRow, sha256: &[u8; 32]) -> Result<()>;
+    async fn embed(&self, id: EmbedId) -> Result<Option<EmbedRow>>;
+    async fn embed_by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<EmbedRow>>;
+    /// Newest first.
+    async fn embeds_of(&self, owner: &Owner) -> Result<Vec<EmbedRow>>;
+    /// The first revocation counts. Revokes the grants of its visits in the same step, and gives them.
+    async fn revoke_embed(&self, id: EmbedId, now: Millis) -> Result<Vec<GrantRow>>;
+    /// Counts a visit, if the token is good for one more.
+    async fn count_visit(&self, id: EmbedId, now: Millis) -> Result<bool>;
+    /// A visit that was counted did not come about.
+    async fn uncount_visit(&self, id: EmbedId) -> Result<()>;
+    /// Forgets the grants of visits that ended before a time; gives how many those were.
+    async fn prune_visits(&self, before: Millis) -> Result<u64>;
 
     /// The slots of a user's game in the order of their numbers, made at the first call; their ids never change.
     /// Enters the user too.

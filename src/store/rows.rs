@@ -1,7 +1,7 @@
 //! The rows of the store as plain values.
 
 use crate::driver::InstanceRef;
-use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::hosted::Hosted;
 use crate::session::machine::ContainerStatus;
 use crate::session::quality::Quality;
@@ -128,12 +128,45 @@ pub struct GrantRow {
     pub created_at: Millis,
     pub expires_at: Millis,
     pub revoked_at: Option<Millis>,
+    /// Of a visit by an embed token.
+    pub embed: Option<EmbedId>,
+    /// The session was launched for this visit: who holds it may stop it.
+    pub host: bool,
 }
 
 impl GrantRow {
     pub fn is_valid(&self, now: Millis) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
+}
+
+/// What other sites show by an embed token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmbedTarget {
+    /// A visit launches it.
+    Game(String),
+    /// Visitors join it.
+    Session(SessionId),
+}
+
+/// An embed token, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedRow {
+    pub id: EmbedId,
+    pub owner: Owner,
+    pub target: EmbedTarget,
+    pub role: Role,
+    /// Control slot promised to a player.
+    pub slot: Option<u8>,
+    /// Web sites that may show it.
+    pub origins: Vec<String>,
+    /// Visits it is good for; absent: any number.
+    pub uses: Option<u64>,
+    /// Visits so far.
+    pub used: u64,
+    pub created_at: Millis,
+    pub expires_at: Millis,
+    pub revoked_at: Option<Millis>,
 }
 
 /// What a game uses, as an exponential moving average over its sessions.

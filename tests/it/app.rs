@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::http::fake::{FakeCore, assets};
+use crate::http::fake_embeds::FakeEmbeds;
 use crate::http::fake_hosted::FakeHosted;
 use crate::http::nodes::OneNode;
 use crate::thumbnail::{FakeFrames, program};
@@ -42,6 +43,7 @@ impl Gateway {
         let deps = FrontDeps {
             core: Arc::new(FakeCore::default()),
             hosted: Arc::new(FakeHosted::default()),
+            embeds: Arc::new(FakeEmbeds::default()),
             nodes: Arc::new(OneNode),
             events: open_store(&dir.path().join("events.db")).await.unwrap(),
             webhooks: Vec::new(),

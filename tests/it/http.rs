@@ -3,8 +3,10 @@
 
 mod access;
 mod contract;
+mod embeds;
 mod events;
 pub(crate) mod fake;
+pub(crate) mod fake_embeds;
 pub(crate) mod fake_hosted;
 pub(crate) mod nodes;
 mod openapi;

@@ -8,9 +8,11 @@ use playgate::config::IceConfig;
 use playgate::ids::{Owner, SessionId, SlotId, UserId, ViewerId};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
+use playgate::session::control::Standing;
 use playgate::session::view::{Admission, EndReason, Push, SessionView, Status};
 use playgate::signal::{SignalAuth, SignalConfig, SignalCore, SignalState, router};
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
+use playgate_signaling::control::Wish;
 use playgate_signaling::machine::Limits;
 use playgate_signaling::message::{
     ClientMessage, ErrorCode, GameHints, PointerMode, QualityReport, Role, ServerMessage, Transport, close,
@@ -35,6 +37,7 @@ struct Log {
     offers: Vec<(ViewerId, String)>,
     left: Vec<ViewerId>,
     saw: Vec<(ViewerId, QualityReport)>,
+    wishes: Vec<(ViewerId, Wish<ViewerId>)>,
     keepalives: usize,
 }
 
@@ -42,6 +45,8 @@ struct FakeCore {
     session: SessionId,
     status: Mutex<Status>,
     pushes: broadcast::Sender<Push>,
+    /// There is something to tell of the controls.
+    stands: AtomicBool,
     log: watch::Sender<Log>,
 }
 
@@ -92,6 +97,23 @@ impl SignalCore for FakeCore {
             pads: 0,
         };
         Ok(Admission { role, slot, principal: "user:ann".to_owned(), hints })
+    }
+
+    async fn control(
+        &self,
+        _: SessionId,
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+    ) -> Result<(), ServiceError> {
+        self.log.send_modify(|log| log.wishes.push((viewer, wish.clone())));
+        match wish {
+            Wish::Take { .. } => Err(ServiceError::InvalidRequest("Only the host can do that.".to_owned())),
+            Wish::Request { .. } | Wish::Release | Wish::Pass { .. } | Wish::Deny { .. } => Ok(()),
+        }
+    }
+
+    fn standing(&self, _: SessionId) -> Option<Arc<Standing>> {
+        self.stands.load(Ordering::Relaxed).then(Arc::default)
     }
 
     fn saw(&self, _: SessionId, viewer: ViewerId, report: QualityReport) {
@@ -190,6 +212,7 @@ impl Bench {
             session: SessionId::new(),
             status: Mutex::new(Status::Running),
             pushes: broadcast::channel(64).0,
+            stands: AtomicBool::new(false),
             log: watch::channel(Log::default()).0,
         });
         let mut config = SignalConfig {
@@ -295,6 +318,48 @@ async fn a_player_is_welcomed_told_the_status_and_gets_an_answer() {
     client.close().await;
     let log = bench.until(|log| !log.left.is_empty()).await;
     assert_eq!(log.left, log.admitted);
+}
+
+#[tokio::test]
+async fn who_has_the_controls_is_told_after_the_welcome_and_wishes_reach_the_core() {
+    let bench = Bench::new().await;
+    bench.core.stands.store(true, Ordering::Relaxed);
+    let mut client = bench.connect().await;
+    client.recv().await.unwrap();
+    let told = |message| match message {
+        ServerMessage::Control(control) => (control.you.role, control.holders.len(), control.spectators),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(client.recv().await.unwrap()), (Role::Spectator, 0, 0));
+    bench.core.pushes.send(Push::Control(Arc::default())).unwrap();
+    assert_eq!(told(client.recv().await.unwrap()), (Role::Spectator, 0, 0));
+
+    let friend = ViewerId::new();
+    for message in [
+        ClientMessage::RequestControl { slot: Some(1) },
+        ClientMessage::PassControl { viewer_id: friend.to_string(), slot: None, seconds: Some(60) },
+        ClientMessage::DenyControl { viewer_id: friend.to_string() },
+        ClientMessage::ReleaseControl,
+    ] {
+        client.send(message).await.unwrap();
+    }
+    let log = bench.until(|log| log.wishes.len() == 4).await;
+    let wishes: Vec<_> =
+        log.wishes.into_iter().map(|(viewer, wish)| (viewer == log.admitted[0], wish)).collect();
+    let pass = Wish::Pass { to: friend, slot: None, seconds: Some(60) };
+    for wish in [Wish::Request { slot: Some(1) }, pass, Wish::Deny { of: friend }, Wish::Release] {
+        assert!(wishes.contains(&(true, wish.clone())), "{wish:?}");
+    }
+    for message in [
+        ClientMessage::TakeControl { slot: None },
+        ClientMessage::DenyControl { viewer_id: "nobody".to_owned() },
+    ] {
+        client.send(message).await.unwrap();
+        assert!(matches!(
+            client.recv().await.unwrap(),
+            ServerMessage::Error { code: ErrorCode::NotAllowed, fatal: false, .. }
+        ));
+    }
 }
 
 #[tokio::test]

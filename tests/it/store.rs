@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use playgate::driver::InstanceRef;
-use playgate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::machine::ContainerStatus;
 use playgate::session::quality::Quality;
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{
-    Attempt, EventKind, Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore, Store, TokenRow,
-    TokenScope,
+    Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore,
+    Store, TokenRow, TokenScope,
 };
 use playgate_signaling::message::Role;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ suite!(
     versions_count_up_and_come_newest_first,
     the_profile_is_a_moving_average,
     grants_are_listed_and_revoked_once,
+    an_embed_token_counts_its_visits_and_ends_them_when_it_is_taken_back,
+    an_organisation_has_sessions_that_are_not_hosted,
     tokens_are_found_listed_and_revoked,
     what_happens_to_a_session_is_noted_once_and_in_order,
     deliveries_begin_with_now_and_are_due_until_they_are_answered_or_given_up,
@@ -378,6 +380,8 @@ async fn grants_are_listed_and_revoked_once(store: Any) {
         created_at: 10,
         expires_at: 100,
         revoked_at: None,
+        embed: None,
+        host: false,
     };
     store.insert_grant(&grant).await.unwrap();
     assert_eq!(store.grants_of(row.id).await.unwrap(), std::slice::from_ref(&grant));
@@ -388,6 +392,69 @@ async fn grants_are_listed_and_revoked_once(store: Any) {
     assert_eq!(revoked.revoked_at, Some(20));
     assert!(!revoked.is_valid(25));
     assert!(!store.revoke_grant(GrantId::new(), 20).await.unwrap());
+}
+
+async fn an_embed_token_counts_its_visits_and_ends_them_when_it_is_taken_back(store: Any) {
+    let row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    let embed = EmbedRow {
+        id: EmbedId::new(),
+        owner: row.owner.clone(),
+        target: EmbedTarget::Session(row.id),
+        role: Role::Spectator,
+        slot: None,
+        origins: vec!["https://example.org".to_owned()],
+        uses: Some(2),
+        used: 0,
+        created_at: 10,
+        expires_at: 100,
+        revoked_at: None,
+    };
+    store.insert_embed(&embed, &[7; 32]).await.unwrap();
+    assert_eq!(store.embed_by_sha256(&[7; 32]).await.unwrap().as_ref(), Some(&embed));
+    assert_eq!(store.embed_by_sha256(&[8; 32]).await.unwrap(), None);
+    assert_eq!(store.embeds_of(&row.owner).await.unwrap(), std::slice::from_ref(&embed));
+    assert_eq!(store.embeds_of(&Owner::Organisation("u".to_owned())).await.unwrap(), []);
+
+    assert!(store.count_visit(embed.id, 99).await.unwrap());
+    assert!(!store.count_visit(embed.id, 100).await.unwrap(), "it has run out");
+    assert!(store.count_visit(embed.id, 99).await.unwrap());
+    assert!(!store.count_visit(embed.id, 99).await.unwrap(), "it is used up");
+    store.uncount_visit(embed.id).await.unwrap();
+    assert!(store.count_visit(embed.id, 99).await.unwrap());
+
+    let visit = |expires_at| GrantRow {
+        id: GrantId::new(),
+        session: row.id,
+        role: Role::Spectator,
+        slot: None,
+        origins: embed.origins.clone(),
+        created_at: 20,
+        expires_at,
+        revoked_at: None,
+        embed: Some(embed.id),
+        host: false,
+    };
+    let (over, open) = (visit(30), visit(90));
+    store.insert_grant(&over).await.unwrap();
+    store.insert_grant(&open).await.unwrap();
+    assert_eq!(store.grants_of(row.id).await.unwrap(), [], "visits are no invitations");
+    let ended = store.revoke_embed(embed.id, 40).await.unwrap();
+    assert_eq!(ended.iter().map(|grant| grant.id).collect::<Vec<_>>(), [open.id]);
+    assert_eq!(store.grant(open.id).await.unwrap().unwrap().revoked_at, Some(40));
+    store.revoke_embed(embed.id, 50).await.unwrap();
+    assert_eq!(store.embed(embed.id).await.unwrap().unwrap().revoked_at, Some(40));
+    assert!(!store.count_visit(embed.id, 41).await.unwrap(), "it was taken back");
+    assert_eq!(store.prune_visits(31).await.unwrap(), 1);
+    assert_eq!(store.grant(over.id).await.unwrap(), None);
+}
+
+async fn an_organisation_has_sessions_that_are_not_hosted(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    (row.owner, row.slot) = (Owner::Organisation("acme".to_owned()), None);
+    assert_eq!(store.insert_session(&row).await.unwrap(), Inserted::Done);
+    assert_eq!(store.session(row.id).await.unwrap().unwrap().hosted, None);
+    assert_eq!(store.events_after(&row.owner, 0, 10).await.unwrap().len(), 1);
 }
 
 async fn tokens_are_found_listed_and_revoked(store: Any) {

@@ -6,6 +6,7 @@
 mod adoption;
 mod containers;
 mod content;
+mod control;
 mod hosted;
 mod launch;
 mod lifecycle;

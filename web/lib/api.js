@@ -52,6 +52,18 @@ import { errorInWords } from "./words.js";
 /** @typedef {{ id: string, name: string | null }} User */
 /** @typedef {{ grantId: string, role: "player" | "spectator", createdAt?: string, expiresAt: string, revoked?: boolean, url?: string, token?: string }} Grant */
 
+/**
+ * @typedef {object} Embed a token by which other sites show a session
+ * @property {string} embedId
+ * @property {string | null} sessionId
+ * @property {"player" | "spectator"} role
+ * @property {string[]} origins
+ * @property {number} used
+ * @property {string} expiresAt
+ * @property {boolean} revoked
+ * @property {string} [url] told once
+ */
+
 /** What the server refused, or that it was not reached (status 0). */
 export class ApiError extends Error {
   /**
@@ -195,6 +207,12 @@ export const api = {
   grants: (sessionId) => request("GET", `/api/game/share?sessionId=${q(sessionId)}`),
   /** @param {string} grantId */
   revoke: (grantId) => request("DELETE", `/api/game/share/${q(grantId)}`),
+  /** @param {{ sessionId: string, role: string, origins: string[], expiresIn: number }} body @returns {Promise<Embed>} */
+  mintEmbed: (body) => request("POST", "/api/embeds", { body }),
+  /** @returns {Promise<{ embeds: Embed[] }>} newest first */
+  embeds: () => request("GET", "/api/embeds"),
+  /** @param {string} embedId */
+  revokeEmbed: (embedId) => request("DELETE", `/api/embeds/${q(embedId)}`),
   /** @returns {Promise<Providers>} */
   providers: () => request("GET", "/api/auth/providers"),
   /** @returns {Promise<{ user?: User }>} */

@@ -4,13 +4,8 @@ import { api } from "../lib/api.js";
 import { openDialog } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { when } from "../lib/words.js";
-
-const HOUR = 3600;
-const DURATIONS = [
-  ["1 hour", HOUR],
-  ["1 day", 24 * HOUR],
-  ["7 days", 7 * 24 * HOUR],
-];
+import { embedCode } from "./embed-code.js";
+import { allowedUntil, copied, durationChoice, roleChoice } from "./invite-parts.js";
 
 /**
  * @param {string} sessionId
@@ -18,13 +13,6 @@ const DURATIONS = [
  * @returns {HTMLDialogElement}
  */
 export function openInvite(sessionId, parent) {
-  const role = (/** @type {string} */ value, /** @type {string} */ label, /** @type {boolean} */ checked) =>
-    h("label", { class: "choice" }, h("input", { type: "radio", name: "role", value, checked, id: `role-${value}` }), h("span", { text: label }));
-  const time = h(
-    "select",
-    { id: "share-duration", name: "expiresIn" },
-    ...DURATIONS.map(([label, seconds]) => h("option", { value: seconds, selected: seconds === 24 * HOUR, text: String(label) })),
-  );
   const create = h("button", { type: "submit", class: "button primary", id: "share-create", text: "Make a link" });
   const link = h("input", { id: "share-link", readonly: true, "aria-label": "Invitation link" });
   const copy = h("button", { type: "button", class: "button", id: "share-copy", text: "Copy" });
@@ -34,8 +22,8 @@ export function openInvite(sessionId, parent) {
   const form = h(
     "form",
     { id: "share-form" },
-    h("fieldset", {}, h("legend", { text: "They may" }), role("player", "play along", true), role("spectator", "watch", false)),
-    h("label", { class: "field" }, h("span", { text: "The link works for" }), time),
+    roleChoice("role", "player"),
+    durationChoice("share-duration", "The link works for", [["1 hour", 1], ["1 day", 24], ["7 days", 7 * 24]]),
     create,
   );
   const refresh = async () => {
@@ -71,7 +59,7 @@ export function openInvite(sessionId, parent) {
   const dialog = openDialog(
     "share",
     "Invite somebody",
-    [form, result, told, list, h("div", { class: "row end" }, close)],
+    [form, result, told, list, embedCode(sessionId, (words) => (told.textContent = words)), h("div", { class: "row end" }, close)],
     parent,
   );
   close.addEventListener("click", () => dialog.close());
@@ -99,19 +87,5 @@ function grantRow(grant, refresh, told) {
       told.textContent = String(/** @type {Error} */ (error).message);
     }
   });
-  const until = new Date(grant.expiresAt).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-  return h("li", {}, h("span", { text: `${grant.role === "player" ? "Plays along" : "Watches"} until ${until}` }), revoke);
-}
-
-/** @param {HTMLInputElement} field */
-async function copied(field) {
-  try {
-    await navigator.clipboard.writeText(field.value);
-    return true;
-  } catch {
-    // No clipboard on insecure origins: the old way, from the marked text.
-    field.focus();
-    field.select();
-    return document.execCommand?.("copy") ?? false;
-  }
+  return h("li", {}, h("span", { text: allowedUntil(grant.role, grant.expiresAt) }), revoke);
 }

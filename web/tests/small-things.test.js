@@ -4,11 +4,20 @@ import { signInAddress } from "../lib/auth.js";
 import { returnPath } from "../lib/return-path.js";
 import { bytes, countdown, duration, endInWords, errorInWords, progressInWords } from "../lib/words.js";
 import { directions } from "../player/dpad.js";
+import { snippet } from "../player/embed-code.js";
 import { padActive, padState, samePad } from "../player/pad-state.js";
 import { fingerprintOf, withReceiverClock, withStereoOpus } from "../player/sdp.js";
 import { readStats } from "../player/stats.js";
 import { latestSlot } from "../play/slots.js";
 import { readSecret } from "../signin/secret.js";
+
+test("the code for a site is two lines: the module, and the stream", () => {
+  const lines = snippet("https://play.test", "https://play.test/embed/1#pge_x").split("\n");
+  assert.deepEqual(lines, [
+    '<script type="module" src="https://play.test/embed.js"></script>',
+    '<playgate-player src="https://play.test/embed/1#pge_x"></playgate-player>',
+  ]);
+});
 
 test("after signing in one stays on this site", () => {
   const origin = "https://play.test";

@@ -1,6 +1,7 @@
 //! One behaviour per test, then any sequence of events against the rules that must always hold.
 
 use super::*;
+use crate::control::{ControlState, You};
 use proptest::prelude::*;
 
 fn hello() -> ClientMessage {
@@ -69,6 +70,7 @@ fn codes(outputs: &[Output]) -> Vec<(ErrorCode, bool)> {
             | Output::Answer { .. }
             | Output::Keepalive
             | Output::Quality(_)
+            | Output::Control(_)
             | Output::Leave(_)
             | Output::Close { .. } => None,
         })
@@ -84,6 +86,7 @@ fn close_code(outputs: &[Output]) -> Option<u16> {
             | Output::Answer { .. }
             | Output::Keepalive
             | Output::Quality(_)
+            | Output::Control(_)
             | Output::Leave(_),
         )
         | None => None,
@@ -306,10 +309,37 @@ proptest! {
                     }
                     Output::Leave(_) if !was_closed => leaves += 1,
                     Output::Close { .. } => closes += 1,
-                    Output::Send(_) | Output::Keepalive | Output::Quality(_) | Output::Leave(_) => {}
+                    Output::Send(_)
+                    | Output::Keepalive
+                    | Output::Quality(_)
+                    | Output::Control(_)
+                    | Output::Leave(_) => {}
                 }
             }
             prop_assert!(admissions <= 1 && leaves <= 1 && closes <= 1);
         }
     }
+}
+
+#[test]
+fn wishes_for_the_controls_wait_for_the_welcome_and_roles_follow_what_is_told() {
+    let mut bench = Bench::new();
+    assert!(
+        bench.say(ClientMessage::ReleaseControl).iter().any(|output| matches!(output, Output::Close { .. }))
+    );
+    let mut bench = Bench::admitted(Role::Spectator);
+    assert_eq!(
+        bench.say(ClientMessage::RequestControl { slot: None }),
+        [Output::Control(Wish::Request { slot: None })]
+    );
+    assert_eq!(bench.say(ClientMessage::Keepalive), [], "who watches keeps no session");
+    let told = ServerMessage::Control(ControlState {
+        you: You { role: Role::Player, slot: Some(0), host: false },
+        slots: 1,
+        holders: Vec::new(),
+        requests: Vec::new(),
+        spectators: 0,
+    });
+    assert_eq!(bench.step(Event::Push(told.clone())), [Output::Send(told)]);
+    assert_eq!(bench.say(ClientMessage::Keepalive), [Output::Keepalive]);
 }

@@ -79,6 +79,8 @@ pub(super) struct Peer {
     crypto: Arc<dyn RTCCryptoProvider>,
     /// Set once, at the connection; without it the crate seals.
     sealer: Option<Sealer>,
+    /// Id of the transport-wide sequence number's extension, where it was agreed on.
+    transport: Option<u8>,
     /// Players only.
     rate: Option<Estimator>,
     /// Datagrams of the crate that are to be sent with the next ones.
@@ -132,6 +134,16 @@ impl Peer {
     /// What the link carries, where it is measured.
     pub(super) fn rate(&mut self) -> Option<&mut Estimator> {
         self.rate.as_mut()
+    }
+
+    /// Begins or ends the measuring of the link. Whatever was agreed on stays: no new offer is needed.
+    pub(super) fn measure(&mut self, wanted: bool) {
+        if !wanted {
+            self.rate = None;
+        } else if self.rate.is_none() {
+            self.rate = self.transport.map(|_| Estimator::new());
+        }
+        self.video.extensions.transport = self.transport.filter(|_| wanted);
     }
 
     pub(super) fn can_retransmit(&self) -> bool {

@@ -7,7 +7,6 @@ use super::media::{Extensions, Rtx};
 use super::tracks::{add_stream, media_engine};
 use super::{Peer, Shared, random};
 use crate::relay::feedback::FeedbackQueue;
-use crate::relay::rate::Estimator;
 use crate::relay::sdp::{self, Offer};
 use crate::relay::seal::Outgoing;
 use crate::relay::seal::keys::KeyTap;
@@ -81,7 +80,7 @@ impl Peer {
 
         let ids = random::<16>();
         let id = |at: usize| u32::from_be_bytes([ids[at], ids[at + 1], ids[at + 2], ids[at + 3]]) | 1;
-        let extensions = Extensions { playout_delay: offer.playout_delay, transport: offer.transport };
+        let extensions = Extensions { playout_delay: offer.playout_delay, transport: None };
         let rtx = offer.video.rtx.as_ref().map(|(payload_type, _)| Rtx {
             // Odd are the streams', even the retransmissions'.
             outgoing: Outgoing::new(id(4) & !1),
@@ -132,7 +131,8 @@ impl Peer {
             keys,
             crypto: Arc::clone(&shared.crypto),
             sealer: None,
-            rate: offer.transport.map(|_| Estimator::new()),
+            transport: offer.transport,
+            rate: None,
             held: Vec::new(),
             again: Vec::new(),
             channels: HashMap::new(),

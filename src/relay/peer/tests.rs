@@ -12,7 +12,7 @@ fn peer(now: Instant) -> (Peer, Shared) {
     let candidates = vec!["198.51.100.1:8080".parse().expect("address")];
     let shared =
         Shared { certificate: certificate(crypto.as_ref()).expect("certificate"), crypto, candidates };
-    let offer = Offer::parse(OFFER, Codec::H264, true, false).expect("usable");
+    let offer = Offer::parse(OFFER, Codec::H264, true).expect("usable");
     let (peer, answer) = Peer::new(now, &offer, Codec::H264, &shared, true).expect("answered");
     assert!(answer.contains(&format!("a=ice-ufrag:{}", peer.ufrag())));
     (peer, shared)
@@ -90,7 +90,7 @@ fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     nominate(&mut peer, now, 1000);
     let old = peer.local.clone();
     let text = OFFER.replace("ice-ufrag:abcd", "ice-ufrag:wxyz");
-    let offer = Offer::parse(&text, Codec::H264, true, false).expect("usable");
+    let offer = Offer::parse(&text, Codec::H264, true).expect("usable");
     peer.renegotiate(now, &offer, &shared).expect("answered");
     assert_ne!(peer.ufrag(), old.ufrag);
     assert_eq!(peer.path(), Some(path(1000)));
@@ -103,6 +103,25 @@ fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     nominate(&mut peer, now, 3000);
     assert!(matches!(peer.binding(now, path(1000), &request), Binding::Proven(_)));
     assert_eq!(peer.path(), Some(path(3000)), "but moves nothing after the new one");
+}
+
+#[test]
+fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
+    let now = Instant::now();
+    let (_, shared) = peer(now);
+    let numbered = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+    let offered = OFFER
+        .replace("a=extmap:5 ", &format!("{numbered}\r\na=extmap:5 "))
+        .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc");
+    let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
+    let (mut peer, answer) = Peer::new(now, &offer, Codec::H264, &shared, true).expect("answered");
+    assert!(answer.contains("transport-wide-cc") && answer.contains("transport-cc"), "{answer}");
+    let measured = |peer: &mut Peer| (peer.rate().is_some(), peer.video.extensions.transport);
+    assert_eq!(measured(&mut peer), (false, None), "who watches costs no feedback");
+    peer.measure(true);
+    assert_eq!(measured(&mut peer), (true, Some(3)));
+    peer.measure(false);
+    assert_eq!(measured(&mut peer), (false, None));
 }
 
 #[test]

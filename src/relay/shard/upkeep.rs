@@ -96,7 +96,7 @@ impl Shard {
     }
 
     /// Tells what the narrowest link of a session's players carries; players come first in its order.
-    fn tell_rate(&mut self, now: Instant, key: u64) {
+    pub(in crate::relay) fn tell_rate(&mut self, now: Instant, key: u64) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let mut narrowest: Option<f64> = None;
         for viewer in &session.order {

@@ -2,6 +2,7 @@
 
 use super::super::catalogue::{Game, Source};
 use super::super::context::Context;
+use super::super::control::Control;
 use super::super::hosted::Restarts;
 use super::super::input::HeldKeys;
 use super::super::launch::{self, Holds, Plan, Step};
@@ -98,10 +99,14 @@ impl Actor {
         let (_, driver_events) = mpsc::channel(DRIVER_EVENTS);
         let (pushes, _) = broadcast::channel(PUSHES);
         let (view, view_rx) = watch::channel(view_of(&row, None, 0));
+        let roster = Roster::new(game.view.hints.pads, context.config.max_viewers);
+        let control = Control::default();
+        let (standing, standing_rx) = watch::channel(Arc::new(control.standing(&roster)));
         let handle = Handle {
             commands: commands_tx,
             view: view_rx,
             pushes: pushes.downgrade(),
+            standing: standing_rx,
             game: Arc::clone(&game),
             generation: row.generation,
         };
@@ -116,7 +121,10 @@ impl Actor {
             }
         };
         Self {
-            roster: Roster::new(game.view.hints.pads, config.max_viewers),
+            roster,
+            control,
+            standing,
+            crowd_told_at: None,
             state: if game.streams() { State::NEW } else { State::NEW_WITHOUT_STREAM },
             timeline: Timeline::from(row.timeline.clone()),
             progress: None,

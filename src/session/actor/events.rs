@@ -67,7 +67,7 @@ impl Actor {
             }
             RelayEvent::ViewerConnected { viewer, cipher } => {
                 tracing::debug!(session = %self.row.id, %viewer, cipher, "viewer connected");
-                self.viewer_connected(viewer);
+                self.viewer_connected(viewer).await;
             }
             RelayEvent::ViewerGone { viewer, reason } => {
                 self.viewer_gone(viewer);
@@ -177,13 +177,15 @@ impl Actor {
             }
             let now_ms = self.context.clock.now_ms();
             for at in
-                [self.row.lease_until, self.ttl_until(), self.roster.next_expiry()].into_iter().flatten()
+                [self.row.lease_until, self.ttl_until(), self.roster.next_expiry(), self.control.next_end()]
+                    .into_iter()
+                    .flatten()
             {
                 let left = u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0);
                 // One more than needed: sleeping is not exact to the millisecond.
                 wake_at = wake_at.min(now + Duration::from_millis(left.min(60_000) + 1));
             }
-            for at in [self.pause_at, self.keys.deadline()].into_iter().flatten() {
+            for at in [self.pause_at, self.keys.deadline(), self.crowd_told_at].into_iter().flatten() {
                 wake_at = wake_at.min(at);
             }
         }
@@ -197,6 +199,7 @@ impl Actor {
         self.route(released);
         let expired = self.roster.expire(now_ms);
         self.evict_ended_grants(expired).await;
+        self.end_hot_seats(now_ms).await;
         if self.pause_at.is_some_and(|at| now >= at) {
             self.pause_at = None;
             self.paused = self.tell_runner(GatewayMessage::Pause);
@@ -271,19 +274,29 @@ impl Actor {
         }
     }
 
-    fn viewer_connected(&mut self, viewer: ViewerId) {
+    async fn viewer_connected(&mut self, viewer: ViewerId) {
         let Some(known) = self.roster.get_mut(viewer) else { return };
         (known.has_media, known.connected) = (true, true);
-        let player = (known.role == Role::Player).then(|| known.person.principal());
-        if let Some(player) = player {
-            self.mark(Milestone::FirstPlayer);
-            if self.playing.insert(viewer, player.clone()).is_none() {
-                self.note_attendance(EventKind::PlayerJoined, player.clone());
-            }
-            self.note_player(player);
-        }
+        self.note_seat(viewer);
+        self.control_came().await;
         self.row.quality.watched_by(self.roster.connected());
         self.refresh();
+    }
+
+    /// Who has a slot and a picture plays.
+    pub(super) fn note_seat(&mut self, viewer: ViewerId) {
+        let Some(known) = self.roster.get(viewer).filter(|known| known.connected) else { return };
+        if known.role == Role::Spectator {
+            return self.no_longer_plays(viewer);
+        }
+        let player = known.person.principal();
+        self.mark(Milestone::FirstPlayer);
+        let is_here = self.playing.values().any(|other| *other == player);
+        self.playing.insert(viewer, player.clone());
+        if !is_here {
+            self.note_attendance(EventKind::PlayerJoined, player.clone());
+        }
+        self.note_player(player);
     }
 
     fn note_player(&mut self, player: String) {
@@ -302,11 +315,14 @@ impl Actor {
         self.no_longer_plays(viewer);
         let released = self.keys.gone(viewer);
         self.route(released);
+        self.tell_control();
         self.refresh();
     }
 
     pub(super) fn no_longer_plays(&mut self, viewer: ViewerId) {
-        if let Some(player) = self.playing.remove(&viewer) {
+        if let Some(player) = self.playing.remove(&viewer)
+            && !self.playing.values().any(|other| *other == player)
+        {
             self.note_attendance(EventKind::PlayerLeft, player);
         }
     }

@@ -5,6 +5,7 @@
 //! is written before it is told.
 
 mod begin;
+mod control;
 mod events;
 mod guard;
 mod rate;
@@ -13,6 +14,7 @@ mod viewers;
 use super::catalogue::Game;
 use super::clock::to_time;
 use super::context::Context;
+use super::control::{Control, NotAllowed, Standing};
 use super::ending;
 use super::hosted::Restarts;
 use super::input::HeldKeys;
@@ -21,7 +23,7 @@ use super::launch::{Holds, LaunchFailed, Launched, Step};
 use super::limits::Permit;
 use super::machine::{Action, Event, State, Timeline};
 use super::ports::{RunnerLink, RunnerSender};
-use super::roster::{Person, Refused, Roster};
+use super::roster::{Entry, Refused, Roster};
 use super::teardown::{Teardown, TornDown};
 use super::view::{EndReason, Milestone, Push, SessionView, StopReport};
 use crate::control::ControlEvent;
@@ -30,6 +32,7 @@ use crate::ids::{GrantId, SessionId, ViewerId};
 use crate::relay::RelayEvent;
 use crate::store::{Fenced, Figures, SessionRow};
 use futures_util::future::BoxFuture;
+use playgate_signaling::control::Wish;
 use playgate_signaling::message::{Progress, QualityReport, Role};
 use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn};
@@ -78,12 +81,7 @@ pub(super) enum Command {
     /// As a stop, answered when the end has begun; false when it had begun already.
     Terminate(oneshot::Sender<bool>),
     Admit {
-        viewer: ViewerId,
-        person: Person,
-        may: Role,
-        wanted: Option<Role>,
-        /// End of the grant, in Unix milliseconds.
-        until: Option<i64>,
+        entry: Entry,
         reply: oneshot::Sender<Result<(Role, Option<u8>), NotAdmitted>>,
     },
     /// Asks how an offer of an admitted viewer is to be put to the relay; answered when media is open.
@@ -91,8 +89,17 @@ pub(super) enum Command {
         viewer: ViewerId,
         reply: oneshot::Sender<Option<Ticket>>,
     },
-    /// The relay took the viewer in.
-    MediaUp(ViewerId),
+    /// The relay took the viewer in, with the slot of its ticket.
+    MediaUp {
+        viewer: ViewerId,
+        slot: Option<u8>,
+    },
+    /// What a viewer wants of the controls.
+    Control {
+        viewer: ViewerId,
+        wish: Wish<ViewerId>,
+        reply: oneshot::Sender<Result<(), NotAllowed>>,
+    },
     Leave(ViewerId),
     Saw {
         viewer: ViewerId,
@@ -130,6 +137,8 @@ pub(super) struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) view: watch::Receiver<SessionView>,
     pub(super) pushes: broadcast::WeakSender<Push>,
+    /// Who plays, asks and watches.
+    pub(super) standing: watch::Receiver<Arc<Standing>>,
     pub(super) game: Arc<Game>,
     pub(super) generation: crate::ids::Generation,
 }
@@ -170,6 +179,10 @@ pub(super) struct Actor {
     /// Another gateway has the session: write nothing any more.
     fenced: bool,
     roster: Roster,
+    control: Control,
+    standing: watch::Sender<Arc<Standing>>,
+    /// When the size of the crowd is to be told.
+    crowd_told_at: Option<Instant>,
     keys: HeldKeys,
     /// Players that are connected, by the names that are noted of them.
     playing: HashMap<ViewerId, String>,

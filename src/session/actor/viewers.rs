@@ -1,6 +1,6 @@
 //! What callers ask of a live session: its viewers, its lease, its end.
 
-use super::super::roster::Person;
+use super::super::roster::{Entry, Gone, Person};
 use super::super::view::{EndReason, Milestone, Push};
 use super::{Actor, Command, NotAdmitted, Ticket};
 use crate::ids::{GrantId, ViewerId};
@@ -23,8 +23,8 @@ impl Actor {
                 self.end(EndReason::StoppedByUser, None).await;
                 let _ = reply.send(begins);
             }
-            Command::Admit { viewer, person, may, wanted, until, reply } => {
-                let _ = reply.send(self.admit(viewer, &person, may, wanted, until).await);
+            Command::Admit { entry, reply } => {
+                let _ = reply.send(self.admit(entry).await);
             }
             Command::Ticket { viewer, reply } => {
                 self.tickets_waiting.push((viewer, reply));
@@ -32,7 +32,10 @@ impl Actor {
                     self.answer_tickets();
                 }
             }
-            Command::MediaUp(viewer) => self.media_up(viewer).await,
+            Command::MediaUp { viewer, slot } => self.media_up(viewer, slot).await,
+            Command::Control { viewer, wish, reply } => {
+                let _ = reply.send(self.on_wish(viewer, wish).await);
+            }
             Command::Leave(viewer) => self.leave(viewer).await,
             Command::Saw { viewer, report } => {
                 if self.roster.get(viewer).is_some_and(|viewer| viewer.has_media) {
@@ -69,51 +72,50 @@ impl Actor {
         until
     }
 
-    async fn admit(
-        &mut self,
-        viewer: ViewerId,
-        person: &Person,
-        may: Role,
-        wanted: Option<Role>,
-        until: Option<i64>,
-    ) -> Result<(Role, Option<u8>), NotAdmitted> {
-        let ended = matches!(person, Person::Grant(grant) if self.ended_grants.contains(grant));
+    async fn admit(&mut self, entry: Entry) -> Result<(Role, Option<u8>), NotAdmitted> {
+        let viewer = entry.viewer;
+        let ended = matches!(&entry.person, Person::Grant(grant) if self.ended_grants.contains(grant));
         if ended || self.state.end_reason().is_some() {
             return Err(NotAdmitted::NotFound);
         }
-        let before = self.roster.get(viewer).map(|known| (known.slot, known.has_media));
-        let admitted = self.roster.admit(self.context.clock.now(), viewer, person, may, wanted, until)?;
+        let before = self.roster.get(viewer).map(|known| known.slot);
+        let admitted = self.roster.admit(self.context.clock.now(), entry)?;
+        for (old, _) in &admitted.replaced {
+            self.control.replaced(*old, viewer);
+        }
         self.evict(
-            admitted.replaced,
+            &admitted.replaced,
             ErrorCode::Replaced,
             "You opened this game in another window, which plays now.",
         )
         .await;
-        if let Some((slot, true)) = before
-            && slot != admitted.slot
-        {
+        if before.is_some_and(|slot| slot != admitted.slot) {
             let released = self.keys.gone(viewer);
             self.route(released);
-            if let Err(error) = self.context.media.set_slot(self.row.id, viewer, admitted.slot).await {
-                tracing::debug!(session = %self.row.id, %viewer, %error, "the relay does not know the viewer");
-            }
+            self.tell_relay(viewer).await;
         }
+        self.gave_way(&admitted.replaced).await;
         self.tell_slots();
-        Ok((admitted.role, admitted.slot))
+        let known = self.roster.get(viewer).ok_or(NotAdmitted::NotFound)?;
+        Ok((known.role, known.slot))
     }
 
-    /// The viewer may have been sent away while the relay took it in.
-    async fn media_up(&mut self, viewer: ViewerId) {
+    /// The viewer may have been sent away while the relay took it in, or have got another slot.
+    async fn media_up(&mut self, viewer: ViewerId, slot: Option<u8>) {
         if let Some(known) = self.roster.get_mut(viewer) {
             known.has_media = true;
+            if known.slot != slot {
+                self.tell_relay(viewer).await;
+            }
         } else {
             self.context.media.remove_viewer(self.row.id, viewer).await;
         }
     }
 
     async fn leave(&mut self, viewer: ViewerId) {
-        if self.roster.remove(viewer).is_some() {
+        if let Some(known) = self.roster.remove(viewer) {
             self.let_go(viewer).await;
+            self.gave_way(&[(viewer, known.slot)]).await;
             self.tell_slots();
         }
     }
@@ -124,16 +126,18 @@ impl Actor {
         self.evict_ended_grants(gone).await;
     }
 
-    pub(super) async fn evict_ended_grants(&mut self, viewers: Vec<ViewerId>) {
+    pub(super) async fn evict_ended_grants(&mut self, viewers: Vec<Gone>) {
         if !viewers.is_empty() {
-            self.evict(viewers, ErrorCode::GrantEnded, "Your invitation to this session has ended.").await;
+            self.evict(&viewers, ErrorCode::GrantEnded, "Your invitation to this session has ended.").await;
+            self.gave_way(&viewers).await;
             self.tell_slots();
         }
     }
 
     /// Sends viewers away that are out of the roster already.
-    async fn evict(&mut self, viewers: Vec<ViewerId>, code: ErrorCode, message: &str) {
-        for viewer in viewers {
+    async fn evict(&mut self, viewers: &[Gone], code: ErrorCode, message: &str) {
+        for (viewer, _) in viewers {
+            let viewer = *viewer;
             self.push(Push::Evicted { viewer, code, message: message.to_owned() });
             self.let_go(viewer).await;
         }
@@ -147,7 +151,7 @@ impl Actor {
         self.refresh();
     }
 
-    fn tell_slots(&self) {
+    pub(super) fn tell_slots(&self) {
         self.tell_runner(GatewayMessage::Slots { taken: self.roster.taken_slots() });
     }
 }

@@ -23,7 +23,8 @@ impl Sessions {
     ) -> Result<(SessionRow, SessionView), ServiceError> {
         let owner = Owner::Organisation(organisation.to_owned());
         let row = self.context().store.session_by_external_id(&owner, id).await.map_err(internal)?;
-        let row = row.filter(|row| row.removed_at.is_none()).ok_or_else(no_such_session)?;
+        let row =
+            row.filter(|row| row.hosted.is_some() && row.removed_at.is_none()).ok_or_else(no_such_session)?;
         let view = match self.live(row.id) {
             Some(handle) => handle.view.borrow().clone(),
             None => crate::session::actor::view_of(&row, None, 0),

@@ -4,7 +4,6 @@ use super::{HostRequest, Hosted, HostedImage, HostedView};
 use crate::ids::{Owner, SessionId};
 use crate::schedule::NodeState;
 use crate::session::access::internal;
-use crate::session::actor::Actor;
 use crate::session::machine::ContainerStatus;
 use crate::session::view::{EndReason, Milestone, SessionView};
 use crate::session::{ServiceError, Sessions};
@@ -100,7 +99,7 @@ impl Sessions {
         })?;
         tracing::info!(session = %row.id, organisation, image = image.name, node = row.node, "hosted session asked for");
         let id = row.id;
-        Actor::launch(Arc::clone(self.context()), row, Arc::new(game), Some(permit), self.enter(id));
+        self.begin(row, Arc::new(game), permit);
         Ok((id, self.live(id).map(|handle| handle.view)))
     }
 

@@ -44,8 +44,8 @@ pub(super) async fn user(pool: &SqlitePool, user: &UserId) -> Result<Option<User
 
 pub(super) async fn insert_grant(pool: &SqlitePool, row: &GrantRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO grants (id, session_id, role, slot, origins, created_at, expires_at, revoked_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO grants (id, session_id, role, slot, origins, created_at, expires_at, revoked_at, embed_id, host)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id.to_string())
     .bind(row.session.to_string())
@@ -55,6 +55,8 @@ pub(super) async fn insert_grant(pool: &SqlitePool, row: &GrantRow) -> Result<()
     .bind(row.created_at)
     .bind(row.expires_at)
     .bind(row.revoked_at)
+    .bind(row.embed.map(|embed| embed.to_string()))
+    .bind(row.host)
     .execute(pool)
     .await
     .map_err(database)?;
@@ -71,11 +73,12 @@ pub(super) async fn grant(pool: &SqlitePool, id: GrantId) -> Result<Option<Grant
 }
 
 pub(super) async fn grants_of(pool: &SqlitePool, session: SessionId) -> Result<Vec<GrantRow>> {
-    let rows = sqlx::query("SELECT * FROM grants WHERE session_id = ? ORDER BY created_at, id")
-        .bind(session.to_string())
-        .fetch_all(pool)
-        .await
-        .map_err(database)?;
+    let rows =
+        sqlx::query("SELECT * FROM grants WHERE session_id = ? AND embed_id IS NULL ORDER BY created_at, id")
+            .bind(session.to_string())
+            .fetch_all(pool)
+            .await
+            .map_err(database)?;
     rows.iter().map(read_grant).collect()
 }
 
@@ -154,8 +157,9 @@ pub(super) async fn is_token_revoked(pool: &SqlitePool, id: &str) -> Result<bool
     Ok(count > 0)
 }
 
-fn read_grant(row: &SqliteRow) -> Result<GrantRow> {
+pub(super) fn read_grant(row: &SqliteRow) -> Result<GrantRow> {
     let slot: Option<i64> = column(row, "slot")?;
+    let embed: Option<&str> = column(row, "embed_id")?;
     Ok(GrantRow {
         id: parsed(row, "id")?,
         session: parsed(row, "session_id")?,
@@ -165,6 +169,8 @@ fn read_grant(row: &SqliteRow) -> Result<GrantRow> {
         created_at: column(row, "created_at")?,
         expires_at: column(row, "expires_at")?,
         revoked_at: column(row, "revoked_at")?,
+        embed: embed.map(|_| parsed(row, "embed_id")).transpose()?,
+        host: column(row, "host")?,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod convert;
+mod embeds;
 mod events;
 mod nodes;
 mod players;
@@ -12,11 +13,11 @@ mod saves;
 mod sessions;
 
 use super::{
-    Admission, Announcement, Attempt, DeliveryRow, EventKind, EventRow, Fenced, Figures, GrantRow, Inserted,
-    MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources, Result, SessionRow, SlotRow, Store,
-    StoreError, TokenRow, UserRow, VersionRow,
+    Admission, Announcement, Attempt, DeliveryRow, EmbedRow, EmbedTarget, EventKind, EventRow, Fenced,
+    Figures, GrantRow, Inserted, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources, Result,
+    SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
 };
-use crate::ids::{Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::quality::Quality;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
@@ -33,13 +34,14 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
     (4, "hosted", include_str!("../migrations/0004_hosted.sql")),
     (5, "events", include_str!("../migrations/0005_events.sql")),
     (6, "quality", include_str!("../migrations/0006_quality.sql")),
+    (7, "embeds", include_str!("../migrations/0007_embeds.sql")),
 ];
 
 /// Cheap to clone.
@@ -64,7 +66,7 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
         let writer = pool(1).connect_with(options.clone()).await.map_err(database)?;
-        migrate(&writer).await?;
+        migrate(&writer, &MIGRATIONS).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
         Ok(Self { writer, readers, news: watch::Sender::new(0) })
     }
@@ -89,10 +91,10 @@ impl SqliteStore {
     }
 }
 
-async fn migrate(writer: &SqlitePool) -> Result<()> {
-    let migrations = MIGRATIONS
-        .into_iter()
-        .map(|(version, name, sql)| {
+async fn migrate(writer: &SqlitePool, migrations: &[(i64, &'static str, &'static str)]) -> Result<()> {
+    let migrations = migrations
+        .iter()
+        .map(|&(version, name, sql)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         })
         .collect();
@@ -203,6 +205,38 @@ impl Store for SqliteStore {
 
     async fn revoke_grant(&self, id: GrantId, now: Millis) -> Result<bool> {
         access::revoke_grant(&self.writer, id, now).await
+    }
+
+    async fn insert_embed(&self, row: &EmbedRow, sha256: &[u8; 32]) -> Result<()> {
+        embeds::insert(&self.writer, row, sha256).await
+    }
+
+    async fn embed(&self, id: EmbedId) -> Result<Option<EmbedRow>> {
+        embeds::by_id(&self.readers, id).await
+    }
+
+    async fn embed_by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<EmbedRow>> {
+        embeds::by_sha256(&self.readers, sha256).await
+    }
+
+    async fn embeds_of(&self, owner: &Owner) -> Result<Vec<EmbedRow>> {
+        embeds::of(&self.readers, owner).await
+    }
+
+    async fn revoke_embed(&self, id: EmbedId, now: Millis) -> Result<Vec<GrantRow>> {
+        embeds::revoke(self.begin().await?, id, now).await
+    }
+
+    async fn count_visit(&self, id: EmbedId, now: Millis) -> Result<bool> {
+        embeds::count_visit(&self.writer, id, now).await
+    }
+
+    async fn uncount_visit(&self, id: EmbedId) -> Result<()> {
+        embeds::uncount_visit(&self.writer, id).await
+    }
+
+    async fn prune_visits(&self, before: Millis) -> Result<u64> {
+        embeds::prune_visits(&self.writer, before).await
     }
 
     async fn slots(&self, user: &UserId, game: &str, now: Millis) -> Result<Vec<SlotRow>> {
@@ -395,5 +429,45 @@ impl Store for SqliteStore {
 
     async fn pending_deliveries(&self, webhook: &str) -> Result<u64> {
         events::pending(&self.readers, webhook).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_of_before_embeds_keeps_its_sessions_and_what_belongs_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(true);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        migrate(&pool, &MIGRATIONS[..6]).await.unwrap();
+        let (session, grant) = (SessionId::new(), GrantId::new());
+        let bound = [session.to_string(), grant.to_string()];
+        for statement in [
+            "INSERT INTO sessions (id, owner_kind, owner_name, external_id, game, title, status, container, hosted,
+                 generation, ran, started_at, timeline)
+             VALUES (?1, 'org', 'acme', 'x', 'g', 'G', 'running', 'running', '{}', 1, 1, 5, '[]')",
+            "INSERT INTO grants (id, session_id, role, created_at, expires_at) VALUES (?2, ?1, 'player', 6, 7)",
+            "INSERT INTO joined_players VALUES (?1, 'ada', 6)",
+        ] {
+            sqlx::query(statement).bind(&bound[0]).bind(&bound[1]).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+
+        let store = SqliteStore::open(&path).await.unwrap();
+        let kept = store.grant(grant).await.unwrap().unwrap();
+        assert_eq!((kept.session, kept.embed, kept.host), (session, None, false));
+        assert_eq!(store.players(session).await.unwrap(), ["ada"]);
+        // The copy of a session is no beginning of one.
+        let count = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&store.writer).await;
+        let events: i64 = count.unwrap();
+        assert_eq!(events, 1);
+        let broken: Vec<(String,)> = sqlx::query_as("SELECT \"table\" FROM pragma_foreign_key_check")
+            .fetch_all(&store.writer)
+            .await
+            .unwrap();
+        assert_eq!(broken, []);
     }
 }

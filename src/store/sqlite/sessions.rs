@@ -249,13 +249,16 @@ pub(super) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
     }
 }
 
+pub(super) fn read_owner(row: &SqliteRow) -> Result<Owner> {
+    let name: String = column(row, "owner_name")?;
+    match column::<&str>(row, "owner_kind")? {
+        "user" => Ok(Owner::User(UserId(name))),
+        "org" => Ok(Owner::Organisation(name)),
+        other => Err(StoreError::BadRow(format!("`{other}` as owner_kind"))),
+    }
+}
+
 pub(super) fn read(row: &SqliteRow) -> Result<SessionRow> {
-    let owner_name: String = column(row, "owner_name")?;
-    let owner = match column::<&str>(row, "owner_kind")? {
-        "user" => Owner::User(UserId(owner_name)),
-        "org" => Owner::Organisation(owner_name),
-        other => return Err(StoreError::BadRow(format!("`{other}` as owner_kind"))),
-    };
     let instance: Option<&str> = column(row, "instance")?;
     let slot: Option<&str> = column(row, "slot_id")?;
     let hosted: Option<&str> = column(row, "hosted")?;
@@ -263,7 +266,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<SessionRow> {
     let token: Option<&[u8]> = column(row, "runner_token_sha256")?;
     Ok(SessionRow {
         id: parsed(row, "id")?,
-        owner,
+        owner: read_owner(row)?,
         external_id: column(row, "external_id")?,
         game: column(row, "game")?,
         title: column(row, "title")?,

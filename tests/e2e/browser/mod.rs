@@ -2,6 +2,7 @@
 
 mod accessibility;
 pub(crate) mod container;
+mod control;
 mod ends;
 mod foreign_producer;
 mod harness;

@@ -60,6 +60,17 @@ async fn the_invite_button_makes_a_link() {
     })
     .await;
     page.screenshot("invite").await;
+    page.click("#embed-part summary").await;
+    page.click("#embed-site").await;
+    page.keys("https://blog.example/post").await;
+    page.click("#embed-create").await;
+    eventually("there is code for the site", SOON, async || {
+        let code = page.run("return document.getElementById('embed-code').value").await?;
+        let code = code.as_str().unwrap_or_default();
+        if code.contains("/embed.js") && code.contains("#pge_") { Ok(()) } else { Err(code.to_owned()) }
+    })
+    .await;
+    page.screenshot("invite-embed").await;
     let invited = Chrome::start().await;
     invited.open(&link).await;
     invited.until_state("playing").await;

@@ -2,6 +2,7 @@
 
 mod bots;
 mod crashes;
+mod embeds;
 mod events;
 mod grants;
 mod refusals;

@@ -1,5 +1,6 @@
 //! A session core that answers from a table, and a router over it: only the HTTP surface is under test.
 
+use super::fake_embeds::FakeEmbeds;
 use super::fake_hosted::FakeHosted;
 use crate::thumbnail::{FakeFrames, program};
 use axum::body::{Body, Bytes};
@@ -11,8 +12,8 @@ use futures_util::stream::BoxStream;
 use playgate::auth::{Auth, MemoryLedger, Minted, Principal};
 use playgate::config::Config;
 use playgate::http::{
-    Access, Assets, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore, Thumbnails,
-    router,
+    Access, Assets, EmbedCore, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore,
+    Thumbnails, router,
 };
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
@@ -292,6 +293,7 @@ pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) core: Arc<FakeCore>,
     pub(crate) hosted: Arc<FakeHosted>,
+    pub(crate) embeds: Arc<FakeEmbeds>,
     pub(crate) frames: Arc<FakeFrames>,
     pub(crate) events: Arc<SqliteStore>,
     pub(crate) auth: Auth,
@@ -305,6 +307,8 @@ pub(crate) fn assets() -> Assets {
         ("player.html", "<!doctype html><title>{{title}}</title>"),
         ("signin.html", "<!doctype html><title>Sign in</title>"),
         ("docs.html", "<!doctype html><title>Docs</title>"),
+        ("embed.html", "<!doctype html><title>Playgate</title>"),
+        ("embed/embed.js", "export {};"),
         ("app.js", "export const long = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';"),
         (".hidden", "secret"),
     ];
@@ -325,6 +329,7 @@ impl Site {
         change(&mut config);
         let core = Arc::new(FakeCore::default());
         let hosted = Arc::new(FakeHosted::default());
+        let embeds = Arc::new(FakeEmbeds::default());
         let auth = Auth::open(&config, Arc::new(MemoryLedger::default())).unwrap();
         let user = auth.mint_user("ada", Some("Ada".into()), Duration::from_secs(3600), None).await.unwrap();
         let events = Arc::new(SqliteStore::open(&dir.path().join("events.db")).await.unwrap());
@@ -336,6 +341,7 @@ impl Site {
         let parts = HttpParts {
             core: Arc::clone(&core) as Arc<dyn SessionCore>,
             hosted: Arc::clone(&hosted) as Arc<dyn HostedCore>,
+            embeds: Arc::clone(&embeds) as Arc<dyn EmbedCore>,
             nodes: Arc::new(super::nodes::OneNode),
             events: Arc::clone(&events) as Arc<dyn Store>,
             webhooks: vec![super::webhooks::webhook()],
@@ -375,7 +381,8 @@ impl Site {
             .route("/test/context", echo)
             .route("/test/who", who)
             .route("/test/headers", by_headers);
-        Self { router: router(parts, signal), core, hosted, frames, events, auth, user, _dir: dir }
+        let router = router(parts, signal);
+        Self { router, core, hosted, embeds, frames, events, auth, user, _dir: dir }
     }
 
     pub(crate) fn refuse(&self, refuse: Refuse) {
