@@ -134,12 +134,11 @@ fn a_spectator_in_chromium_becomes_a_player_and_watches_again_without_a_new_offe
             let news = |event: &RelayEvent| {
                 matches!(event, RelayEvent::Input { .. } | RelayEvent::LinkRate(Some(_)))
             };
-            match event(&mut opened, news).await {
-                RelayEvent::Input { frame, .. } => {
-                    assert_eq!(frame, Bytes::from_static(&[6]));
-                    heard.0 = true;
-                }
-                _ => heard.1 = true,
+            if let RelayEvent::Input { frame, .. } = event(&mut opened, news).await {
+                assert_eq!(frame, Bytes::from_static(&[6]));
+                heard.0 = true;
+            } else {
+                heard.1 = true;
             }
         }
         let stats = browser.decoded(decoded + 60).await;
