@@ -17,6 +17,8 @@ pub(super) enum Access {
     Grant {
         grant: GrantId,
         role: Role,
+        /// Control slot it promises, 0-based.
+        slot: Option<u8>,
         expires_at: i64,
         /// The session was launched for it.
         host: bool,
@@ -68,6 +70,7 @@ impl Sessions {
                     .map(|row| Access::Grant {
                         grant: row.id,
                         role: row.role,
+                        slot: row.slot,
                         expires_at: row.expires_at,
                         host: row.host,
                     })

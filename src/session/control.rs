@@ -85,7 +85,7 @@ impl Control {
         if slot.is_some_and(|slot| slot >= roster.slots()) {
             return Err(NotAllowed::NoSuchSlot(roster.slots()));
         }
-        let (held, is_host) = (wisher.slot, wisher.is_host());
+        let (held, is_host) = (wisher.slot, wisher.host);
         let mut changed = Changed::new();
         match wish {
             Wish::Request { slot } => self.request(roster, from, slot, &mut changed)?,
@@ -189,7 +189,7 @@ impl Control {
             slots: roster.slots(),
             holders,
             requests: self.asks.iter().filter_map(request).collect(),
-            hosts: all.iter().filter(|(_, viewer)| viewer.is_host()).map(|(id, _)| *id).collect(),
+            hosts: all.iter().filter(|(_, viewer)| viewer.host).map(|(id, _)| *id).collect(),
             spectators: u32::try_from(watching).unwrap_or(u32::MAX),
             grants,
         }
@@ -203,10 +203,10 @@ impl Control {
         changed: &mut Changed,
     ) -> Result<(), NotAllowed> {
         let viewer = roster.get(from).ok_or(NotAllowed::NotIn)?;
-        if viewer.slot.is_some() && (slot.is_none() || slot == viewer.slot || viewer.is_host()) {
+        if viewer.slot.is_some() && (slot.is_none() || slot == viewer.slot || viewer.host) {
             return Err(NotAllowed::YouHaveThem);
         }
-        if viewer.is_host() {
+        if viewer.host {
             return self.take(roster, from, slot.unwrap_or(0), changed);
         }
         let taken = roster.taken_slots();
@@ -258,7 +258,7 @@ impl Control {
         changed: &mut Changed,
     ) -> Result<(), NotAllowed> {
         let passer = roster.get(from).ok_or(NotAllowed::NotIn)?;
-        let (held, is_host) = (passer.slot, passer.is_host());
+        let (held, is_host) = (passer.slot, passer.host);
         let target = roster.get(to).filter(|_| to != from).ok_or(NotAllowed::Gone)?;
         let asked = self.asks.iter().find(|(viewer, _)| *viewer == to).and_then(|(_, slot)| *slot);
         let slot = if is_host {
@@ -392,12 +392,7 @@ impl Standing {
 
 /// The host that came last, if it will do.
 fn host(roster: &Roster, will_do: impl Fn(&Viewer) -> bool) -> Option<ViewerId> {
-    roster
-        .in_order()
-        .into_iter()
-        .rev()
-        .find(|(_, viewer)| viewer.is_host() && will_do(viewer))
-        .map(|(id, _)| id)
+    roster.in_order().into_iter().rev().find(|(_, viewer)| viewer.host && will_do(viewer)).map(|(id, _)| id)
 }
 
 /// Takes a slot from all who have it, but for one.

@@ -41,6 +41,8 @@ pub struct Viewer {
     pub slot: Option<u8>,
     /// What it gets without asking.
     pub may: Role,
+    /// The owner, or the visit that the session was launched for: decides about every slot.
+    pub host: bool,
     /// For showing.
     pub name: String,
     /// In the order of arrival, from 1.
@@ -58,13 +60,6 @@ pub struct Viewer {
     admitted: Instant,
 }
 
-impl Viewer {
-    /// The owner: decides about every slot.
-    pub fn is_host(&self) -> bool {
-        matches!(self.person, Person::Owner(_))
-    }
-}
-
 /// Somebody at the door.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -75,6 +70,7 @@ pub struct Entry {
     pub wanted: Option<Role>,
     /// Control slot its grant promises, 0-based.
     pub slot: Option<u8>,
+    pub host: bool,
     /// Of its account.
     pub name: Option<String>,
     /// When its grant ends, in Unix milliseconds.
@@ -120,7 +116,7 @@ impl Roster {
 
     /// Lets a viewer in, or in again, with what it wants or less.
     pub fn admit(&mut self, now: Instant, entry: Entry) -> Result<Admitted, Refused> {
-        let Entry { viewer, person, may, wanted, slot: promised, name, until } = entry;
+        let Entry { viewer, person, may, wanted, slot: promised, host, name, until } = entry;
         let is_new = !self.viewers.contains_key(&viewer);
         if self.viewers.get(&viewer).is_some_and(|known| known.person != person) {
             return Err(Refused::NotYours);
@@ -156,6 +152,7 @@ impl Roster {
                 role,
                 slot,
                 may,
+                host,
                 name,
                 number,
                 plays: wants,
@@ -316,7 +313,16 @@ mod tests {
     }
 
     fn entry(viewer: ViewerId, person: &Person, may: Role, wanted: Option<Role>) -> Entry {
-        Entry { viewer, person: person.clone(), may, wanted, slot: None, name: None, until: None }
+        Entry {
+            viewer,
+            person: person.clone(),
+            may,
+            wanted,
+            slot: None,
+            host: matches!(person, Person::Owner(_)),
+            name: None,
+            until: None,
+        }
     }
 
     #[test]

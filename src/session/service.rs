@@ -241,9 +241,11 @@ impl Sessions {
     ) -> Result<Admission, ServiceError> {
         let (_, access) = self.seen_by(who, id).await?;
         let handle = self.live(id).filter(|handle| handle.game.streams()).ok_or_else(no_session)?;
-        let (person, may, until) = match access {
-            Access::Owner(user) => (Person::Owner(user), Role::Player, None),
-            Access::Grant { grant, role, expires_at, .. } => (Person::Grant(grant), role, Some(expires_at)),
+        let (person, may, slot, host, until) = match access {
+            Access::Owner(user) => (Person::Owner(user), Role::Player, None, true, None),
+            Access::Grant { grant, role, slot, expires_at, host } => {
+                (Person::Grant(grant), role, slot, host, Some(expires_at))
+            }
             // Its token is a server's, and belongs into no browser.
             Access::Organisation => return Err(no_session()),
         };
@@ -252,7 +254,7 @@ impl Sessions {
             Principal::User(user) => user.name.clone(),
             Principal::Grant(_) | Principal::Operator | Principal::Organisation(_) => None,
         };
-        let entry = Entry { viewer, person, may, wanted, slot: None, name, until };
+        let entry = Entry { viewer, person, may, wanted, slot, host, name, until };
         let command = |reply| Command::Admit { entry, reply };
         let (role, slot) =
             ask(&handle, command).await.ok_or_else(no_session)?.map_err(|refused| match refused {

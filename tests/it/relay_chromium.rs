@@ -101,6 +101,58 @@ fn chromium_plays_with_gcm_and_goes_on_after_an_ice_restart() {
 }
 
 #[test]
+fn a_spectator_in_chromium_becomes_a_player_and_watches_again_without_a_new_offer_or_a_freeze() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let camera = Camera::start(opened.rtp_video);
+        event(&mut opened, |event| *event == RelayEvent::FirstKeyFrame).await;
+        let browser = Browser::start().await;
+        let offer = browser.script(OFFER, json!([])).await.as_str().expect("an offer").to_owned();
+        let viewer = ViewerId::new();
+        let spec = AddViewer { session, viewer, slot: None, principal: "grant:one".to_owned(), offer };
+        let answer = stage.relay.add_viewer(spec).await.expect("answered");
+        assert!(answer.contains("transport-cc") && answer.contains("transport-wide-cc"), "{answer}");
+        assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
+        let decoded = browser.decoded(30).await["decoded"].as_u64().unwrap_or(0);
+        let send = async |byte: u8| {
+            browser
+                .script(
+                    "window.input.send(new Uint8Array([arguments[0]])); arguments[1](true)",
+                    json!([byte]),
+                )
+                .await
+        };
+        send(5).await;
+        until("the spectator's input is dropped", || stage.counted("input_without_slot") > 0).await;
+
+        stage.relay.set_slot(session, viewer, Some(0)).await.expect("a slot");
+        send(6).await;
+        let mut heard = (false, false);
+        while heard != (true, true) {
+            // What its link carries is known from its feedback alone.
+            let news = |event: &RelayEvent| {
+                matches!(event, RelayEvent::Input { .. } | RelayEvent::LinkRate(Some(_)))
+            };
+            match event(&mut opened, news).await {
+                RelayEvent::Input { frame, .. } => {
+                    assert_eq!(frame, Bytes::from_static(&[6]));
+                    heard.0 = true;
+                }
+                _ => heard.1 = true,
+            }
+        }
+        let stats = browser.decoded(decoded + 60).await;
+
+        stage.relay.set_slot(session, viewer, None).await.expect("no slot");
+        event(&mut opened, |event| *event == RelayEvent::LinkRate(None)).await;
+        let stats = browser.decoded(stats["decoded"].as_u64().unwrap_or(0) + 30).await;
+        assert_eq!((&stats["freezes"], &stats["state"]), (&json!(0), &json!("connected")), "{stats}");
+        drop(camera);
+    });
+}
+
+#[test]
 fn chromium_repairs_losses_by_rtx_without_a_freeze() {
     run(async {
         let stage = Stage::new();

@@ -82,7 +82,7 @@ async function enter(kept) {
   busy = true;
   clearTimeout(timer);
   main.replaceChildren();
-  const shown = new Player({ place: byId("theatre-place"), embedded: true, onEnd: fall, onEvent: heard, ...{ onControl: controlled } });
+  const shown = new Player({ place: byId("theatre-place"), embedded: true, onEnd: fall, onEvent: heard, onControl: controlled });
   player = shown;
   shown.mute(wish.muted);
   shown.prepare({ title: "", poster: null, clickedAt: performance.now() });
@@ -132,11 +132,26 @@ function heard(name, detail) {
   }
 }
 
-/** @param {any} control who holds what */
-function controlled(control) {
+/** @param {import("../player/signaling.js").ControlMessage} control who holds what */
+function controlled({ type: _, ...control }) {
   role = control.you.role;
-  bridge.tell("control", control);
+  bridge.tell("control", {
+    ...control,
+    you: counted(control.you),
+    holders: control.holders.map(counted),
+    requests: control.requests.map(counted),
+  });
   tellState();
+}
+
+/**
+ * Slots as people count them: 1 to 4, here as in the API.
+ *
+ * @template {{ slot?: number }} T
+ * @param {T} of
+ */
+function counted(of) {
+  return of.slot === undefined ? of : { ...of, slot: of.slot + 1 };
 }
 
 function tellState() {
@@ -222,10 +237,10 @@ async function called(method, args) {
       document.body.classList.toggle("bare", !wish.controls);
       break;
     case "requestControl":
-      await /** @type {any} */ (playing).requestControl(typeof args[0] === "number" ? args[0] : undefined);
+      playing.requestControl(wantedSlot(args[0]));
       break;
     case "releaseControl":
-      await /** @type {any} */ (playing).releaseControl();
+      playing.releaseControl();
       break;
     case "stop":
       if (!visit?.mayStop) throw new ApiError(403, "not_allowed", "This visit may not stop the game.");
@@ -235,6 +250,13 @@ async function called(method, args) {
       break;
   }
   return { state: pageState(), role, muted };
+}
+
+/** @param {unknown} slot @returns {number | undefined} 0-based; any, without one */
+function wantedSlot(slot) {
+  if (slot === undefined || slot === null) return undefined;
+  if (typeof slot === "number" && Number.isInteger(slot) && slot >= 1 && slot <= 4) return slot - 1;
+  throw new ApiError(400, "invalid_request", "There are slots 1 to 4.");
 }
 
 /** @param {Player} playing */

@@ -154,13 +154,10 @@ export class Connection {
   async #newOffer() {
     const welcome = this.#signaling.welcome;
     if (this.#stopped || !welcome) return;
-    const input = welcome.role === "player";
-    const spare = this.#spare?.input === input ? this.#spare : null;
-    if (this.#spare && !spare) this.#spare.close();
+    const peer = this.#spare ?? sparePeer();
     this.#spare = null;
     this.#peer?.close();
     this.#events.channels(null);
-    const peer = spare ?? new Peer({ input, events: silentEvents });
     this.#peer = peer;
     peer.events = {
       state: () => this.#peerChanged(peer),
@@ -278,11 +275,7 @@ export class Connection {
 const silent = () => {};
 const silentEvents = { state: silent, video: silent, audio: silent, channels: silent };
 
-/**
- * A peer that can be made before the gateway has let anybody in.
- *
- * @param {boolean} input for somebody who plays
- */
-export function sparePeer(input) {
-  return new Peer({ input, events: silentEvents });
+/** A peer that can be made before the gateway has let anybody in. */
+export function sparePeer() {
+  return new Peer(silentEvents);
 }

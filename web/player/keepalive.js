@@ -45,6 +45,7 @@ export class Keepalive {
 
   stop() {
     clearInterval(this.#ticking);
+    this.#started = false;
     this.#dialog?.close();
   }
 

@@ -1,5 +1,6 @@
 // One RTCPeerConnection: receives one video and one audio track as two separate streams (in one stream, lip-sync
-// would hold the picture back) and opens the two input channels. Makes offers and takes answers; decides nothing
+// would hold the picture back) and opens the two input channels: who only watches may get the controls at any moment, and
+// then nothing has to be offered again. Makes offers and takes answers; decides nothing
 // about when.
 
 import { POINTER_LABEL, RELIABLE_LABEL } from "./input.js";
@@ -23,12 +24,9 @@ export class Peer {
   #transport = null;
 
   /**
-   * @param {object} options
-   * @param {boolean} options.input open the input channels
-   * @param {PeerEvents} options.events
+   * @param {PeerEvents} events
    */
-  constructor({ input, events }) {
-    this.input = input;
+  constructor(events) {
     this.events = events;
     this.everConnected = false;
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -45,8 +43,7 @@ export class Peer {
       if (pc.connectionState === "connected") this.everConnected = true;
       this.events.state();
     });
-    /** @type {Channels | null} */
-    this.channels = input ? this.#openChannels() : null;
+    this.#openChannels();
     // The offer is ready before signaling is: only its ICE servers are missing, and those count at gathering.
     this.#prepared = pc.createOffer();
     this.#prepared.catch(() => {});
@@ -124,7 +121,6 @@ export class Peer {
         if (reliable.readyState === "open" && pointer.readyState === "open") this.events.channels({ reliable, pointer });
       });
     }
-    return { reliable, pointer };
   }
 }
 

@@ -10,6 +10,10 @@
 //   #trouble, #tried      nothing connects: every host:port that was tried   #banner  reconnecting, in words
 //   #bar                  #mute #volume #escape #keyboard #stats #fullscreen #invite #stop; #handle brings it (touch)
 //   #stats-panel          the overlay                                        #badge   "Watching"
+//   #people               who plays, how many watch; shows #control-panel  #ask #give-back #take-back
+//   #control-panel        #control-requests [data-give=VIEWER] [data-turn=VIEWER] (1 minute) [data-deny=VIEWER]
+//                         #control-holders [data-take=SLOT] #control-spectators #control-close
+//   #hot-seat             the time left of one
 //   #pad, [data-key=HID]  on-screen pad                                      #sound-hint, #toast, #text-entry
 //   #share                #role-player #role-spectator #share-duration #share-create #share-link #share-copy
 //                         #share-list [data-revoke=ID] #share-close
@@ -26,6 +30,7 @@ import { endInWords, progressInWords } from "../lib/words.js";
 import { Sound } from "./audio.js";
 import { Captions } from "./captions.js";
 import { Connection, sparePeer } from "./connection.js";
+import { ControlView } from "./control.js";
 import { wireControls } from "./controls.js";
 import { showCursor } from "./cursor.js";
 import { Gamepads } from "./gamepad.js";
@@ -63,6 +68,7 @@ const LOOK_MS = 1_000;
  * @typedef {object} PlayerOptions
  * @property {HTMLElement} place where the theatre is put
  * @property {(outcome: Outcome) => void} onEnd told once
+ * @property {(control: import("./signaling.js").ControlMessage) => void} [onControl] who plays, asks and watches, at every change
  * @property {boolean} [embedded] in somebody else's page: nobody is invited from there
  * @property {(name: string, detail: any) => void} [onEvent] what goes on, for whoever shows it elsewhere: `state`, `progress`,
  *   `firstframe`, `sound` (nothing is heard), `statistics` (once a second), `error`
@@ -80,6 +86,12 @@ export class Player {
   #quality = new QualityMeter();
   #reviver = new Reviver();
   #wake = new ScreenWake();
+  #controlView;
+  /** @type {import("./signaling.js").ControlMessage | null} the last that was told */
+  #control = null;
+  /** @type {import("./peer.js").Channels | null} open, whether we play or not */
+  #channels = null;
+  #plays = false;
   /** @type {import("./peer.js").Peer | null} */
   #spare = null;
   /** @type {Signaling | null} */
@@ -121,6 +133,13 @@ export class Player {
       onInvite: () => openInvite(this.#sessionId, theatre.root),
       onStop: () => void this.stopSession(),
     });
+    this.#controlView = new ControlView(theatre, this.#captions, {
+      request: (slot) => this.requestControl(slot),
+      release: () => this.releaseControl(),
+      pass: (viewerId, seconds) => this.#signaling?.passControl(viewerId, seconds),
+      deny: (viewerId) => this.#signaling?.denyControl(viewerId),
+      take: (slot) => this.#signaling?.takeControl(slot),
+    });
     theatre.invite.hidden = theatre.stop.hidden = true;
     showMuted(theatre.mute, false);
     watchState((state) => this.#tell("state", { state }));
@@ -143,13 +162,12 @@ export class Player {
     this.poster(poster);
     this.#captions.say(progressInWords(null));
     // Not before the session is asked for: the browser lays the page out for it.
-    // And not out of the hands of whoever writes something in the page around a frame.
-    if (!this.#options.embedded || document.hasFocus()) queueMicrotask(() => this.focus());
+    queueMicrotask(() => this.#takeKeys());
   }
 
   /** Makes the peer ahead, while the session is still being launched. */
   warm() {
-    this.#spare = sparePeer(true);
+    this.#spare = sparePeer();
   }
 
   /** @param {string} title of the game */
@@ -176,6 +194,7 @@ export class Player {
     if (!fresh) setState("connecting");
     this.#keepalive = new Keepalive(sessionId, this.#theatre.root, fresh);
     this.ownedBy(owner);
+    this.#plays = plays;
     this.#signaling = new Signaling({
       url: signalingUrl(sessionId, location),
       token,
@@ -189,8 +208,8 @@ export class Player {
       video: (stream) => this.#picture.attach(stream),
       audio: (stream) => this.#sound.attach(stream),
       channels: (channels) => {
-        this.#sender.bind(channels);
-        if (channels) this.#gamepads.announce();
+        this.#channels = channels;
+        this.#bind();
       },
       trouble: (trouble) => showTrouble(this.#theatre.trouble, trouble),
     });
@@ -201,7 +220,7 @@ export class Player {
     });
     // Dialled first: a peer takes as long to make as a connection takes to come up.
     this.#signaling.connect();
-    this.#connection.start(this.#spare ?? sparePeer(plays));
+    this.#connection.start(this.#spare ?? sparePeer());
     this.#spare = null;
     this.#poller.start();
     this.#listen();
@@ -211,6 +230,20 @@ export class Player {
   ownedBy(owner) {
     this.#theatre.stop.hidden = !owner;
     this.#theatre.invite.hidden = !owner || this.#options.embedded === true;
+  }
+
+  /**
+   * Asks for the controls. What comes of it is told by `onControl`.
+   *
+   * @param {number} [slot] 0-based; any, without one
+   */
+  requestControl(slot) {
+    this.#signaling?.requestControl(slot);
+  }
+
+  /** Gives the controls back, or asks for them no longer. */
+  releaseControl() {
+    this.#signaling?.releaseControl();
   }
 
   /** @param {string} words something to read, out of the way of the game */
@@ -312,6 +345,9 @@ export class Player {
       case "rumble":
         this.#gamepads.rumble(message);
         break;
+      case "control":
+        this.#controlled(message);
+        break;
       case "saved":
         this.#captions.toast("Saved");
         break;
@@ -328,28 +364,70 @@ export class Player {
 
   /** @param {import("./signaling.js").Welcome} welcome */
   #welcomed(welcome) {
-    const { title, badge, stage, pad, escape, keyboard } = this.#theatre;
-    const plays = welcome.role === "player";
     this.#game = welcome.game;
-    title.textContent = welcome.game.title;
+    this.#theatre.title.textContent = welcome.game.title;
     document.title = `${welcome.game.title} – Playgate`;
+    this.#play(welcome.role === "player");
+    this.#connection?.welcomed(welcome);
+    if (pageState() === "playing") this.#poller?.stop();
+  }
+
+  /** @param {import("./signaling.js").ControlMessage} control */
+  #controlled(control) {
+    const rose = !this.#plays && control.you.role === "player";
+    this.#control = control;
+    if (this.#plays !== (control.you.role === "player")) this.#play(!this.#plays);
+    // A host's session is kept by its page, whoever plays.
+    if (control.you.host) this.#keepalive?.start();
+    this.#controlView.show(control, this.#signaling?.welcome?.viewerId ?? "");
+    // Whoever was given the controls may use them at once.
+    if (rose && document.activeElement === document.body) this.#takeKeys();
+    this.#options.onControl?.(control);
+  }
+
+  /** The keys go to the game, but not out of the hands of somebody who writes in the page around a frame. */
+  #takeKeys() {
+    if (!this.#options.embedded || document.hasFocus()) this.focus();
+  }
+
+  /** @param {boolean} plays from now on, or only watches */
+  #play(plays) {
+    const { badge, stage, pad, escape, keyboard } = this.#theatre;
+    const title = this.#game?.title ?? "the game";
+    this.#plays = plays;
     badge.hidden = plays;
     escape.hidden = keyboard.hidden = !plays;
-    if (!plays) {
-      stage.setAttribute("role", "img");
+    stage.setAttribute("role", plays ? "application" : "img");
+    if (plays) {
+      stage.setAttribute("aria-roledescription", "stage");
+      stage.setAttribute("aria-label", "The game. Keys go to it; Escape leaves.");
+      this.#keepalive?.start();
+    } else {
       stage.removeAttribute("aria-roledescription");
-      stage.setAttribute("aria-label", `Picture of ${welcome.game.title}. You are watching.`);
+      stage.setAttribute("aria-label", `Picture of ${title}. You are watching.`);
+      if (!this.#control?.you.host) this.#keepalive?.stop();
+      document.exitPointerLock?.();
     }
     const coarse = matchMedia("(pointer: coarse)").matches;
-    showTouchpad(pad, plays && coarse ? welcome.game.touch : [], this.#sender);
+    showTouchpad(pad, plays && coarse ? (this.#game?.touch ?? []) : [], this.#sender);
+    this.#bind();
     this.#gamepads.look();
-    this.#connection?.welcomed(welcome);
-    if (plays) this.#keepalive?.start();
-    if (pageState() === "playing") this.#poller?.stop();
+  }
+
+  /** Input has somewhere to go while we play and the channels are open. */
+  #bind() {
+    const channels = this.#plays ? this.#channels : null;
+    if (!channels) this.#sender.releaseAll();
+    this.#sender.bind(channels);
+    if (channels) this.#gamepads.announce();
   }
 
   /** @param {import("./signaling.js").ErrorMessage} message */
   #refused(message) {
+    if (message.code === "not_allowed") {
+      this.#captions.notice(message.message);
+      return;
+    }
     if (message.code === "media_ended") {
       this.#connection?.mediaEnded();
       return;
@@ -423,7 +501,7 @@ export class Player {
     this.#wake.hold();
     const { videoWidth: width, videoHeight: height } = this.#theatre.video;
     this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), width, height });
-    if (this.#signaling?.welcome?.role === "player") api.firstFrame(this.#sessionId).catch(() => {});
+    if (this.#plays) api.firstFrame(this.#sessionId).catch(() => {});
   }
 
   /** Until the first frame: what is being done. */
@@ -530,6 +608,7 @@ export class Player {
     this.#signaling?.close();
     this.#spare?.close();
     this.#controls.stop();
+    this.#controlView.stop();
     this.#wake.release();
     for (const dialog of this.#theatre.root.querySelectorAll("dialog")) dialog.close();
     this.#captions.banner(null);
@@ -546,8 +625,9 @@ export class Player {
       state: pageState(),
       sessionId: this.#sessionId,
       viewerId: this.#signaling?.welcome?.viewerId ?? null,
-      role: this.#signaling?.welcome?.role ?? null,
-      slot: this.#signaling?.welcome?.slot ?? null,
+      role: this.#control?.you.role ?? this.#signaling?.welcome?.role ?? null,
+      slot: (this.#control ? this.#control.you.slot : this.#signaling?.welcome?.slot) ?? null,
+      control: this.#control,
       sessionStatus: this.#sessionStatus,
       link: this.#connection?.state ?? "idle",
       inputOpen: this.#sender.open,

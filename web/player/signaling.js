@@ -31,11 +31,23 @@ import { SIGNALING_BACKOFF, backoffMs } from "./backoff.js";
 /** @typedef {{ type: "status", status: string, progress: import("../lib/api.js").Progress | null, endReason: string | null }} StatusMessage */
 /** @typedef {{ type: "cursor", visible: boolean, png: string | null, hotspotX: number, hotspotY: number }} CursorMessage */
 /** @typedef {{ type: "rumble", pad: number, strong: number, weak: number, durationMs: number }} RumbleMessage */
+/** @typedef {{ slot: number, viewerId: string, name: string, until?: number }} Holding `until`: when a hot-seat ends, Unix milliseconds */
+/**
+ * Who plays, who asks, who watches; at admission and at every change.
+ *
+ * @typedef {object} ControlMessage
+ * @property {"control"} type
+ * @property {{ role: "player" | "spectator", slot?: number, host: boolean }} you
+ * @property {number} slots of the game
+ * @property {Holding[]} holders by slot
+ * @property {{ viewerId: string, name: string, slot?: number }[]} requests in the order they came
+ * @property {number} spectators
+ */
 /** @typedef {{ type: "error", code: string, message: string, fatal: boolean, offer?: number }} ErrorMessage */
 /** @typedef {{ type: "end", reason: string }} EndMessage */
 /**
  * @typedef {Welcome | Answer | StatusMessage | CursorMessage | RumbleMessage | { type: "saved" } | { type: "pong", n: number }
- *   | ErrorMessage | EndMessage} ServerMessage
+ *   | ControlMessage | ErrorMessage | EndMessage} ServerMessage
  */
 /**
  * @typedef {object} SignalingEvents
@@ -128,6 +140,31 @@ export class Signaling {
   /** @param {import("./quality.js").Report} report */
   quality(report) {
     this.#send({ type: "quality", ...report });
+  }
+
+  /** @param {number} [slot] any, without one */
+  requestControl(slot) {
+    this.#send({ type: "request-control", slot });
+  }
+
+  /** Gives back what we have, or asks no longer. */
+  releaseControl() {
+    this.#send({ type: "release-control" });
+  }
+
+  /** @param {string} viewerId @param {number} [seconds] then it comes back @param {number} [slot] */
+  passControl(viewerId, seconds, slot) {
+    this.#send({ type: "pass-control", viewerId, seconds, slot });
+  }
+
+  /** @param {string} viewerId */
+  denyControl(viewerId) {
+    this.#send({ type: "deny-control", viewerId });
+  }
+
+  /** @param {number} [slot] */
+  takeControl(slot) {
+    this.#send({ type: "take-control", slot });
   }
 
   /** Leaves for good. */

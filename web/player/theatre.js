@@ -32,6 +32,12 @@ const ICONS = {
  * @property {HTMLElement} badge
  * @property {HTMLElement} bar
  * @property {HTMLElement} title
+ * @property {HTMLButtonElement} people who plays and how many watch; shows `controlPanel`
+ * @property {HTMLElement} controlPanel
+ * @property {HTMLButtonElement} ask
+ * @property {HTMLButtonElement} giveBack
+ * @property {HTMLButtonElement} takeBack
+ * @property {HTMLElement} hotSeat the time that is left of one
  * @property {HTMLButtonElement} handle
  * @property {HTMLButtonElement} mute
  * @property {HTMLInputElement} volume
@@ -100,20 +106,29 @@ export function buildTheatre() {
   const textEntry = h("input", {
     id: "text-entry", type: "text", "aria-label": "Text for the game", autocomplete: "off", autocapitalize: "off", spellcheck: "false", tabindex: "-1",
   });
+  const people = h("button", { type: "button", id: "people", class: "tool", hidden: true, "aria-expanded": "false", "aria-controls": "control-panel" });
+  const action = (/** @type {string} */ id, /** @type {string} */ text) => h("button", { type: "button", id, class: "tool action", hidden: true, text });
+  const ask = action("ask", "Ask for the controls");
+  const giveBack = action("give-back", "Give back");
+  const takeBack = action("take-back", "Take back");
+  const controlPanel = h("section", { id: "control-panel", class: "panel", "aria-label": "Who plays", hidden: true });
+  const hotSeat = h("p", { id: "hot-seat", role: "timer", hidden: true });
   const handle = tool("handle", "Show the controls", ICONS.menu);
   const tools = h("div", { class: "tools" }, mute, volume, escape, keyboard, statsButton, fullscreen, invite, stop);
-  const bar = h("div", { id: "bar", role: "toolbar", "aria-label": "Game controls" }, title, badge, tools);
+  const bar = h("div", { id: "bar", role: "toolbar", "aria-label": "Game controls" }, title, badge, people, ask, giveBack, takeBack, tools);
   const root = h(
     "section",
     { id: "theatre", "aria-label": "Stage" },
-    h("div", { id: "frame" }, stage, curtain, error, trouble, banner, soundHint, stats, toast, handle, textEntry),
+    h("div", { id: "frame" }, stage, curtain, error, trouble, banner, hotSeat, soundHint, stats, toast, handle, textEntry),
     bar,
+    controlPanel,
     pad,
     audio,
   );
   return {
     root, stage, video, audio, still, poster, curtain, status, progress, error, trouble, banner, toast, badge, bar, title,
     handle, mute, volume, fullscreen, statsButton, invite, escape, keyboard, textEntry, stop, stats, pad, soundHint,
+    people, controlPanel, ask, giveBack, takeBack, hotSeat,
   };
 }
 

@@ -20,7 +20,8 @@ impl Stage {
 
     fn enters(&mut self, person: Person, may: Role) -> ViewerId {
         let viewer = ViewerId::new();
-        let entry = Entry { viewer, person, may, wanted: None, slot: None, name: None, until: None };
+        let host = matches!(person, Person::Owner(_));
+        let entry = Entry { viewer, person, may, wanted: None, slot: None, host, name: None, until: None };
         let admitted = self.roster.admit(Instant::now(), entry).unwrap();
         for (old, slot) in admitted.replaced {
             self.control.replaced(old, viewer);

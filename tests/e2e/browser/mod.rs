@@ -1,6 +1,7 @@
 //! What needs a real browser. The test runner runs these one at a time: two cores, and figures that mean something.
 
 pub(crate) mod container;
+mod control;
 mod embed;
 mod ends;
 mod foreign_producer;

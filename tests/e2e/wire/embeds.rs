@@ -37,6 +37,8 @@ async fn a_visit_launches_the_game_which_ends_when_the_token_is_taken_back() {
     let session = first["sessionId"].as_str().unwrap();
     let visitor = gateway.client().with_token(first["token"].as_str().unwrap());
     let playing = joined(&visitor, session, Role::Player).await.unwrap();
+    let welcome = playing.signaling.welcome();
+    assert_eq!((welcome.role, welcome.slot), (Role::Player, Some(0)));
 
     // Another visit is another game, and the last one.
     let second = visit(&gateway, &embed).await.expect(201);

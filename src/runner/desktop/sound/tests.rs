@@ -78,16 +78,19 @@ fn energy(samples: &[i16]) -> i64 {
     samples.iter().map(|sample| i64::from(*sample).pow(2)).sum::<i64>() / count
 }
 
-/// How often the left channel crosses zero upwards, a second.
+/// Of the left channel, in Hz, by the median time between two crossings of zero upwards: a player that ran dry for a moment,
+/// as on a busy machine, plays the same pitch.
 fn pitch(blocks: &[audio::Block]) -> f64 {
     let left: Vec<i16> = blocks
         .iter()
         .filter_map(|block| block.samples.as_deref())
         .flat_map(|samples| samples.iter().step_by(2).copied())
         .collect();
-    let crossings = left.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
-    f64::from(u32::try_from(crossings).expect("few")) * 48_000.0
-        / f64::from(u32::try_from(left.len()).expect("few"))
+    let rises = left.windows(2).enumerate().filter(|(_, pair)| pair[0] < 0 && pair[1] >= 0).map(|(at, _)| at);
+    let rises: Vec<usize> = rises.collect();
+    let mut periods: Vec<usize> = rises.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    periods.sort_unstable();
+    48_000.0 / f64::from(u32::try_from(periods[periods.len() / 2]).expect("few"))
 }
 
 async fn house(directory: &Path) -> House {

@@ -136,6 +136,7 @@ async fn the_element_plays_on_another_site_with_third_party_cookies_blocked() {
 
     // The page's own buttons.
     page.leave().await;
+    until_text(&page, "#log", r#""you":{"role":"player","slot":1,"host":true}"#).await;
     page.screenshot("embed-element").await;
     until_text(&page, "#size", "1280 × 720").await;
     page.click("#sound").await;
@@ -289,6 +290,21 @@ async fn a_strictly_typed_client_compiles_and_runs() {
     assert!(states.contains(&"playing"), "{seen}");
     let muted = page.run("await window.player.mute(true); return window.player.muted").await;
     assert_eq!(muted, Ok(json!(true)));
+    // It asks for the controls, and asks no longer.
+    let asked = async |method: &str, requests: usize| {
+        page.run(&format!("await window.player.{method}; return null")).await.unwrap();
+        eventually(&format!("{requests} ask"), SOON, async || {
+            let control = page.run("return window.seen.control").await?;
+            let open = control["requests"].as_array().map(Vec::len);
+            if open == Some(requests) && control["you"] == json!({ "role": "spectator", "host": false }) {
+                return Ok(());
+            }
+            Err(control.to_string())
+        })
+        .await;
+    };
+    asked("requestControl(1)", 1).await;
+    asked("releaseControl()", 0).await;
     // Not its own session to stop.
     let refused = page.run("return window.player.stop().then(() => 'stopped', (error) => error.code)").await;
     assert_eq!(refused, Ok(json!("not_allowed")));
