@@ -426,6 +426,7 @@ export class Player {
   #refused(message) {
     if (message.code === "not_allowed") {
       this.#captions.notice(message.message);
+      this.#tell("error", { code: message.code, message: message.message });
       return;
     }
     if (message.code === "media_ended") {
