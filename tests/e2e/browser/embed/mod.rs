@@ -4,9 +4,11 @@ mod refusals;
 mod site;
 
 use self::site::Site;
+use super::foreign_producer::{SLUG, config, ffmpeg, free_ports};
 use super::play::PAD;
 use crate::GARDEN;
 use crate::support::chrome::{Chrome, Options};
+use crate::support::firefox::Firefox;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
 use crate::support::page::Page;
@@ -50,7 +52,7 @@ async fn used(owner: &Client, embed: &Value) -> u64 {
     own.and_then(|one| one["used"].as_u64()).expect("it is on the list")
 }
 
-async fn until_element(page: &Chrome, state: &str) {
+async fn until_element(page: &impl Page, state: &str) {
     eventually(&format!("the element is {state}"), PATIENT, async || {
         let seen = page.run("return document.querySelector('playgate-player')?.state ?? null").await?;
         if seen == *state {
@@ -61,7 +63,7 @@ async fn until_element(page: &Chrome, state: &str) {
     .await;
 }
 
-async fn until_text(page: &Chrome, css: &str, wanted: &str) {
+async fn until_text(page: &impl Page, css: &str, wanted: &str) {
     eventually(&format!("{css} says {wanted:?}"), SOON, async || {
         let script = format!("return document.querySelector({})?.textContent ?? ''", Value::from(css));
         let said = page.run(&script).await?;
@@ -213,6 +215,28 @@ async fn a_plain_frame_plays_on_another_site_with_third_party_cookies_blocked() 
     );
     page.run(&stop).await.unwrap();
     until_text(&page, "#frame-said", "The frame is ended.").await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
+/// It names no ancestors: the frame knows the page around by the referrer, and by what it says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn firefox_shows_element_and_frame_on_another_site() {
+    let (video, audio) = free_ports();
+    let gateway = Gateway::with_toml(&config(video, audio)).await;
+    let _ffmpeg = ffmpeg(video, audio);
+    let (owner, site, page) = (gateway.guest().await, example().await, Firefox::start().await);
+    let session = owner.launch_running(SLUG).await;
+    let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
+    page.open(&site.page("", &[("player", url(&embed))])).await;
+    until_element(&page, "playing").await;
+    until_text(&page, "#size", "640 × 360").await;
+    page.click("#frame-open").await;
+    until_text(&page, "#frame-said", "The frame is playing.").await;
+    page.screenshot("embed-firefox").await;
+    owner.delete(&format!("/api/embeds/{}", embed["embedId"].as_str().unwrap())).await.expect(204);
+    until_text(&page, "#log", "grant_ended").await;
+    until_text(&page, "#frame-said", "The frame is failed.").await;
     page.quit().await;
     gateway.finish().await;
 }
