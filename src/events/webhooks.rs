@@ -255,10 +255,11 @@ fn pause_ms(attempts: u32, now: Millis) -> Millis {
 async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     let kept = Millis::try_from(KEPT.as_millis()).unwrap_or(Millis::MAX);
     loop {
-        let before = clock.now_ms().saturating_sub(kept);
-        for (what, forgotten) in
-            [("events", store.prune_events(before).await), ("visits", store.prune_visits(before).await)]
-        {
+        let now = clock.now_ms();
+        let events = store.prune_events(now.saturating_sub(kept)).await;
+        // Whoever still holds the grant of one is told no other than before.
+        let visits = store.prune_visits(now).await;
+        for (what, forgotten) in [("events", events), ("visits", visits)] {
             match forgotten {
                 Ok(0) => {}
                 Ok(count) => tracing::debug!(count, what, "what is long over is forgotten"),

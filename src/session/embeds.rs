@@ -177,6 +177,7 @@ impl Sessions {
         {
             return Err(refusal(&row, now).unwrap_or(EmbedRefusal::Over).into());
         }
+        self.may_visit(id)?;
         if !store.count_visit(id, now).await.map_err(internal)? {
             let row = store.embed(id).await.map_err(internal)?.ok_or(EmbedRefusal::Unknown)?;
             return Err(refusal(&row, now).unwrap_or(EmbedRefusal::UsedUp).into());

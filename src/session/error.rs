@@ -17,7 +17,7 @@ pub enum ServiceError {
     #[error("This save slot is in use by a running session.")]
     SlotInUse,
     /// 429 `rate_limited` (rule 8).
-    #[error("Too many launches. Try again in {} seconds.", retry_after.as_secs().max(1))]
+    #[error("Too many at once. Try again in {} seconds.", retry_after.as_secs().max(1))]
     RateLimited { retry_after: Duration },
     /// 503 `no_servers` (rule 7).
     #[error("No game server has room at the moment. Please try again shortly.")]

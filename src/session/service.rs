@@ -22,7 +22,7 @@ use crate::auth::Principal;
 use crate::config::SessionsConfig;
 use crate::content::ContentSource;
 use crate::control::ControlHub;
-use crate::ids::{Generation, Owner, SessionId, SlotId, UserId, ViewerId};
+use crate::ids::{EmbedId, Generation, Owner, SessionId, SlotId, UserId, ViewerId};
 use crate::relay::{AddViewer, Relay, RelayError};
 use crate::schedule::PlaceError;
 use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
@@ -34,6 +34,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, broadcast, oneshot};
+
+/// By one embed token, to a running session.
+const VISITS_PER_MINUTE: u32 = 1200;
 
 /// The session core.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ struct Inner {
     limiter: LaunchLimiter,
     /// Of organisations: a key of its own.
     starts: LaunchLimiter<String>,
+    /// Of embed tokens: a crowd, but no flood.
+    visits: LaunchLimiter<EmbedId>,
     doors: Doors,
     live: Arc<DashMap<SessionId, Handle>>,
     /// One launch of a user at a time.
@@ -148,6 +153,7 @@ impl Sessions {
         let inner = Inner {
             limiter: LaunchLimiter::new(context.config.launches_per_minute),
             starts: LaunchLimiter::new(context.hosting.config.starts_per_minute),
+            visits: LaunchLimiter::new(VISITS_PER_MINUTE),
             _janitor: Janitor::begin(&context),
             doors: Doors::default(),
             catalogue: deps.catalogue,
@@ -535,6 +541,12 @@ impl Sessions {
     /// Counts a start of an organisation's.
     pub(super) fn may_start(&self, organisation: &str) -> Result<(), ServiceError> {
         let checked = self.inner.starts.check(self.context().clock.now(), &organisation.to_owned());
+        checked.map_err(|retry_after| ServiceError::RateLimited { retry_after })
+    }
+
+    /// Counts a visit by an embed token.
+    pub(super) fn may_visit(&self, embed: EmbedId) -> Result<(), ServiceError> {
+        let checked = self.inner.visits.check(self.context().clock.now(), &embed);
         checked.map_err(|retry_after| ServiceError::RateLimited { retry_after })
     }
 

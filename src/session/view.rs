@@ -84,6 +84,8 @@ pub struct SessionView {
     /// A sentence for people, for `error`.
     pub end_detail: Option<String>,
     pub viewers: u32,
+    /// Of them, those who only watch.
+    pub spectators: u32,
     pub quality: Quality,
 }
 

@@ -72,6 +72,7 @@ impl SignalCore for FakeCore {
             end_reason: None,
             end_detail: None,
             viewers: 0,
+            spectators: 0,
             quality: Default::default(),
         })
     }

@@ -1,4 +1,5 @@
 //! Still pictures of sessions: how often they are made, what is refused, and what the child process may do.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use bytes::Bytes;
 use playgate::games::Rect;
@@ -83,7 +84,8 @@ pub(crate) fn program() -> PathBuf {
 
 /// A key frame of stripes.
 pub(crate) fn key_frame(width: u32, height: u32) -> Vec<u8> {
-    let pixel = |n: u32| if n % width / 40 % 2 == 0 { [230, 200, 20, 255] } else { [10, 30, 90, 255] };
+    let pixel =
+        |n: u32| if (n % width / 40).is_multiple_of(2) { [230, 200, 20, 255] } else { [10, 30, 90, 255] };
     let rgba: Vec<u8> = (0..width * height).flat_map(pixel).collect();
     let mut picture = I420::new(width, height);
     picture.update(&rgba, width as usize * 4, Rect { x: 0, y: 0, width, height });

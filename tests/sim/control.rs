@@ -1,9 +1,11 @@
 //! Control handed over in a whole session core: what the runner hears, whom the relay lets in, who is told.
 
-use crate::world::{World, holder_of, until, user_of};
+use crate::world::{World, connected, holder_of, until, user_of};
+use playgate::auth::Principal;
 use playgate::ids::{SessionId, ViewerId};
 use playgate::relay::RelayEvent;
 use playgate::session::ServiceError;
+use playgate::session::hosted::HostRequest;
 use playgate::session::view::Push;
 use playgate_signaling::control::{ControlState, Wish};
 use playgate_signaling::input::InputFrame;
@@ -187,4 +189,41 @@ async fn the_crowd_is_told_of_once_for_all_who_came() {
             assert_eq!(told, 1);
         }
     }
+}
+
+#[tokio::test]
+async fn who_plays_an_organisations_session_is_on_its_list_while_it_plays_and_spectators_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    world.content.has_tags(&["1"]);
+    let show = HostRequest {
+        id: Some("live".to_owned()),
+        location: "europe".to_owned(),
+        image: "show".to_owned(),
+        ..HostRequest::default()
+    };
+    let id = world.sessions.host("studio", show).await.unwrap().id;
+    world.planes.control(id, connected()).await;
+    world.planes.relay(id, RelayEvent::FirstKeyFrame).await;
+    let studio = Principal::Organisation("studio".to_owned());
+    let share = async |role| world.sessions.share(&studio, id, role, Vec::new(), HOUR).await.unwrap();
+    let (play, watch) = (share(Role::Player).await, share(Role::Spectator).await);
+    let player = enter(&world, id, &holder_of(&play)).await;
+    let guest = enter(&world, id, &holder_of(&watch)).await;
+    let listed = async |players: &[String], spectators| {
+        until(async || {
+            let (view, joined) = world.sessions.describe_hosted("studio", "live").await.unwrap();
+            (joined == players && view.spectators == spectators).then_some(())
+        })
+        .await;
+    };
+    let (playing, watching) = (format!("grant:{}", play.id), format!("grant:{}", watch.id));
+    listed(std::slice::from_ref(&playing), 1).await;
+    // Nobody is host here: whoever plays decides.
+    world.sessions.control(id, player, Wish::Pass { to: guest, slot: None, seconds: None }).await.unwrap();
+    listed(&[watching], 1).await;
+    world.sessions.leave(id, guest).await;
+    listed(&[playing], 0).await;
+    world.sessions.leave(id, player).await;
+    listed(&[], 0).await;
 }

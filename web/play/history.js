@@ -64,7 +64,7 @@ export async function showHistory(slot, changed) {
       type: "button",
       class: "button small",
       data: { restore: version.number },
-      "aria-label": `Go back to version ${version.number}, ${date}`,
+      "aria-label": `Go back to it: version ${version.number}, ${date}`,
       text: "Go back to it",
     });
     back.addEventListener("click", () => void change(() => api.restoreVersion(slot.id, version.id)));

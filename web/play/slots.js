@@ -70,7 +70,7 @@ function historyButton(slot, on) {
     type: "button",
     class: "slot-side",
     data: { history: slot.slot },
-    "aria-label": slot.empty ? `Bring a save file into save ${slot.slot}` : `Versions of save ${slot.slot}`,
+    "aria-label": slot.empty ? `Bring in a save file for save ${slot.slot}` : `Versions of save ${slot.slot}`,
     title: slot.empty ? "Bring in a save file" : "Earlier versions, download, bring in",
     text: slot.empty ? "Bring in" : "Versions",
   });

@@ -65,7 +65,7 @@ struct Session {
     #[schema(value_type = SessionStatus)]
     status: &'static str,
     /// JSON in strings: `env`, `tags` (the caller's labels), `gameye`, `playgate` (`containerUrl`, the player's page of a game
-    /// with a picture; `progress` of a start, like a download's; `endReason`); and the image's own labels as they are.
+    /// with a picture; `spectators` of it; `progress` of a start, like a download's; `endReason`); and the image's own labels as they are.
     #[schema(example = json!({ "env": "{\"GAMEYE_HOST\":\"203.0.113.7\"}", "tags": "{\"mode\":\"ranked\"}" }))]
     labels: BTreeMap<String, String>,
 }
@@ -135,6 +135,9 @@ struct Playgate<'v> {
     container_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_url: Option<&'v str>,
+    /// Who only watches, of a session with a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spectators: Option<u32>,
     /// While it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<&'v Progress>,
@@ -163,6 +166,7 @@ fn labels(view: &HostedView, hosted: &Hosted, context: &Context) -> BTreeMap<Str
         session_id: view.id.to_string(),
         container_url: hosted.stream.then(|| format!("{}/session/{}/", context.base, view.id)),
         server_url: hosted.stream.then_some(&context.base),
+        spectators: hosted.stream.then_some(view.spectators),
         progress: view.progress.as_ref(),
         end_reason: view.end_reason,
         end_detail: view.end_detail.as_deref(),

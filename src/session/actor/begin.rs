@@ -83,6 +83,8 @@ impl Actor {
         if !actor.row.ran && actor.game.streams() {
             actor.progress = Some(Progress { step: "waiting_for_picture".to_owned(), percent: None });
         }
+        // Whoever played before comes back, or does not.
+        actor.unlist(actor.row.players.clone());
         actor.refresh();
         actor.spawn();
     }

@@ -86,6 +86,9 @@ impl Actor {
         } else if standing.spectators() != before.spectators() {
             let soon = self.context.clock.now() + CROWD_AFTER;
             self.crowd_told_at.get_or_insert(soon);
+        } else {
+            return;
         }
+        self.refresh();
     }
 }

@@ -1,5 +1,6 @@
 //! What launch, relay, runner, driver and time bring to a session.
 
+use super::super::attendance::Note;
 use super::super::catalogue::{Source, audio_codec, video_codec};
 use super::super::ending::{figures, verdict};
 use super::super::input::Routed;
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
-use crate::ids::ViewerId;
+use crate::ids::{Owner, ViewerId};
 use crate::relay::{Codec, RelayEvent};
 use crate::store::{EventKind, Figures};
 use bytes::Bytes;
@@ -329,7 +330,21 @@ impl Actor {
 
     fn note_attendance(&self, kind: EventKind, player: String) {
         if !self.fenced {
-            self.context.attendance.note(self.row.id, kind, player, self.context.clock.now_ms());
+            let (session, at) = (self.row.id, self.context.clock.now_ms());
+            let listed = matches!(self.row.owner, Owner::Organisation(_));
+            self.context.attendance.note(Note { session, kind, player, at, listed, told: true });
+        }
+    }
+
+    /// Takes players off an organisation's list without a word: the session is over, or they are to come back.
+    pub(super) fn unlist(&self, players: impl IntoIterator<Item = String>) {
+        if self.fenced || matches!(self.row.owner, Owner::User(_)) {
+            return;
+        }
+        let (session, at) = (self.row.id, self.context.clock.now_ms());
+        for player in players {
+            let kind = EventKind::PlayerLeft;
+            self.context.attendance.note(Note { session, kind, player, at, listed: true, told: false });
         }
     }
 

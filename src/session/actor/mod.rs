@@ -234,6 +234,8 @@ impl Actor {
         if let Some(reason) = self.state.end_reason() {
             self.context.metrics.ended(reason);
         }
+        let playing = std::mem::take(&mut self.playing);
+        self.unlist(playing.into_values());
         drop(self.permit.take());
         if let Some(instance) = self.unsaved.take() {
             Unsaved { row: self.row.clone(), instance }.retry(Arc::clone(&self.context));
@@ -415,7 +417,9 @@ impl Actor {
     /// Brings the view up to date.
     fn refresh(&mut self) {
         self.row.timeline = self.timeline.entries().to_vec();
-        self.view.send_replace(view_of(&self.row, self.progress.clone(), self.roster.connected()));
+        let mut view = view_of(&self.row, self.progress.clone(), self.roster.connected());
+        view.spectators = self.standing.borrow().spectators();
+        self.view.send_replace(view);
     }
 
     fn set_progress(&mut self, step: &str, percent: Option<f32>) {
@@ -458,6 +462,7 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),
         viewers,
+        spectators: 0,
         quality: row.quality,
     }
 }

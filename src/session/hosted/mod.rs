@@ -98,6 +98,8 @@ pub struct HostedView {
     pub hosted: std::sync::Arc<Hosted>,
     /// How many have joined.
     pub player_count: u64,
+    /// Who watches a session with a picture now.
+    pub spectators: u32,
     /// How far its start is.
     pub progress: Option<Progress>,
     pub end_reason: Option<EndReason>,

@@ -1,5 +1,6 @@
 //! What needs a real browser. The test runner runs these one at a time: two cores, and figures that mean something.
 
+mod accessibility;
 pub(crate) mod container;
 mod control;
 mod embed;

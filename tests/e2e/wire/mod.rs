@@ -1,6 +1,7 @@
 //! What needs no browser: the HTTP API, signaling and WebRTC by the bots' own client.
 
 mod bots;
+mod control;
 mod crashes;
 mod embeds;
 mod events;

@@ -91,6 +91,7 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
         end_reason: None::<EndReason>,
         end_detail: None,
         viewers: 2,
+        spectators: 1,
         quality: Quality { first_frame_ms: Some(330), viewers_most: 2, inputs: 7, ..Quality::default() },
     }
 }

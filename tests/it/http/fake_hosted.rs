@@ -58,6 +58,7 @@ pub(crate) fn view(external_id: &str) -> HostedView {
         status: HostedStatus::Container(ContainerStatus::Running),
         hosted: Arc::new(hosted),
         player_count: 2,
+        spectators: 0,
         progress: None,
         end_reason: None,
         end_detail: None,

@@ -113,6 +113,7 @@ async fn rule_12_and_g12_labels_hold_json_strings_and_the_images_own_as_they_are
         "sessionId": view.id,
         "containerUrl": format!("http://localhost:8080/session/{}/", view.id),
         "serverUrl": "http://localhost:8080",
+        "spectators": 0,
     });
     assert_eq!(label(&session, "playgate"), playgate);
     assert_eq!(label(&session, "gameye")["enableMetrics"], "true");

@@ -1,0 +1,166 @@
+//! Every page as axe-core judges it: no fault it calls serious or critical, in light and in dark, at a desk and on a phone.
+//!
+//! A page that is there by its address alone is a line of [`PAGES`]; one that must be played to is a line of [`tour`].
+
+use crate::GARDEN;
+use crate::support::artifacts;
+use crate::support::chrome::{Chrome, Options};
+use crate::support::gateway::Gateway;
+use crate::support::http::Client;
+use crate::support::page::Page;
+use crate::support::tools::tools;
+use crate::support::wait::{PATIENT, eventually};
+use serde_json::Value;
+
+/// Name, path, and what is there when the page is whole. The first is looked at before anybody has signed in.
+const PAGES: [(&str, &str, &str); 6] = [
+    ("sign-in", "/signin", "main form, main a, main button"),
+    ("catalogue", "/", "[data-game]"),
+    ("launch card", "/play/garden-of-forking-paths", "#play"),
+    ("no such game", "/play/no-such-game", "#error"),
+    ("API", "/docs", "main h2"),
+    ("not found", "/no-such-page", "main a"),
+];
+
+/// Nothing moves or is on its way any more: colours that fade are no colours to judge.
+const AT_REST: &str = "
+    await document.fonts.ready;
+    const moving = document.getAnimations().filter(one => one.effect?.getComputedTiming().endTime < Infinity);
+    await Promise.allSettled(moving.map(one => one.finished));
+    return document.readyState === 'complete' && [...document.images].every(image => image.complete);
+";
+
+/// The faults of the open page, each as one line with the places it is at.
+const FAULTS: &str = "
+    const { violations } = await axe.run(document, { resultTypes: ['violations'], iframes: false });
+    const bad = violations.filter(one => one.impact === 'serious' || one.impact === 'critical');
+    return bad.map(one => `${one.impact} ${one.id}: ${one.help}`
+        + one.nodes.map(node => `\\n        ${node.target}: ${node.html.slice(0, 200)} ${node.failureSummary}`).join(''));
+";
+
+struct Judge {
+    page: Chrome,
+    /// The source of axe-core.
+    axe: String,
+    look: &'static str,
+    faults: Vec<String>,
+    judged: usize,
+}
+
+impl Judge {
+    async fn new(look: &'static str, options: Options) -> Self {
+        let source = tools().join("node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(&source).unwrap_or_else(|error| {
+            panic!("{}: {error}: bash tests/session_api/tools makes it", source.display())
+        });
+        Self { page: Chrome::with(options).await, axe, look, faults: Vec::new(), judged: 0 }
+    }
+
+    /// Judges what is open, once `css` is shown.
+    async fn judge(&mut self, name: &str, css: &str) {
+        self.page.until_shows_element(css).await;
+        eventually("the page is at rest", PATIENT, async || {
+            if self.page.run(AT_REST).await? == true { Ok(()) } else { Err("it is not".to_owned()) }
+        })
+        .await;
+        self.page.run(&format!("if (!window.axe) {{ {}\n }} return null", self.axe)).await.unwrap();
+        let found = self.page.run(FAULTS).await.unwrap();
+        self.judged += 1;
+        let found = found.as_array().expect("axe answers").iter().filter_map(Value::as_str);
+        let found: Vec<String> = found.map(|fault| format!("{name}, {}: {fault}", self.look)).collect();
+        if !found.is_empty() {
+            self.page.screenshot(&format!("accessibility-{}-{}", name.replace(' ', "-"), self.look)).await;
+        }
+        self.faults.extend(found);
+    }
+
+    async fn open_in_bar(&self, button: &str) {
+        // The bar hides while one plays, and comes back with the mouse at the top.
+        self.page.move_mouse(300, 12).await;
+        if !self.page.shows(button).await.unwrap() {
+            self.page.click("#handle").await;
+        }
+        self.page.click(button).await;
+    }
+
+    /// Says what was found.
+    async fn end(self) {
+        self.page.quit().await;
+        if !self.faults.is_empty() {
+            let file = artifacts::path(&format!("accessibility-{}.txt", self.look));
+            let _ = std::fs::write(&file, self.faults.join("\n"));
+        }
+        assert!(self.judged > PAGES.len(), "{} pages", self.judged);
+        assert!(self.faults.is_empty(), "{} faults:\n{}", self.faults.len(), self.faults.join("\n"));
+    }
+}
+
+/// Every page there is, one after the other.
+async fn tour(look: &'static str, options: Options) {
+    let gateway = Gateway::start().await;
+    let player = gateway.guest().await;
+    let mut judge = Judge::new(look, options).await;
+    for (number, (name, path, css)) in PAGES.into_iter().enumerate() {
+        if number == 1 {
+            judge.page.sign_in(&player.sign_in_link()).await;
+        }
+        judge.page.open(&format!("{}{path}", gateway.url)).await;
+        judge.judge(name, css).await;
+    }
+
+    judge.page.play_until_picture(&gateway.url, GARDEN).await;
+    judge.judge("playing", "#stage").await;
+    judge.open_in_bar("#stats").await;
+    judge.judge("statistics", "#stats-panel").await;
+    judge.open_in_bar("#stats").await;
+    judge.open_in_bar("#invite").await;
+    judge.judge("invite", "#share").await;
+    judge.page.click("#share-create").await;
+    judge.judge("invite with a link", "#share-list li").await;
+    judge.page.click("#share-close").await;
+    judge.page.stop().await;
+    judge.judge("ended", "#ended").await;
+
+    another_version(&player).await;
+    judge.page.open(&format!("{}/play/{GARDEN}", gateway.url)).await;
+    judge.page.click("[data-delete='1']").await;
+    judge.judge("a question", "#confirm-no").await;
+    judge.page.click("#confirm-no").await;
+    judge.page.click("[data-history='1']").await;
+    judge.judge("saves", "[data-restore]").await;
+    judge.page.open(&format!("{}/session/{}/#token=nobody's", gateway.url, uuid::Uuid::new_v4())).await;
+    judge.judge("refused invitation", "#error").await;
+
+    let session = player.launch_running(GARDEN).await;
+    judge.page.open(&format!("{}/play/{}", gateway.url, crate::wire::arcade(&player).await)).await;
+    judge.judge("another game runs", "#busy").await;
+    let grant = player.share(&session, "spectator", 3600).await;
+    judge.page.open(grant["url"].as_str().expect("a link")).await;
+    judge.page.until_state("playing").await;
+    judge.judge("spectator", "#stage").await;
+    player.stop(&session).await;
+    judge.page.until_state("ended").await;
+    judge.judge("ended for a spectator", "#ended").await;
+    judge.end().await;
+    gateway.finish().await;
+}
+
+/// Makes the save's version the newest once more, so that there is one to go back to.
+async fn another_version(player: &Client) {
+    let slots = player.slots(GARDEN).await;
+    let versions = format!("/api/game/save-slots/{}/versions", slots[0]["id"].as_str().expect("an id"));
+    let listed = player.get(&versions).await.expect(200);
+    let version = listed["versions"][0]["id"].as_str().expect("a version");
+    player.post(&format!("{versions}/{version}/restore"), serde_json::json!({})).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_has_a_serious_fault_in_light_at_a_desk() {
+    tour("light", Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_has_a_serious_fault_in_dark_on_a_phone() {
+    tour("dark-phone", Options { dark: true, phone: true, width: 390, height: 844, ..Default::default() })
+        .await;
+}
