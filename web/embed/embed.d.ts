@@ -46,19 +46,19 @@ export interface ControlHolder {
   readonly slot: number;
   readonly viewerId: string;
   readonly name: string;
-  /** When a hot-seat ends, ISO 8601. */
-  readonly until?: string | null;
+  /** When a hot-seat ends, in Unix milliseconds. */
+  readonly until?: number;
 }
 
 export interface ControlRequest {
   readonly viewerId: string;
   readonly name: string;
-  readonly slot?: number | null;
+  readonly slot?: number;
 }
 
 /** Who holds the controls. */
 export interface ControlDetail {
-  readonly you: { readonly role: Role; readonly slot?: number | null; readonly host: boolean };
+  readonly you: { readonly role: Role; readonly slot?: number; /** May give, take and refuse. */ readonly host: boolean };
   /** How many slots the game has. */
   readonly slots: number;
   readonly holders: readonly ControlHolder[];
@@ -173,7 +173,7 @@ export class PlaygatePlayerElement extends HTMLElement {
   mute(on?: boolean): Promise<void>;
   /** In and out. Browsers allow it only in a click or a key press. */
   fullscreen(): Promise<void>;
-  /** Asks for the controls; whether they are given is told by `control`. */
+  /** Asks for the controls, of slot 1 to 4 or of any; whether they are given is told by `control`. */
   requestControl(slot?: number): Promise<void>;
   releaseControl(): Promise<void>;
   /** Saves and stops the game, where this visit may. Resolves when it has ended. */

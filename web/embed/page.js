@@ -133,10 +133,25 @@ function heard(name, detail) {
 }
 
 /** @param {import("../player/signaling.js").ControlMessage} control who holds what */
-function controlled(control) {
+function controlled({ type: _, ...control }) {
   role = control.you.role;
-  bridge.tell("control", control);
+  bridge.tell("control", {
+    ...control,
+    you: counted(control.you),
+    holders: control.holders.map(counted),
+    requests: control.requests.map(counted),
+  });
   tellState();
+}
+
+/**
+ * Slots as people count them: 1 to 4, here as in the API.
+ *
+ * @template {{ slot?: number }} T
+ * @param {T} of
+ */
+function counted(of) {
+  return of.slot === undefined ? of : { ...of, slot: of.slot + 1 };
 }
 
 function tellState() {
@@ -222,7 +237,7 @@ async function called(method, args) {
       document.body.classList.toggle("bare", !wish.controls);
       break;
     case "requestControl":
-      playing.requestControl(typeof args[0] === "number" ? args[0] : undefined);
+      playing.requestControl(wantedSlot(args[0]));
       break;
     case "releaseControl":
       playing.releaseControl();
@@ -235,6 +250,13 @@ async function called(method, args) {
       break;
   }
   return { state: pageState(), role, muted };
+}
+
+/** @param {unknown} slot @returns {number | undefined} 0-based; any, without one */
+function wantedSlot(slot) {
+  if (slot === undefined || slot === null) return undefined;
+  if (typeof slot === "number" && Number.isInteger(slot) && slot >= 1 && slot <= 4) return slot - 1;
+  throw new ApiError(400, "invalid_request", "There are slots 1 to 4.");
 }
 
 /** @param {Player} playing */

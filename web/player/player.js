@@ -162,8 +162,7 @@ export class Player {
     this.poster(poster);
     this.#captions.say(progressInWords(null));
     // Not before the session is asked for: the browser lays the page out for it.
-    // And not out of the hands of whoever writes something in the page around a frame.
-    if (!this.#options.embedded || document.hasFocus()) queueMicrotask(() => this.focus());
+    queueMicrotask(() => this.#takeKeys());
   }
 
   /** Makes the peer ahead, while the session is still being launched. */
@@ -382,8 +381,13 @@ export class Player {
     if (control.you.host) this.#keepalive?.start();
     this.#controlView.show(control, this.#signaling?.welcome?.viewerId ?? "");
     // Whoever was given the controls may use them at once.
-    if (rose && document.activeElement === document.body) this.#theatre.stage.focus({ preventScroll: true });
+    if (rose && document.activeElement === document.body) this.#takeKeys();
     this.#options.onControl?.(control);
+  }
+
+  /** The keys go to the game, but not out of the hands of somebody who writes in the page around a frame. */
+  #takeKeys() {
+    if (!this.#options.embedded || document.hasFocus()) this.focus();
   }
 
   /** @param {boolean} plays from now on, or only watches */
@@ -422,6 +426,7 @@ export class Player {
   #refused(message) {
     if (message.code === "not_allowed") {
       this.#captions.notice(message.message);
+      this.#tell("error", { code: message.code, message: message.message });
       return;
     }
     if (message.code === "media_ended") {

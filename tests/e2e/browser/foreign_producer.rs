@@ -9,15 +9,15 @@ use std::net::UdpSocket;
 use std::process::Stdio;
 use tokio::process::{Child, Command};
 
-const SLUG: &str = "camera";
+pub(super) const SLUG: &str = "camera";
 
 /// Even ports that are free now: video and audio.
-fn free_ports() -> (u16, u16) {
+pub(super) fn free_ports() -> (u16, u16) {
     let sockets: Vec<UdpSocket> = (0..2).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
     (sockets[0].local_addr().unwrap().port(), sockets[1].local_addr().unwrap().port())
 }
 
-fn config(video: u16, audio: u16) -> String {
+pub(super) fn config(video: u16, audio: u16) -> String {
     format!(
         r#"
 [[games]]
@@ -32,7 +32,7 @@ ingest.allow = ["127.0.0.1"]
 }
 
 /// A test picture with a moving part and a tone. It ignores requests for key frames, so it sends one a second.
-fn ffmpeg(video: u16, audio: u16) -> Child {
+pub(super) fn ffmpeg(video: u16, audio: u16) -> Child {
     let picture = ["-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"];
     let tone = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"];
     let vp8 = [

@@ -4,9 +4,11 @@ mod refusals;
 mod site;
 
 use self::site::Site;
+use super::foreign_producer::{SLUG, config, ffmpeg, free_ports};
 use super::play::PAD;
 use crate::GARDEN;
 use crate::support::chrome::{Chrome, Options};
+use crate::support::firefox::Firefox;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
 use crate::support::page::Page;
@@ -50,7 +52,7 @@ async fn used(owner: &Client, embed: &Value) -> u64 {
     own.and_then(|one| one["used"].as_u64()).expect("it is on the list")
 }
 
-async fn until_element(page: &Chrome, state: &str) {
+async fn until_element(page: &impl Page, state: &str) {
     eventually(&format!("the element is {state}"), PATIENT, async || {
         let seen = page.run("return document.querySelector('playgate-player')?.state ?? null").await?;
         if seen == *state {
@@ -61,7 +63,7 @@ async fn until_element(page: &Chrome, state: &str) {
     .await;
 }
 
-async fn until_text(page: &Chrome, css: &str, wanted: &str) {
+async fn until_text(page: &impl Page, css: &str, wanted: &str) {
     eventually(&format!("{css} says {wanted:?}"), SOON, async || {
         let script = format!("return document.querySelector({})?.textContent ?? ''", Value::from(css));
         let said = page.run(&script).await?;
@@ -131,11 +133,17 @@ async fn the_element_plays_on_another_site_with_third_party_cookies_blocked() {
     assert_eq!(page.run(allowed).await, Ok(json!(["autoplay", "fullscreen", "gamepad"])));
     assert_eq!(page.run("return location.hash").await, Ok(json!("")));
     until_heard(&page, false).await;
+    // A click on a button of the page's own is as good as one in the frame.
+    page.leave().await;
+    page.click("#play").await;
+    page.enter(ELEMENT).await;
+    until_heard(&page, true).await;
     plays(&page).await;
     let session = page.stats().await.unwrap()["sessionId"].clone();
 
     // The page's own buttons.
     page.leave().await;
+    until_text(&page, "#log", r#""you":{"role":"player","slot":1,"host":true}"#).await;
     page.screenshot("embed-element").await;
     until_text(&page, "#size", "1280 × 720").await;
     page.click("#sound").await;
@@ -216,6 +224,28 @@ async fn a_plain_frame_plays_on_another_site_with_third_party_cookies_blocked() 
     gateway.finish().await;
 }
 
+/// It names no ancestors: the frame knows the page around by the referrer, and by what it says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn firefox_shows_element_and_frame_on_another_site() {
+    let (video, audio) = free_ports();
+    let gateway = Gateway::with_toml(&config(video, audio)).await;
+    let _ffmpeg = ffmpeg(video, audio);
+    let (owner, site, page) = (gateway.guest().await, example().await, Firefox::start().await);
+    let session = owner.launch_running(SLUG).await;
+    let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
+    page.open(&site.page("", &[("player", url(&embed))])).await;
+    until_element(&page, "playing").await;
+    until_text(&page, "#size", "640 × 360").await;
+    page.click("#frame-open").await;
+    until_text(&page, "#frame-said", "The frame is playing.").await;
+    page.screenshot("embed-firefox").await;
+    owner.delete(&format!("/api/embeds/{}", embed["embedId"].as_str().unwrap())).await.expect(204);
+    until_text(&page, "#log", "grant_ended").await;
+    until_text(&page, "#frame-said", "The frame is failed.").await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_player_that_is_not_ours_watches_by_whep() {
     let gateway = Gateway::start().await;
@@ -289,6 +319,21 @@ async fn a_strictly_typed_client_compiles_and_runs() {
     assert!(states.contains(&"playing"), "{seen}");
     let muted = page.run("await window.player.mute(true); return window.player.muted").await;
     assert_eq!(muted, Ok(json!(true)));
+    // It asks for the controls, and asks no longer.
+    let asked = async |method: &str, requests: usize| {
+        page.run(&format!("await window.player.{method}; return null")).await.unwrap();
+        eventually(&format!("{requests} ask"), SOON, async || {
+            let control = page.run("return window.seen.control").await?;
+            let open = control["requests"].as_array().map(Vec::len);
+            if open == Some(requests) && control["you"] == json!({ "role": "spectator", "host": false }) {
+                return Ok(());
+            }
+            Err(control.to_string())
+        })
+        .await;
+    };
+    asked("requestControl(1)", 1).await;
+    asked("releaseControl()", 0).await;
     // Not its own session to stop.
     let refused = page.run("return window.player.stop().then(() => 'stopped', (error) => error.code)").await;
     assert_eq!(refused, Ok(json!("not_allowed")));
