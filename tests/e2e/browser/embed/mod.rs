@@ -4,6 +4,7 @@ mod refusals;
 mod site;
 
 use self::site::Site;
+use super::accessibility::{axe, faults};
 use super::foreign_producer::{SLUG, config, ffmpeg, free_ports};
 use super::play::PAD;
 use crate::GARDEN;
@@ -357,6 +358,7 @@ async fn the_example_site_in_the_dark_and_on_a_phone() {
     let (owner, site) = (gateway.guest().await, example().await);
     let session = owner.launch_running(GARDEN).await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
+    let axe = axe();
     let dark = Options { dark: true, height: 1000, ..Default::default() };
     let phone = Options { phone: true, width: 390, height: 844, ..Default::default() };
     for (name, options) in [("dark", dark), ("phone", phone)] {
@@ -369,6 +371,20 @@ async fn the_example_site_in_the_dark_and_on_a_phone() {
         page.screenshot(&format!("embed-site-{name}")).await;
         let over = page.run("return document.documentElement.scrollWidth - window.innerWidth").await.unwrap();
         assert!(over.as_f64().is_some_and(|over| over <= 1.0), "{name} is {over} pixels too wide");
+        let mut found = faults(&page, &axe).await;
+        page.enter(ELEMENT).await;
+        found.extend(faults(&page, &axe).await);
+        page.leave().await;
+        // And who is refused by the gateway's page, and one who uses WHEP.
+        page.open("about:blank").await;
+        page.open(&site.page("", &[("player", &format!("{}/embed/none#pge_x", gateway.url))])).await;
+        until_element(&page, "failed").await;
+        page.enter(ELEMENT).await;
+        found.extend(faults(&page, &axe).await);
+        page.leave().await;
+        page.open(&format!("{}/whep.html", site.origin)).await;
+        found.extend(faults(&page, &axe).await);
+        assert!(found.is_empty(), "{name}: {}", found.join("\n"));
         page.quit().await;
     }
     gateway.finish().await;
