@@ -24,6 +24,16 @@ const FLAGS: [&str; 8] = [
     "--disable-sync",
 ];
 
+/// What pages may keep, as people set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookies {
+    Kept,
+    /// None of third parties: as browsers come to do by themselves.
+    OfOneParty,
+    /// None, and no storage.
+    Forbidden,
+}
+
 /// How the browser is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -36,8 +46,7 @@ pub(crate) struct Options {
     pub(crate) dark: bool,
     /// Touch screen and a phone's pixels.
     pub(crate) phone: bool,
-    /// As people set it, and as browsers come to do by themselves.
-    pub(crate) no_third_party_cookies: bool,
+    pub(crate) cookies: Cookies,
 }
 
 impl Default for Options {
@@ -49,7 +58,7 @@ impl Default for Options {
             any_certificate: false,
             dark: false,
             phone: false,
-            no_third_party_cookies: false,
+            cookies: Cookies::Kept,
         }
     }
 }
@@ -82,8 +91,16 @@ impl Chrome {
         if options.any_certificate {
             capabilities.add_arg("--ignore-certificate-errors").unwrap();
         }
-        if options.no_third_party_cookies {
-            let wishes = serde_json::json!({ "profile.cookie_controls_mode": 1, "profile.block_third_party_cookies": true });
+        let wishes = match options.cookies {
+            Cookies::Kept => None,
+            Cookies::OfOneParty => Some(serde_json::json!({
+                "profile.cookie_controls_mode": 1, "profile.block_third_party_cookies": true,
+            })),
+            Cookies::Forbidden => {
+                Some(serde_json::json!({ "profile.default_content_setting_values.cookies": 2 }))
+            }
+        };
+        if let Some(wishes) = wishes {
             capabilities.add_experimental_option("prefs", wishes).unwrap();
         }
         let driver =

@@ -106,8 +106,9 @@ export class ControlView {
     people.hidden = alone;
     if (alone) this.#open(false);
     const watching = control.spectators > 0 ? h("span", { text: `· ${control.spectators} watching` }) : null;
-    people.replaceChildren(h("span", { class: "names", text: playersInWords(control, this.#me) }), ...(watching ? [watching] : []));
-    people.setAttribute("aria-label", `${playersInWords(control, this.#me)}. ${watchingInWords(control.spectators)}. Show who plays`);
+    people.replaceChildren(h("span", { class: "names", text: playersInWords(control, this.#me) }), ...(watching ? [" ", watching] : []));
+    // Its name is what is read on it, which voice control goes by.
+    people.title = `${watchingInWords(control.spectators)}. Show who plays`;
     const plays = slot !== undefined;
     this.#keepFocus(() => {
       ask.hidden = host || plays;

@@ -38,6 +38,26 @@ const FAULTS: &str = "
         + one.nodes.map(node => `\\n        ${node.target}: ${node.html.slice(0, 200)} ${node.failureSummary}`).join(''));
 ";
 
+/// The source of axe-core.
+pub(super) fn axe() -> String {
+    let source = tools().join("node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&source).unwrap_or_else(|error| {
+        panic!("{}: {error}: bash tests/session_api/tools makes it", source.display())
+    })
+}
+
+/// The faults of the page that is open, or of the frame that was entered.
+pub(super) async fn faults(page: &Chrome, axe: &str) -> Vec<String> {
+    eventually("the page is at rest", PATIENT, async || {
+        if page.run(AT_REST).await? == true { Ok(()) } else { Err("it is not".to_owned()) }
+    })
+    .await;
+    page.run(&format!("if (!window.axe) {{ {axe}\n }} return null")).await.unwrap();
+    let found = page.run(FAULTS).await.unwrap();
+    let found = found.as_array().expect("axe answers").iter().filter_map(Value::as_str);
+    found.map(str::to_owned).collect()
+}
+
 struct Judge {
     page: Chrome,
     /// The source of axe-core.
@@ -49,25 +69,15 @@ struct Judge {
 
 impl Judge {
     async fn new(look: &'static str, options: Options) -> Self {
-        let source = tools().join("node_modules/axe-core/axe.min.js");
-        let axe = std::fs::read_to_string(&source).unwrap_or_else(|error| {
-            panic!("{}: {error}: bash tests/session_api/tools makes it", source.display())
-        });
-        Self { page: Chrome::with(options).await, axe, look, faults: Vec::new(), judged: 0 }
+        Self { page: Chrome::with(options).await, axe: axe(), look, faults: Vec::new(), judged: 0 }
     }
 
     /// Judges what is open, once `css` is shown.
     async fn judge(&mut self, name: &str, css: &str) {
         self.page.until_shows_element(css).await;
-        eventually("the page is at rest", PATIENT, async || {
-            if self.page.run(AT_REST).await? == true { Ok(()) } else { Err("it is not".to_owned()) }
-        })
-        .await;
-        self.page.run(&format!("if (!window.axe) {{ {}\n }} return null", self.axe)).await.unwrap();
-        let found = self.page.run(FAULTS).await.unwrap();
+        let found = faults(&self.page, &self.axe).await;
         self.judged += 1;
-        let found = found.as_array().expect("axe answers").iter().filter_map(Value::as_str);
-        let found: Vec<String> = found.map(|fault| format!("{name}, {}: {fault}", self.look)).collect();
+        let found: Vec<_> = found.iter().map(|fault| format!("{name}, {}: {fault}", self.look)).collect();
         if !found.is_empty() {
             self.page.screenshot(&format!("accessibility-{}-{}", name.replace(' ', "-"), self.look)).await;
         }

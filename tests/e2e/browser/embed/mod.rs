@@ -4,10 +4,11 @@ mod refusals;
 mod site;
 
 use self::site::Site;
+use super::accessibility::{axe, faults};
 use super::foreign_producer::{SLUG, config, ffmpeg, free_ports};
 use super::play::PAD;
 use crate::GARDEN;
-use crate::support::chrome::{Chrome, Options};
+use crate::support::chrome::{Chrome, Cookies, Options};
 use crate::support::firefox::Firefox;
 use crate::support::gateway::Gateway;
 use crate::support::http::Client;
@@ -22,11 +23,11 @@ const ELEMENT: &str = "document.querySelector('playgate-player')?.shadowRoot.que
 const FRAME: &str = "document.querySelector('#frame-place iframe')";
 
 async fn browser() -> Chrome {
-    Chrome::with(Options { no_third_party_cookies: true, height: 1000, ..Default::default() }).await
+    Chrome::with(Options { cookies: Cookies::OfOneParty, height: 1000, ..Default::default() }).await
 }
 
-async fn example() -> Site {
-    Site::start(vec![ours("web/example")]).await
+async fn example(gateway: &Gateway) -> Site {
+    Site::start(&gateway.url, vec![ours("web/example")]).await
 }
 
 async fn organisation(gateway: &Gateway) -> Client {
@@ -107,7 +108,7 @@ const COOKIE: &str =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_element_plays_on_another_site_with_third_party_cookies_blocked() {
     let gateway = Gateway::with_toml("runner.marker = false").await;
-    let (acme, site, page) = (organisation(&gateway).await, example().await, browser().await);
+    let (acme, site, page) = (organisation(&gateway).await, example(&gateway).await, browser().await);
     let embed = minted(&acme, &site, json!({ "game": GARDEN })).await;
     page.open(&gateway.url).await;
     assert_eq!(page.run(COOKIE).await, Ok(json!(true)), "our own cookies are no third party's");
@@ -187,7 +188,7 @@ async fn the_element_plays_on_another_site_with_third_party_cookies_blocked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_frame_plays_on_another_site_with_third_party_cookies_blocked() {
     let gateway = Gateway::with_toml("runner.marker = false").await;
-    let (acme, site, page) = (organisation(&gateway).await, example().await, browser().await);
+    let (acme, site, page) = (organisation(&gateway).await, example(&gateway).await, browser().await);
     let embed = minted(&acme, &site, json!({ "game": GARDEN, "uses": 1 })).await;
     // Nothing to be seen in the element: all of the one visit is the frame's.
     page.open(&site.page("", &[("player", &format!("{}/embed/none", gateway.url)), ("frame", url(&embed))]))
@@ -204,11 +205,11 @@ async fn a_plain_frame_plays_on_another_site_with_third_party_cookies_blocked() 
 
     // The parent's calls, by hand. What comes from elsewhere than the parent is not heard: a frame beside it says the same.
     let call = "{ playgate: 1, type: 'call', id: 1, method: 'stop', args: [] }";
-    let beside = format!(
-        "const other = document.createElement('iframe'); document.body.append(other); const frame = {FRAME}; \
-         other.contentWindow.eval('(to, what) => to.postMessage(what, \"*\")')(frame.contentWindow, {call}); return null"
-    );
-    page.run(&beside).await.unwrap();
+    let beside = "const other = document.createElement('iframe'); other.id = 'beside'; document.body.append(other); return null";
+    page.run(beside).await.unwrap();
+    page.enter("document.querySelector('#beside')").await;
+    let said = format!("parent.{FRAME}.contentWindow.postMessage({call}, '*'); return null");
+    page.run(&said).await.unwrap();
     page.enter(FRAME).await;
     let decoded = page.number("framesDecoded").await.unwrap();
     page.until_above("framesDecoded", decoded + 1.0).await;
@@ -224,13 +225,32 @@ async fn a_plain_frame_plays_on_another_site_with_third_party_cookies_blocked() 
     gateway.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_element_plays_where_the_browser_lets_nobody_keep_anything() {
+    let gateway = Gateway::start().await;
+    let (owner, site) = (gateway.guest().await, example(&gateway).await);
+    let page = Chrome::with(Options { cookies: Cookies::Forbidden, ..Default::default() }).await;
+    let session = owner.launch_running(GARDEN).await;
+    let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
+    page.open(&site.page("", &[("player", url(&embed))])).await;
+    until_element(&page, "playing").await;
+    page.enter(ELEMENT).await;
+    let kept = page.run("try { sessionStorage.x = 1; return true } catch { return false }").await;
+    assert_eq!(kept, Ok(json!(false)), "the point of this test is that there is no storage");
+    page.until_state("playing").await;
+    page.click("#stage").await;
+    until_heard(&page, true).await;
+    page.quit().await;
+    gateway.finish().await;
+}
+
 /// It names no ancestors: the frame knows the page around by the referrer, and by what it says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn firefox_shows_element_and_frame_on_another_site() {
     let (video, audio) = free_ports();
     let gateway = Gateway::with_toml(&config(video, audio)).await;
     let _ffmpeg = ffmpeg(video, audio);
-    let (owner, site, page) = (gateway.guest().await, example().await, Firefox::start().await);
+    let (owner, site, page) = (gateway.guest().await, example(&gateway).await, Firefox::start().await);
     let session = owner.launch_running(SLUG).await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
     page.open(&site.page("", &[("player", url(&embed))])).await;
@@ -249,7 +269,7 @@ async fn firefox_shows_element_and_frame_on_another_site() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_player_that_is_not_ours_watches_by_whep() {
     let gateway = Gateway::start().await;
-    let (owner, site, page) = (gateway.guest().await, example().await, browser().await);
+    let (owner, site, page) = (gateway.guest().await, example(&gateway).await, browser().await);
     let session = owner.launch_running(GARDEN).await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
     page.open(&site.page("whep.html", &[("whep", url(&embed))])).await;
@@ -295,7 +315,7 @@ async fn a_strictly_typed_client_compiles_and_runs() {
     let html =
         "<!doctype html><title>c</title><div id=place></div><script type=module src=client.js></script>";
     std::fs::write(out.join("client.html"), html).unwrap();
-    let site = Site::start(vec![out, ours("web/embed")]).await;
+    let site = Site::start(&gateway.url, vec![out, ours("web/embed")]).await;
     let page = browser().await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
     page.open(&site.page("client.html", &[("src", url(&embed))])).await;
@@ -354,13 +374,14 @@ async fn a_strictly_typed_client_compiles_and_runs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_site_in_the_dark_and_on_a_phone() {
     let gateway = Gateway::with_toml("runner.marker = false").await;
-    let (owner, site) = (gateway.guest().await, example().await);
+    let (owner, site) = (gateway.guest().await, example(&gateway).await);
     let session = owner.launch_running(GARDEN).await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
+    let axe = axe();
     let dark = Options { dark: true, height: 1000, ..Default::default() };
     let phone = Options { phone: true, width: 390, height: 844, ..Default::default() };
     for (name, options) in [("dark", dark), ("phone", phone)] {
-        let page = Chrome::with(Options { no_third_party_cookies: true, ..options }).await;
+        let page = Chrome::with(Options { cookies: Cookies::OfOneParty, ..options }).await;
         page.open(&site.page("", &[("player", url(&embed))])).await;
         until_element(&page, "playing").await;
         until_text(&page, "#role", "watching").await;
@@ -369,6 +390,20 @@ async fn the_example_site_in_the_dark_and_on_a_phone() {
         page.screenshot(&format!("embed-site-{name}")).await;
         let over = page.run("return document.documentElement.scrollWidth - window.innerWidth").await.unwrap();
         assert!(over.as_f64().is_some_and(|over| over <= 1.0), "{name} is {over} pixels too wide");
+        let mut found = faults(&page, &axe).await;
+        page.enter(ELEMENT).await;
+        found.extend(faults(&page, &axe).await);
+        page.leave().await;
+        // And who is refused by the gateway's page, and one who uses WHEP.
+        page.open("about:blank").await;
+        page.open(&site.page("", &[("player", &format!("{}/embed/none#pge_x", gateway.url))])).await;
+        until_element(&page, "failed").await;
+        page.enter(ELEMENT).await;
+        found.extend(faults(&page, &axe).await);
+        page.leave().await;
+        page.open(&format!("{}/whep.html", site.origin)).await;
+        found.extend(faults(&page, &axe).await);
+        assert!(found.is_empty(), "{name}: {}", found.join("\n"));
         page.quit().await;
     }
     gateway.finish().await;

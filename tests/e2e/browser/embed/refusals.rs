@@ -39,7 +39,7 @@ async fn runs_out(gateway: &Gateway, embed: &Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_not_let_in_reads_why_in_the_frame() {
     let gateway = Gateway::start().await;
-    let (acme, site, page) = (organisation(&gateway).await, example().await, browser().await);
+    let (acme, site, page) = (organisation(&gateway).await, example(&gateway).await, browser().await);
     let game = json!({ "game": GARDEN });
 
     let elsewhere = json!({ "game": GARDEN, "origins": ["https://elsewhere.example"] });
@@ -94,7 +94,7 @@ async fn who_is_not_let_in_reads_why_in_the_frame() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_taken_back_ends_the_running_view_within_two_seconds() {
     let gateway = Gateway::start().await;
-    let (owner, site, page) = (gateway.guest().await, example().await, browser().await);
+    let (owner, site, page) = (gateway.guest().await, example(&gateway).await, browser().await);
     let session = owner.launch_running(GARDEN).await;
     let embed = minted(&owner, &site, json!({ "sessionId": session, "role": "spectator" })).await;
     page.open(&site.page("", &[("player", url(&embed))])).await;

@@ -12,12 +12,18 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Serves what the first of the folders that has it has.
-    pub(super) async fn start(folders: Vec<PathBuf>) -> Self {
+    /// Serves what the first of the folders that has it has. Its policy allows of the gateway what sites are told to allow.
+    pub(super) async fn start(gateway: &str, folders: Vec<PathBuf>) -> Self {
+        let policy = format!(
+            "default-src 'self'; script-src 'self' {gateway}; frame-src {gateway}; connect-src 'self' {gateway}"
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let folders = Arc::new(folders);
-        let router = axum::Router::new().fallback(async move |uri: Uri| file(&folders, uri.path()));
+        let answer = async move |uri: Uri| {
+            ([(header::CONTENT_SECURITY_POLICY, policy.clone())], file(&folders, uri.path()))
+        };
+        let router = axum::Router::new().fallback(answer);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { origin: format!("http://site.localhost:{port}") }
     }
