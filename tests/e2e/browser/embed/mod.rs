@@ -23,22 +23,22 @@ async fn browser() -> Chrome {
     Chrome::with(Options { no_third_party_cookies: true, height: 1000, ..Default::default() }).await
 }
 
-async fn example() -> Site {
+pub(super) async fn example() -> Site {
     Site::start(vec![ours("web/example")]).await
 }
 
-async fn organisation(gateway: &Gateway) -> Client {
+pub(super) async fn organisation(gateway: &Gateway) -> Client {
     gateway.client().with_token(&gateway.mint(&["--organisation", "acme"]).await)
 }
 
 /// An embed for a site; `wish` is laid over.
-async fn minted(owner: &Client, site: &Site, wish: Value) -> Value {
+pub(super) async fn minted(owner: &Client, site: &Site, wish: Value) -> Value {
     let mut body = json!({ "role": "player", "origins": [site.origin] });
     body.as_object_mut().unwrap().extend(wish.as_object().unwrap().clone());
     owner.post("/api/embeds", body).await.expect(201)
 }
 
-fn url(embed: &Value) -> &str {
+pub(super) fn url(embed: &Value) -> &str {
     embed["url"].as_str().expect("an address with its token")
 }
 
@@ -50,7 +50,7 @@ async fn used(owner: &Client, embed: &Value) -> u64 {
     own.and_then(|one| one["used"].as_u64()).expect("it is on the list")
 }
 
-async fn until_element(page: &Chrome, state: &str) {
+pub(super) async fn until_element(page: &Chrome, state: &str) {
     eventually(&format!("the element is {state}"), PATIENT, async || {
         let seen = page.run("return document.querySelector('playgate-player')?.state ?? null").await?;
         if seen == *state {
