@@ -2,7 +2,7 @@
 //!
 //! A page that is there by its address alone is a line of [`PAGES`]; one that must be played to is a line of [`tour`].
 
-use super::embed::{example, minted, organisation, url};
+use super::embed::{ELEMENT, example, minted, organisation, until_element, url};
 use crate::GARDEN;
 use crate::support::artifacts;
 use crate::support::chrome::{Chrome, Options};
@@ -182,15 +182,16 @@ async fn embedded(judge: &mut Judge, gateway: &Gateway) {
         judge.judge(name, css).await;
     }
     judge.page.open(url(&embed)).await;
-    judge.page.until_state("playing").await;
+    judge.judge("embed on its own", "#refused").await;
+
+    judge.page.open(&site.page("", &told)).await;
+    until_element(&judge.page, "playing").await;
+    judge.page.enter(ELEMENT).await;
     judge.judge("embed", "#stage").await;
     let id = embed["embedId"].as_str().expect("an id");
     acme.delete(&format!("/api/embeds/{id}")).await.expect(204);
-    judge.page.until_state("ended").await;
-    judge.judge("embed that is over", "main, #ended").await;
-    judge.page.open("about:blank").await;
-    judge.page.open(url(&embed)).await;
-    judge.judge("refused embed", "#refused").await;
+    judge.judge("embed that is over", "#ended, #refused").await;
+    judge.page.leave().await;
 }
 
 /// Plays the save on, so that there is a version to go back to.

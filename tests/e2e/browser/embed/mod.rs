@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use thirtyfour::Key;
 
 /// Where the frames are in the example site.
-const ELEMENT: &str = "document.querySelector('playgate-player')?.shadowRoot.querySelector('iframe')";
+pub(super) const ELEMENT: &str =
+    "document.querySelector('playgate-player')?.shadowRoot.querySelector('iframe')";
 const FRAME: &str = "document.querySelector('#frame-place iframe')";
 
 async fn browser() -> Chrome {
