@@ -13,6 +13,26 @@ use crate::support::wait::{PATIENT, eventually};
 use playgate_signaling::client::{ConnectOptions, SignalingClient, connect};
 use playgate_signaling::message::{ClientMessage, Role};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The picture once it stands still. A scene that is being painted or faded in may stall on a busy machine, so it must stay
+/// for some seconds in which frames come: one a second is what a still picture sends.
+async fn still(page: &Chrome) -> Gray {
+    let mut since: Option<(Gray, f64, Instant)> = None;
+    eventually("the picture stands still", PATIENT, async || {
+        let (picture, frames) = (page.picture().await?, page.number("framesDecoded").await?);
+        let same = since.as_ref().filter(|(before, ..)| picture.changed(before) <= 0.0);
+        if let Some((_, from, at)) = same {
+            if frames >= from + 3.0 && at.elapsed() >= Duration::from_millis(2500) {
+                return Ok(picture);
+            }
+        } else {
+            since = Some((picture, frames, Instant::now()));
+        }
+        Err("it still moves".to_owned())
+    })
+    .await
+}
 
 /// A key that goes down and stays down: the stage keeps the focus, so the page lets nothing go by itself.
 async fn holds_enter(page: &Chrome) {
@@ -77,21 +97,31 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     assert!(!page.shows("#people").await.unwrap(), "who is alone need not be told who plays");
     let session = owner.sessions().await.remove(0);
     let link = owner.share(&session, "spectator", 3600).await["url"].as_str().expect("a link").to_owned();
-    let title = page.settled_picture().await;
+    let title = still(&page).await;
+    // To the gate: the next pages stand in the same scene, so that only words change.
+    page.click("#stage").await;
+    holds_enter(&page).await;
+    lets_go(&page).await;
+    eventually("the gate is shown", PATIENT, async || {
+        let changed = page.picture().await?.changed(&title);
+        if changed > 0.3 { Ok(()) } else { Err(format!("{changed:.2} of it changed")) }
+    })
+    .await;
+    let start = still(&page).await;
     let friend = Chrome::start().await;
     let watcher = Chrome::with(Options { phone: true, width: 390, height: 844, ..Options::default() }).await;
     for viewer in [&friend, &watcher] {
         viewer.open(&link).await;
         viewer.until_state("playing").await;
-        viewer.until_shows(&title, PATIENT).await;
+        viewer.until_shows(&start, PATIENT).await;
     }
     let told = until_told(&page, "two watch", |control| control["spectators"] == 2).await;
     assert_eq!(
         (&told["you"]["host"], &told["you"]["slot"], &told["slots"]),
         (&json!(true), &json!(0), &json!(1))
     );
-    changes_nothing(&watcher, &title).await;
-    changes_nothing(&friend, &title).await;
+    changes_nothing(&watcher, &start).await;
+    changes_nothing(&friend, &start).await;
 
     // The friend asks, and is given the controls while the owner holds a key down.
     friend.move_mouse(300, 12).await;
@@ -102,8 +132,8 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     page.move_mouse(300, 12).await;
     page.screenshot("control-host-is-asked").await;
     holds_enter(&page).await;
-    page.until_changed(&title).await;
-    let first = page.settled_picture().await;
+    page.until_changed(&start).await;
+    let first = still(&page).await;
     friend.until_shows(&first, PATIENT).await;
     changes_nothing(&watcher, &first).await;
     presses(&page, "#control-panel [data-give]").await;
@@ -121,7 +151,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     friend.screenshot("control-friend-plays").await;
     holds_enter(&friend).await;
     friend.until_changed(&first).await;
-    let second = friend.settled_picture().await;
+    let second = still(&friend).await;
     page.until_shows(&second, PATIENT).await;
 
     // The owner's key counts no longer, and the crowd's never did.
@@ -136,7 +166,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     until_told(&friend, "the friend watches", |control| control["you"]["role"] == "spectator").await;
     holds_enter(&page).await;
     page.until_changed(&second).await;
-    let third = page.settled_picture().await;
+    let third = still(&page).await;
     changes_nothing(&watcher, &third).await;
     lets_go(&page).await;
     lets_go(&friend).await;
@@ -144,7 +174,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     // A hot-seat: its time is up while the friend holds a key, and the owner plays again.
     let viewer = friend.stats().await.unwrap()["viewerId"].as_str().expect("an id").to_owned();
     let mut host = as_host(&owner, &session).await;
-    let pass = ClientMessage::PassControl { viewer_id: viewer, slot: None, seconds: Some(20) };
+    let pass = ClientMessage::PassControl { viewer_id: viewer, slot: None, seconds: Some(30) };
     host.send(pass).await.unwrap();
     until_told(&friend, "it is the friend's turn", |control| control["holders"][0]["until"].is_i64()).await;
     for viewer in [&page, &friend, &watcher] {
@@ -153,7 +183,7 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     friend.screenshot("control-hot-seat").await;
     holds_enter(&friend).await;
     friend.until_changed(&third).await;
-    let fourth = friend.settled_picture().await;
+    let fourth = still(&friend).await;
     until_told(&page, "the turn is over", |control| control["you"]["slot"] == 0).await;
     assert!(!page.shows("#hot-seat").await.unwrap());
     changes_nothing(&watcher, &fourth).await;
