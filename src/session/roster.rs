@@ -94,6 +94,8 @@ pub struct Admitted {
     pub slot: Option<u8>,
     /// An older connection of the same person, already taken out, with the slot it had.
     pub replaced: Vec<Gone>,
+    /// Others who had to make place, already taken out: they brought no media.
+    pub dropped: Vec<Gone>,
 }
 
 #[derive(Debug)]
@@ -124,11 +126,13 @@ impl Roster {
         let wants = may == Role::Player && wanted != Some(Role::Spectator);
         if let Some(known) = self.viewers.get_mut(&viewer).filter(|known| known.settled) {
             known.until = until;
-            return Ok(Admitted { role: known.role, slot: known.slot, replaced: Vec::new() });
+            let (role, slot) = (known.role, known.slot);
+            return Ok(Admitted { role, slot, replaced: Vec::new(), dropped: Vec::new() });
         }
         let replaced = if wants { self.older_players(viewer, &person) } else { Vec::new() };
+        let mut dropped = Vec::new();
         if is_new && self.viewers.len() - replaced.len() >= self.max {
-            self.drop_stale(now);
+            dropped = self.drop_stale(now);
             if self.viewers.len() >= self.max {
                 return Err(Refused::Full);
             }
@@ -164,7 +168,7 @@ impl Roster {
             }
         });
         (entry.role, entry.slot, entry.until, entry.plays) = (role, slot, until, wants);
-        Ok(Admitted { role, slot, replaced })
+        Ok(Admitted { role, slot, replaced, dropped })
     }
 
     /// Control slots of the game, 1-4.
@@ -263,8 +267,8 @@ impl Roster {
         first.or(Some(0)).filter(|slot| own == Some(*slot) || open(*slot))
     }
 
-    fn drop_stale(&mut self, now: Instant) {
-        self.viewers.retain(|_, viewer| viewer.has_media || now < viewer.admitted + STALE);
+    fn drop_stale(&mut self, now: Instant) -> Vec<Gone> {
+        self.take(|viewer| !viewer.has_media && now >= viewer.admitted + STALE)
     }
 
     fn take(&mut self, which: impl Fn(&Viewer) -> bool) -> Vec<Gone> {

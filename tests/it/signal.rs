@@ -327,9 +327,9 @@ async fn who_has_the_controls_is_told_after_the_welcome_and_wishes_reach_the_cor
     bench.core.stands.store(true, Ordering::Relaxed);
     let mut client = bench.connect().await;
     client.recv().await.unwrap();
-    let told = |message| match message {
-        ServerMessage::Control(control) => (control.you.role, control.holders.len(), control.spectators),
-        other => panic!("{other:?}"),
+    let told = |message| {
+        let ServerMessage::Control(control) = message else { panic!("{message:?}") };
+        (control.you.role, control.holders.len(), control.spectators)
     };
     assert_eq!(told(client.recv().await.unwrap()), (Role::Spectator, 0, 0));
     bench.core.pushes.send(Push::Control(Arc::default())).unwrap();

@@ -94,7 +94,7 @@ impl Actor {
             self.route(released);
             self.tell_relay(viewer).await;
         }
-        self.gave_way(&admitted.replaced).await;
+        self.gave_way(&[admitted.replaced, admitted.dropped].concat()).await;
         self.tell_slots();
         let known = self.roster.get(viewer).ok_or(NotAdmitted::NotFound)?;
         Ok((known.role, known.slot))

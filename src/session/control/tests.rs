@@ -305,11 +305,13 @@ proptest! {
     #[test]
     fn any_wishes_leave_the_stage_in_order(pads in 1u8..4, steps in proptest::collection::vec(wish(), 0..80)) {
         let mut stage = Stage::new(pads);
-        let mut people = vec![stage.host(), stage.friend(), stage.friend(), stage.guest(), stage.guest(), stage.guest()];
+        let mut people =
+            [stage.host(), stage.friend(), stage.friend(), stage.guest(), stage.guest(), stage.guest()];
+        let slots = |stage: &Stage, people: &[ViewerId; 6]| stage.slots_of(*people);
         for (step, (who, whom, what, slot, seconds)) in steps.into_iter().enumerate() {
             let (from, to) = (people[who], people[whom]);
             let slot = (slot < 2).then_some(slot);
-            let before: Vec<_> = people.iter().map(|id| stage.roster.get(*id).and_then(|viewer| viewer.slot)).collect();
+            let before = slots(&stage, &people);
             let changed = match what {
                 0 | 1 => stage.wishes(from, Wish::Request { slot }),
                 2 => stage.wishes(from, Wish::Release),
@@ -322,11 +324,15 @@ proptest! {
                 }
                 _ => {
                     stage.leaves(from);
-                    people[who] = if who == 0 { stage.host() } else if who < 3 { stage.friend() } else { stage.guest() };
+                    people[who] = match who {
+                        0 => stage.host(),
+                        1 | 2 => stage.friend(),
+                        _ => stage.guest(),
+                    };
                     continue;
                 }
             };
-            let after: Vec<_> = people.iter().map(|id| stage.roster.get(*id).and_then(|viewer| viewer.slot)).collect();
+            let after = slots(&stage, &people);
             match changed {
                 Ok(changed) => {
                     for (at, id) in people.iter().enumerate() {
@@ -341,7 +347,10 @@ proptest! {
                 prop_assert!(holding.until.is_none_or(|until| until > stage.now));
                 let others = told.holders.iter().filter(|other| other.slot == holding.slot).count();
                 prop_assert!(holding.slot == 0 || others == 1, "only slot 0 is ever shared");
-                let pending = told.requests.iter().any(|request| request.viewer_id == holding.viewer_id && request.slot.is_none());
+                let pending = told
+                    .requests
+                    .iter()
+                    .any(|request| request.viewer_id == holding.viewer_id && request.slot.is_none());
                 prop_assert!(!pending, "who has a slot asks for none");
             }
         }
