@@ -21,6 +21,15 @@ pub enum ApiError {
     Timeout(Duration),
 }
 
+/// What a visit of an embed gives.
+pub struct Visit {
+    pub session: String,
+    /// A grant: a secret.
+    pub token: String,
+    /// This visit launched the game.
+    pub may_stop: bool,
+}
+
 /// One player's access to a gateway.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -122,6 +131,17 @@ impl Api {
         let answer =
             self.call(Method::POST, path, Some(json!({ "sessionId": session, "role": role }))).await?;
         text(&answer, path, "token")
+    }
+
+    /// Exchanges an embed token, which is this caller's, for a grant.
+    pub async fn visit(&self) -> Result<Visit, ApiError> {
+        let path = "/api/embed/visit";
+        let answer = self.call(Method::POST, path, None).await?;
+        Ok(Visit {
+            session: text(&answer, path, "sessionId")?,
+            token: text(&answer, path, "token")?,
+            may_stop: answer["mayStop"].as_bool().unwrap_or_default(),
+        })
     }
 
     pub async fn stop(&self, session: &str) -> Result<(), ApiError> {

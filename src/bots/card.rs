@@ -7,7 +7,7 @@ use super::meter::Meter;
 use super::spread::Spread;
 use super::viewer::ViewerStats;
 use crate::marker::{self, Marker};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// After a stream's first picture come older ones that the relay kept for a joiner: for this long they say nothing of
@@ -23,6 +23,8 @@ pub enum Kind {
     Player,
     /// Watches by a grant.
     Spectator,
+    /// Came by an embed, and does what that is for.
+    Visitor,
 }
 
 /// How much of what comes a bot opens.
@@ -113,7 +115,8 @@ pub struct Card {
     pub session: u32,
     pub kind: Kind,
     pub mode: Mode,
-    pub echo: Arc<Echo>,
+    /// Who plays together shares one.
+    echo: OnceLock<Arc<Echo>>,
     facts: Mutex<Facts>,
 }
 
@@ -155,7 +158,7 @@ pub struct Facts {
 
 impl Card {
     #[must_use]
-    pub fn new(index: u32, session: u32, kind: Kind, mode: Mode, echo: Arc<Echo>, epoch: Instant) -> Self {
+    pub fn new(index: u32, session: u32, kind: Kind, mode: Mode, epoch: Instant) -> Self {
         let facts = Facts {
             phase: Phase::Waiting,
             meter: Meter::new(epoch, mode == Mode::Full),
@@ -180,14 +183,23 @@ impl Card {
             fresh_from: None,
             last_marker: None,
         };
-        Self { index, session, kind, mode, echo, facts: Mutex::new(facts) }
+        Self { index, session, kind, mode, echo: OnceLock::new(), facts: Mutex::new(facts) }
+    }
+
+    /// With whom it plays: once, and before it does.
+    pub fn shares(&self, echo: Arc<Echo>) {
+        let _ = self.echo.set(echo);
+    }
+
+    fn echo(&self) -> &Echo {
+        self.echo.get_or_init(Arc::default)
     }
 
     /// A card of a viewer that belongs to no run.
     #[must_use]
     pub fn alone() -> Arc<Self> {
         let now = Instant::now();
-        Arc::new(Self::new(0, 0, Kind::Spectator, Mode::Full, Arc::default(), now))
+        Arc::new(Self::new(0, 0, Kind::Spectator, Mode::Full, now))
     }
 
     pub fn with<T>(&self, work: impl FnOnce(&mut Facts) -> T) -> T {
@@ -208,14 +220,14 @@ impl Card {
     pub fn sent_input(&self, press: bool, now: Instant) {
         self.with(|facts| facts.inputs += 1);
         if press {
-            self.echo.press(self.index, self.mode == Mode::Full, now);
+            self.echo().press(self.index, self.mode == Mode::Full, now);
         }
     }
 
     /// A picture was decoded; with a marker it tells more.
     pub fn picture(&self, timestamp: u32, marker: Option<Marker>, drawn: Option<u64>, now: Instant) {
         let clock = marker::clock(SystemTime::now());
-        let answered = marker.map(|marker| self.echo.picture(self.index, marker.input, now));
+        let answered = marker.map(|marker| self.echo().picture(self.index, marker.input, now));
         self.with(|facts| {
             facts.meter.shown(timestamp, now);
             facts.step(Step::FirstFrame, now);

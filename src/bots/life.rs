@@ -189,10 +189,15 @@ impl Life {
     async fn dial(&self, now: &mut Now) -> Result<(), LifeError> {
         now.dial_at = None;
         let url = self.api.signaling_url(&self.session)?;
-        let role = if self.card.kind == Kind::Spectator { Role::Spectator } else { Role::Player };
+        let role = match self.card.kind {
+            Kind::Owner | Kind::Player => Some(Role::Player),
+            Kind::Spectator => Some(Role::Spectator),
+            // Whatever the embed is for.
+            Kind::Visitor => None,
+        };
         let options = ConnectOptions {
             token: self.api.token().map(str::to_owned),
-            role: Some(role),
+            role,
             resume: now.resume.clone(),
             tls: self.insecure.then(tls::without_verification),
             timeout: SIGNALING_TIMEOUT,
@@ -346,7 +351,13 @@ impl Life {
     async fn act(&self, now: &mut Now) {
         let frames = now.script.frames(Instant::now());
         let Some(peer) = &now.peer else { return };
-        let plays = self.card.kind != Kind::Spectator;
+        let plays = match self.card.kind {
+            Kind::Owner | Kind::Player => true,
+            Kind::Spectator => false,
+            Kind::Visitor => {
+                now.signaling.as_ref().is_some_and(|signaling| signaling.welcome().role == Role::Player)
+            }
+        };
         for frame in frames.into_iter().filter(|_| plays) {
             let at = Instant::now();
             let press = matches!(frame.effect(), Effect::Press(_));

@@ -47,8 +47,7 @@ pub async fn show(run: Arc<Run>) {
         "{:>8} {:>6} {:>9} {:>8} {:>9} {:>8} {:>8} {:>6} {:>6}",
         "session", "bots", "watching", "fps", "kbit/s", "missing", "freezes", "lost", "again"
     ));
-    let size = usize::try_from(run.plan.viewers).unwrap_or_default() + 1;
-    let sessions: Vec<&[Arc<Card>]> = run.cards.chunks(size).collect();
+    let sessions: Vec<&[Arc<Card>]> = run.cards.chunks(run.plan.group().max(1)).collect();
     let lines: Vec<ProgressBar> = sessions.iter().take(LINES).map(|_| bar(1, "{msg}")).collect();
     let all = bar(1, "{msg}");
     let mut before = vec![Sums::default(); sessions.len() + 1];

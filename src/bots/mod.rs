@@ -1,7 +1,7 @@
 //! `playgate bots`: headless players, for load tests and for proof. Never imports `relay`.
 //!
 //! A bot does what a player's browser does and nothing else: it knows the public API, signaling and WebRTC. A run
-//! ([`run`]) launches sessions and invites viewers to them; each bot has a [`life`] and a [`card`] on which it is written
+//! ([`run`]) launches sessions and invites viewers to them, or sends visitors to an embed; each bot has a [`life`] and a [`card`] on which it is written
 //! up; [`meter`] judges a stream by its headers, and [`report`] says what it all came to. Full bots are [`viewer`]s with a
 //! decoder, over the `webrtc` crate; [`light`] ones open one packet in 64. The pieces are usable one by one: [`whep`] is a
 //! plain WHEP client.
@@ -25,14 +25,17 @@ mod quality;
 pub mod reorder;
 pub mod report;
 pub mod run;
+pub mod secret;
 pub mod spread;
 pub mod tls;
 pub mod viewer;
+mod visit;
 pub mod whep;
 
 use card::Mode;
 use expect::Expectation;
 use input_plan::InputPlan;
+use secret::Secret;
 use std::time::Duration;
 
 /// What the bots are to do.
@@ -40,8 +43,10 @@ use std::time::Duration;
 pub struct BotsPlan {
     /// The gateway's address, as `playgate serve` prints it.
     pub url: String,
-    /// Slug of the game that is launched.
+    /// Slug of the game that is launched; of no meaning where there is an embed.
     pub game: String,
+    /// Instead: every viewer visits what this embed token is for. There is one group of them and nobody else.
+    pub embed: Option<Secret>,
     /// Sessions at once; a user has one session, so each is a new guest's (or `sessions` is 1).
     pub sessions: u32,
     /// Bots invited to each session, beside the one that launched it.
@@ -68,6 +73,19 @@ pub struct BotsPlan {
 }
 
 impl BotsPlan {
+    /// Bots of a session: who launched it, where somebody does, and the others.
+    #[must_use]
+    pub fn group(&self) -> usize {
+        let viewers = usize::try_from(self.viewers).unwrap_or_default();
+        viewers + usize::from(self.embed.is_none())
+    }
+
+    /// What is played, in a word.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        if self.embed.is_some() { "an embed" } else { &self.game }
+    }
+
     /// The plan for a report: no secret in it.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
@@ -77,7 +95,7 @@ impl BotsPlan {
         };
         vec![
             ("url", self.url.clone()),
-            ("game", self.game.clone()),
+            ("game", self.what().to_owned()),
             ("sessions", self.sessions.to_string()),
             ("viewers of a session", self.viewers.to_string()),
             ("of these play", self.players.to_string()),

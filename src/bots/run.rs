@@ -4,7 +4,9 @@ use super::BotsPlan;
 use super::api::{Api, ApiError};
 use super::card::{Card, Kind, Mode, Phase, Step};
 use super::drops::Drops;
+use super::echo::Echo;
 use super::life::{Life, LifeError};
+use super::visit::visitors;
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -40,10 +42,11 @@ impl Run {
         let epoch = Instant::now();
         let mut cards = Vec::new();
         for session in 0..plan.sessions {
-            let echo = Arc::default();
-            for place in 0..=plan.viewers {
+            let echo: Arc<Echo> = Arc::default();
+            for place in 0..plan.group() {
                 let index = u32::try_from(cards.len()).unwrap_or(u32::MAX);
-                let kind = match place {
+                let kind = match u32::try_from(place).unwrap_or(u32::MAX) {
+                    _ if plan.embed.is_some() => Kind::Visitor,
                     0 => Kind::Owner,
                     place if place <= plan.players => Kind::Player,
                     _ => Kind::Spectator,
@@ -53,7 +56,11 @@ impl Run {
                 } else {
                     plan.mode
                 };
-                cards.push(Arc::new(Card::new(index, session, kind, mode, Arc::clone(&echo), epoch)));
+                let card = Card::new(index, session, kind, mode, epoch);
+                if plan.embed.is_none() {
+                    card.shares(Arc::clone(&echo));
+                }
+                cards.push(Arc::new(card));
             }
         }
         let (drops, begun, stop) = (Arc::default(), SystemTime::now(), watch::Sender::new(false));
@@ -63,9 +70,15 @@ impl Run {
     /// Runs all bots side by side and waits for the last one.
     pub async fn play(self: &Arc<Self>) {
         let mut sessions = JoinSet::new();
-        let size = usize::try_from(self.plan.viewers).unwrap_or_default() + 1;
-        for cards in self.cards.chunks(size) {
-            sessions.spawn(session(Arc::clone(self), cards.to_vec()));
+        match &self.plan.embed {
+            Some(embed) => {
+                drop(sessions.spawn(visitors(Arc::clone(self), embed.clone(), self.cards.clone())))
+            }
+            None => {
+                for cards in self.cards.chunks(self.plan.group()) {
+                    sessions.spawn(session(Arc::clone(self), cards.to_vec()));
+                }
+            }
         }
         let mut looks = tokio::time::interval(DROPS_INTERVAL);
         loop {
@@ -83,13 +96,24 @@ impl Run {
         self.stop.send_replace(true);
     }
 
+    /// Nobody yet, at the gateway.
+    pub(super) fn api(&self) -> Result<Api, ApiError> {
+        Api::new(self.http.clone(), &self.plan.url)
+    }
+
     /// Waits for a bot's place on the ramp.
-    async fn turn(&self, index: u32) {
+    pub(super) async fn turn(&self, index: u32) {
         let share = f64::from(index) / self.cards.len().max(1) as f64;
         tokio::time::sleep_until((self.epoch + self.plan.ramp.mul_f64(share)).into()).await;
     }
 
-    fn life(&self, card: &Arc<Card>, api: Api, session: &str, may_end: watch::Receiver<bool>) -> Life {
+    pub(super) fn life(
+        &self,
+        card: &Arc<Card>,
+        api: Api,
+        session: &str,
+        may_end: watch::Receiver<bool>,
+    ) -> Life {
         Life {
             card: Arc::clone(card),
             api,
@@ -152,7 +176,7 @@ async fn session(run: Arc<Run>, cards: Vec<Arc<Card>>) {
 }
 
 async fn launch(run: &Run, owner: &Card) -> Result<(Api, String), ApiError> {
-    let mut api = Api::new(run.http.clone(), &run.plan.url)?;
+    let mut api = run.api()?;
     match &run.plan.token {
         Some(token) => api = api.with_token(token.clone()),
         None => api.become_guest().await?,
@@ -191,14 +215,14 @@ async fn watch(run: &Arc<Run>, api: &Api, id: &str, viewers: &[Arc<Card>]) {
     while lives.join_next().await.is_some() {}
 }
 
-fn end(card: &Card, lived: Result<(), LifeError>) {
+pub(super) fn end(card: &Card, lived: Result<(), LifeError>) {
     match lived {
         Ok(()) => card.phase(Phase::Done),
         Err(error) => fail(card, &error.to_string()),
     }
 }
 
-fn fail(card: &Card, error: &str) {
+pub(super) fn fail(card: &Card, error: &str) {
     tracing::info!(bot = card.index, error, "a bot failed");
     card.with(|facts| {
         facts.phase = Phase::Failed;

@@ -167,7 +167,7 @@ async fn a_light_viewer_counts_frames_opens_one_packet_in_64_and_sends_input() {
     let state = Arc::new(SenderState::default());
     let mut received = state.received.subscribe();
     let now = std::time::Instant::now();
-    let card = Arc::new(Card::new(0, 0, Kind::Player, Mode::Light, Arc::default(), now));
+    let card = Arc::new(Card::new(0, 0, Kind::Player, Mode::Light, now));
     let viewer = LightViewer::connect(&options, Arc::clone(&card), |offer| answer(offer, Srtp::Gcm, state))
         .await
         .unwrap();

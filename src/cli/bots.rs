@@ -8,6 +8,7 @@ use crate::bots::live;
 use crate::bots::report::summary::METRICS;
 use crate::bots::report::{Ending, Report, html};
 use crate::bots::run::Run;
+use crate::bots::secret::Secret;
 use anyhow::Context;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,12 +35,15 @@ pub struct BotsArgs {
     #[arg(long)]
     pub url: String,
     /// Game to launch
-    #[arg(long)]
-    pub game: String,
+    #[arg(long, required_unless_present = "embed")]
+    pub game: Option<String>,
+    /// Visit what this embed token is for instead: every one of --viewers exchanges it for a grant of its own
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["game", "sessions", "players", "token"])]
+    pub embed: Option<Secret>,
     /// Sessions at once, each launched by a bot of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub sessions: u32,
-    /// Bots invited to each session, besides
+    /// Bots invited to each session, besides; with --embed, all of them
     #[arg(long, value_name = "M", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub viewers: u32,
     /// How many of these are invited to play; the others watch
@@ -99,6 +103,7 @@ pub async fn run(args: BotsArgs) -> anyhow::Result<ExitCode> {
         args.token.is_none() || args.sessions == 1,
         "a user has one session at a time: --token goes with --sessions 1"
     );
+    anyhow::ensure!(args.embed.is_none() || args.viewers > 0, "--embed wants --viewers: how many visit it");
     anyhow::ensure!(args.players <= args.viewers, "--players is a part of --viewers");
     let bots = u64::from(args.sessions) * (u64::from(args.viewers) + 1);
     anyhow::ensure!(bots <= 20_000, "{bots} bots are too many for one process");
@@ -144,7 +149,8 @@ fn input(text: &str) -> Result<Input, String> {
 fn plan(args: &BotsArgs) -> BotsPlan {
     BotsPlan {
         url: args.url.clone(),
-        game: args.game.clone(),
+        game: args.game.clone().unwrap_or_default(),
+        embed: args.embed.clone(),
         sessions: args.sessions,
         viewers: args.viewers,
         players: args.players,

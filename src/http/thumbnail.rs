@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         (status = 304, description = "The one you have."),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
         (status = 409, description = "There is no picture: none has come yet, or none can be made of it. Come back after `Retry-After` seconds.", body = ApiProblem),
-        (status = 503, description = "Too many pictures are being made: come back after `Retry-After` seconds.", body = ApiProblem),
+        (status = 503, description = "Too many pictures are being made, or this one took too long: come back after `Retry-After` seconds.", body = ApiProblem),
     ),
     security(("user-token" = []), ("cookie" = []), ("api-token" = [])),
 )]
@@ -78,7 +78,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = match refusal {
             Refusal::NotYet | Refusal::Codec(_) | Refusal::Unreadable => (StatusCode::CONFLICT, "not_ready"),
-            Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Refusal::Slow | Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         };
         Self::new(status, code, refusal.to_string()).retry_after(refusal.retry_after())
     }

@@ -25,10 +25,8 @@ pub(super) async fn make(program: &Path, annex_b: &[u8]) -> Result<Bytes, Refusa
     match tokio::time::timeout(PATIENCE, talk(&mut child, annex_b)).await {
         Ok(Some(jpeg)) => Ok(jpeg),
         Ok(None) => Err(Refusal::Unreadable),
-        Err(_) => {
-            tracing::debug!("a still picture took too long");
-            Err(Refusal::Unreadable)
-        }
+        // A stream made to be slow, or a machine that is.
+        Err(_) => Err(Refusal::Slow),
     }
     // Dropped, a child that still runs is killed.
 }

@@ -4,7 +4,7 @@
 
 use super::picture::{self, PictureError};
 use crate::relay::MAX_KEY_FRAME_BYTES;
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io::{Read, Write};
 
 /// Address space: the program itself and the decoder's frames. Seconds of processor time.
@@ -12,8 +12,6 @@ const MEMORY_BYTES: u64 = 768 << 20;
 const CPU_SECONDS: u64 = 2;
 /// Standard input, output and error.
 const FILES: u64 = 3;
-/// Players' pictures come first.
-const NICE: i32 = 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
@@ -53,7 +51,5 @@ fn limit() -> rustix::io::Result<()> {
     for (resource, most) in limits {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
-    // Not being nice is no reason to fail.
-    let _ = nice(NICE);
     Ok(())
 }

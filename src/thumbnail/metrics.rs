@@ -12,6 +12,8 @@ pub(super) enum Outcome {
     NotYet,
     Codec,
     Unreadable,
+    /// Its child was killed.
+    Slow,
     /// Too many were under way.
     Busy,
 }
@@ -37,6 +39,7 @@ impl Metrics {
             Outcome::NotYet => "no_key_frame",
             Outcome::Codec => "codec",
             Outcome::Unreadable => "unreadable",
+            Outcome::Slow => "slow",
             Outcome::Busy => "busy",
         };
         self.0.get_or_create(&vec![("outcome", name)]).inc();

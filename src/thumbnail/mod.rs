@@ -55,6 +55,8 @@ pub enum Refusal {
     Codec(Codec),
     #[error("The game's picture cannot be read.")]
     Unreadable,
+    #[error("The game's picture took too long to read.")]
+    Slow,
     #[error("Too many pictures are being made at the moment.")]
     Busy,
 }
@@ -65,7 +67,7 @@ impl Refusal {
         match self {
             Self::NotYet => SOON,
             Self::Busy => Duration::from_secs(2),
-            Self::Unreadable => LIFE,
+            Self::Unreadable | Self::Slow => LIFE,
             // Not before the game is another one.
             Self::Codec(_) => Duration::from_secs(60),
         }
@@ -76,6 +78,7 @@ impl Refusal {
             Self::NotYet => Outcome::NotYet,
             Self::Codec(_) => Outcome::Codec,
             Self::Unreadable => Outcome::Unreadable,
+            Self::Slow => Outcome::Slow,
             Self::Busy => Outcome::Busy,
         }
     }

@@ -1,6 +1,8 @@
 //! The thresholds a player feels. They assert on time, so they run only by `bash tests/run perf`, on a machine that does
 //! nothing else. Each prints its figures; `PLAYGATE_TEST_WRITE_RESULTS=1` keeps them under `benches/results/`.
 
+mod spectators;
+
 use crate::GARDEN;
 use crate::support::chrome::Chrome;
 use crate::support::figures::{median, report};

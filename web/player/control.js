@@ -126,7 +126,7 @@ export class ControlView {
       const mine = holding.viewerId === this.#me;
       const pad = control.slots > 1 ? `${holding.slot + 1}: ` : "";
       const take = host && !mine
-        ? button("Take back", { take: holding.slot }, `Take the controls back from ${holding.name}`, () => this.#wishes.take(holding.slot))
+        ? button("Take back", { take: holding.slot }, `Take back the controls from ${holding.name}`, () => this.#wishes.take(holding.slot))
         : null;
       return h("li", {}, h("span", { text: `${pad}${mine ? `${holding.name} (you)` : holding.name}` }), take);
     });
@@ -136,8 +136,8 @@ export class ControlView {
       const buttons = may
         ? [
             button("Give", { give: viewerId }, `Give ${name} the controls`, () => this.#wishes.pass(viewerId), true),
-            button("Give for 1 minute", { turn: viewerId }, `Give ${name} the controls for 1 minute`, () => this.#wishes.pass(viewerId, TURN_S)),
-            host ? button("No", { deny: viewerId }, `Turn ${name} down`, () => this.#wishes.deny(viewerId)) : null,
+            button("Give for 1 minute", { turn: viewerId }, `Give for 1 minute the controls to ${name}`, () => this.#wishes.pass(viewerId, TURN_S)),
+            host ? button("No", { deny: viewerId }, `No, turn ${name} down`, () => this.#wishes.deny(viewerId)) : null,
           ]
         : [];
       const wanted = request.slot !== undefined && control.slots > 1 ? ` (slot ${request.slot + 1})` : "";

@@ -106,7 +106,7 @@ export function buildTheatre() {
   const textEntry = h("input", {
     id: "text-entry", type: "text", "aria-label": "Text for the game", autocomplete: "off", autocapitalize: "off", spellcheck: "false", tabindex: "-1",
   });
-  const people = h("button", { type: "button", id: "people", class: "tool", hidden: true, "aria-expanded": "false", "aria-controls": "control-panel" });
+  const people = h("button", { type: "button", id: "people", class: "tool", title: "Show who plays", hidden: true, "aria-expanded": "false", "aria-controls": "control-panel" });
   const action = (/** @type {string} */ id, /** @type {string} */ text) => h("button", { type: "button", id, class: "tool action", hidden: true, text });
   const ask = action("ask", "Ask for the controls");
   const giveBack = action("give-back", "Give back");

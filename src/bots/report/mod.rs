@@ -55,7 +55,7 @@ impl Report {
         let begun = OffsetDateTime::from(run.begun);
         let begun = begun.replace_nanosecond(0).unwrap_or(begun).format(&Rfc3339).unwrap_or_default();
         Self {
-            game: run.plan.game.clone(),
+            game: run.plan.what().to_owned(),
             plan: run.plan.facts(),
             begun,
             took: run.epoch.elapsed(),

@@ -124,6 +124,7 @@ impl Outcome {
             Kind::Owner => "owner",
             Kind::Player => "player",
             Kind::Spectator => "spectator",
+            Kind::Visitor => "visitor",
         }
     }
 

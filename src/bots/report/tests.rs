@@ -4,14 +4,13 @@ use super::*;
 use crate::bots::card::{Card, Kind, Mode, Phase, Step};
 use crate::bots::expect::Expectation;
 use crate::bots::header::Header;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// A card of a bot that saw `frames` frames of 1000 bytes, 20 a second.
 fn card(index: u32, session: u32, mode: Mode, frames: u32) -> Card {
     let epoch = Instant::now();
     let kind = if index == 0 { Kind::Owner } else { Kind::Spectator };
-    let card = Card::new(index, session, kind, mode, Arc::default(), epoch);
+    let card = Card::new(index, session, kind, mode, epoch);
     card.with(|facts| {
         facts.begun = Some(epoch);
         facts.joining = Some(epoch + Duration::from_millis(100));

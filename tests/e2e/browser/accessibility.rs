@@ -2,6 +2,7 @@
 //!
 //! A page that is there by its address alone is a line of [`PAGES`]; one that must be played to is a line of [`tour`].
 
+use super::embed::{ELEMENT, example, minted, organisation, until_element, url};
 use crate::GARDEN;
 use crate::support::artifacts;
 use crate::support::chrome::{Chrome, Options};
@@ -10,16 +11,20 @@ use crate::support::http::Client;
 use crate::support::page::Page;
 use crate::support::tools::tools;
 use crate::support::wait::{PATIENT, eventually};
-use serde_json::Value;
+use playgate_signaling::client::{ConnectOptions, connect};
+use playgate_signaling::message::ClientMessage;
+use serde_json::{Value, json};
+use thirtyfour::Key;
 
 /// Name, path, and what is there when the page is whole. The first is looked at before anybody has signed in.
-const PAGES: [(&str, &str, &str); 6] = [
+const PAGES: [(&str, &str, &str); 7] = [
     ("sign-in", "/signin", "main form, main a, main button"),
     ("catalogue", "/", "[data-game]"),
     ("launch card", "/play/garden-of-forking-paths", "#play"),
     ("no such game", "/play/no-such-game", "#error"),
     ("API", "/docs", "main h2"),
     ("not found", "/no-such-page", "main a"),
+    ("unknown embed", "/embed/nobodys", "#refused"),
 ];
 
 /// Nothing moves or is on its way any more: colours that fade are no colours to judge.
@@ -39,7 +44,7 @@ const FAULTS: &str = "
 ";
 
 /// The source of axe-core.
-pub(super) fn axe() -> String {
+fn axe() -> String {
     let source = tools().join("node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(&source).unwrap_or_else(|error| {
         panic!("{}: {error}: bash tests/session_api/tools makes it", source.display())
@@ -47,7 +52,7 @@ pub(super) fn axe() -> String {
 }
 
 /// The faults of the page that is open, or of the frame that was entered.
-pub(super) async fn faults(page: &Chrome, axe: &str) -> Vec<String> {
+async fn faults(page: &Chrome, axe: &str) -> Vec<String> {
     eventually("the page is at rest", PATIENT, async || {
         if page.run(AT_REST).await? == true { Ok(()) } else { Err("it is not".to_owned()) }
     })
@@ -107,7 +112,7 @@ impl Judge {
 
 /// Every page there is, one after the other.
 async fn tour(look: &'static str, options: Options) {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with_toml("runner.marker = false").await;
     let player = gateway.guest().await;
     let mut judge = Judge::new(look, options).await;
     for (number, (name, path, css)) in PAGES.into_iter().enumerate() {
@@ -126,12 +131,14 @@ async fn tour(look: &'static str, options: Options) {
     judge.open_in_bar("#invite").await;
     judge.judge("invite", "#share").await;
     judge.page.click("#share-create").await;
+    judge.page.click("#embed-part summary").await;
     judge.judge("invite with a link", "#share-list li").await;
     judge.page.click("#share-close").await;
+    asked_for_the_controls(&mut judge, &player).await;
     judge.page.stop().await;
     judge.judge("ended", "#ended").await;
+    another_save(&judge.page, &gateway.url).await;
 
-    another_version(&player).await;
     judge.page.open(&format!("{}/play/{GARDEN}", gateway.url)).await;
     judge.page.click("[data-delete='1']").await;
     judge.judge("a question", "#confirm-no").await;
@@ -151,17 +158,63 @@ async fn tour(look: &'static str, options: Options) {
     player.stop(&session).await;
     judge.page.until_state("ended").await;
     judge.judge("ended for a spectator", "#ended").await;
+    embedded(&mut judge, &gateway).await;
     judge.end().await;
     gateway.finish().await;
 }
 
-/// Makes the save's version the newest once more, so that there is one to go back to.
-async fn another_version(player: &Client) {
-    let slots = player.slots(GARDEN).await;
-    let versions = format!("/api/game/save-slots/{}/versions", slots[0]["id"].as_str().expect("an id"));
-    let listed = player.get(&versions).await.expect(200);
-    let version = listed["versions"][0]["id"].as_str().expect("a version");
-    player.post(&format!("{versions}/{version}/restore"), serde_json::json!({})).await.expect(200);
+/// Somebody asks for the controls, and is given them.
+async fn asked_for_the_controls(judge: &mut Judge, player: &Client) {
+    let session = player.sessions().await.remove(0);
+    let grant = player.share(&session, "spectator", 3600).await;
+    let token = grant["token"].as_str().map(str::to_owned);
+    let url = player.api().signaling_url(&session).unwrap();
+    let mut friend = connect(url.as_str(), ConnectOptions { token, ..Default::default() }).await.unwrap();
+    friend.send(ClientMessage::RequestControl { slot: None }).await.unwrap();
+    judge.judge("asked for the controls", "#control-panel [data-give]").await;
+    judge.page.click("#control-panel [data-give]").await;
+    eventually("the question is answered", PATIENT, async || {
+        if judge.page.shows("#control-panel").await? { Err("it is still asked".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    judge.page.run("document.querySelector('#people').click(); return null").await.unwrap();
+    judge.judge("somebody else plays", "#control-panel [data-take]").await;
+    judge.page.click("#control-panel [data-take]").await;
+    friend.close().await;
+}
+
+/// The embed's own page, and the example site around it.
+async fn embedded(judge: &mut Judge, gateway: &Gateway) {
+    let (acme, site) = (organisation(gateway).await, example(gateway).await);
+    let embed = minted(&acme, &site, json!({ "game": GARDEN })).await;
+    let told = [("player", url(&embed))];
+    for (name, path, css) in [("example site", "", "#element"), ("WHEP example", "whep.html", "#watch")] {
+        judge.page.open(&site.page(path, &told)).await;
+        judge.judge(name, css).await;
+    }
+    judge.page.open(url(&embed)).await;
+    judge.judge("embed on its own", "#refused").await;
+
+    judge.page.open(&site.page("", &told)).await;
+    until_element(&judge.page, "playing").await;
+    judge.page.enter(ELEMENT).await;
+    judge.judge("embed", "#stage").await;
+    let id = embed["embedId"].as_str().expect("an id");
+    acme.delete(&format!("/api/embeds/{id}")).await.expect(204);
+    judge.judge("embed that is over", "#ended, #refused").await;
+    judge.page.leave().await;
+}
+
+/// Plays the save on, so that there is a version to go back to.
+async fn another_save(page: &Chrome, base: &str) {
+    page.open(&format!("{base}/play/{GARDEN}")).await;
+    page.click("[data-slot='1']").await;
+    page.until_state("playing").await;
+    let before = page.settled_picture().await;
+    page.click("#stage").await;
+    page.keys(Key::Enter).await;
+    page.until_changed(&before).await;
+    page.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,8 @@
 
 use crate::GARDEN;
 use crate::support::gateway::{Gateway, Options};
-use serde_json::Value;
+use crate::support::http::Client;
+use serde_json::{Value, json};
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +12,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 async fn bots(gateway: &Gateway, game: &str, arguments: &[&str]) -> Output {
+    called(gateway, &[&["--game", game], arguments].concat()).await
+}
+
+async fn called(gateway: &Gateway, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_playgate"))
-        .args(["bots", "--url", &gateway.url, "--game", game])
+        .args(["bots", "--url", &gateway.url])
         .args(arguments)
         .kill_on_drop(true)
         .output()
@@ -194,5 +199,90 @@ async fn a_bot_plays_over_ipv6() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{mode}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
     }
+    gateway.finish().await;
+}
+
+/// The token of a new embed.
+async fn embed(owner: &Client, wish: Value) -> String {
+    let mut body = json!({ "origins": ["https://arcade.example"] });
+    body.as_object_mut().unwrap().extend(wish.as_object().unwrap().clone());
+    owner.post("/api/embeds", body).await.expect(201)["token"].as_str().expect("a token").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn visitors_of_an_embed_watch_its_session_and_its_token_is_written_nowhere() {
+    let gateway = Gateway::start().await;
+    let owner = gateway.guest().await;
+    let session = owner.launch_running(GARDEN).await;
+    let token = embed(&owner, json!({ "sessionId": session, "role": "spectator" })).await;
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    let plan = [
+        "--viewers",
+        "3",
+        "--full-every",
+        "2",
+        "--mode",
+        "light",
+        "--duration",
+        "2s",
+        "--input",
+        "random every 200ms",
+    ];
+    let files = ["--json", "--report", page.to_str().unwrap()];
+    let output = called(&gateway, &[&["--embed", &token][..], &plan, &files].concat()).await;
+    let report = passed(&output);
+    assert_eq!(report["plan"]["game"], "an embed");
+    let all = report["bots"].as_array().unwrap();
+    assert_eq!(all.len(), 3);
+    for bot in all {
+        assert_eq!((&bot["kind"], &bot["sessionId"]), (&json!("visitor"), &json!(session)));
+        assert_eq!(bot["inputs"], 0, "a spectator's visitor presses nothing");
+        assert!(number(&bot["frames"]) > 0, "{bot}");
+    }
+    let written = [output.stdout, output.stderr, std::fs::read(page).unwrap()]
+        .map(|text| String::from_utf8(text).unwrap());
+    let said = written.iter().chain(&gateway.log()).any(|text| text.contains(&token));
+    assert!(!said, "the token is written somewhere");
+    // Who came by it leaves the session alone.
+    assert_eq!(owner.status(&session).await["status"], "running");
+    owner.stop(&session).await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn visitors_of_an_embedded_game_each_launch_play_and_end_it() {
+    let gateway = Gateway::start().await;
+    let acme = gateway.client().with_token(&gateway.mint(&["--organisation", "acme"]).await);
+    let token = embed(&acme, json!({ "game": GARDEN, "role": "player" })).await;
+    let plan = ["--viewers", "2", "--duration", "3s", "--input", "key:right every 300ms", "--json"];
+    let report = passed(&called(&gateway, &[&["--embed", &token][..], &plan].concat()).await);
+    let all = report["bots"].as_array().unwrap();
+    assert_ne!(all[0]["sessionId"], all[1]["sessionId"]);
+    for bot in all {
+        assert!(number(&bot["inputToPictureMs"]["count"]) > 0, "{bot}");
+        let status = acme.status(bot["sessionId"].as_str().unwrap()).await;
+        assert_eq!(status["endReason"], "stopped_by_user");
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embed_goes_with_no_game_and_a_refused_token_is_told_without_its_text() {
+    let gateway = Gateway::start().await;
+    let token = "pge_nobodys";
+    for more in [["--game", GARDEN], ["--sessions", "2"], ["--token", "x"]] {
+        let output = called(&gateway, &[&["--embed", token, "--viewers", "2"][..], &more].concat()).await;
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("cannot be used with") && said.contains(more[0]), "{said}");
+    }
+    let nobody = called(&gateway, &["--embed", token]).await;
+    assert!(!nobody.status.success() && String::from_utf8_lossy(&nobody.stderr).contains("--viewers"));
+    let refused = called(&gateway, &["--embed", token, "--viewers", "1"]).await;
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said.contains("embed_unknown") && !said.contains(token), "{said}");
     gateway.finish().await;
 }

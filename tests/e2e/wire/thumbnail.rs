@@ -17,7 +17,20 @@ struct Answer {
     body: Vec<u8>,
 }
 
+/// What the gateway says in the end: on a machine that is busy with other tests a picture may take too long.
 async fn thumbnail(client: &Client, session: &str) -> Answer {
+    eventually("the picture is made or refused", PATIENT, async || {
+        let answer = asked(client, session).await;
+        if answer.status == 503 {
+            Err(String::from_utf8_lossy(&answer.body).into_owned())
+        } else {
+            Ok(answer)
+        }
+    })
+    .await
+}
+
+async fn asked(client: &Client, session: &str) -> Answer {
     let request = client.http().get(format!("{}/session/{session}/thumbnail.jpg", client.base));
     let response = request.bearer_auth(client.token()).send().await.expect("the gateway answers");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());

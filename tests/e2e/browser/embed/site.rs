@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-pub(super) struct Site {
+pub(in crate::browser) struct Site {
     /// `http://site.localhost:PORT`; browsers find every name below `localhost` by themselves.
     pub(super) origin: String,
 }
@@ -29,7 +29,7 @@ impl Site {
     }
 
     /// A page of it, told by its fragment what to show.
-    pub(super) fn page(&self, name: &str, told: &[(&str, &str)]) -> String {
+    pub(in crate::browser) fn page(&self, name: &str, told: &[(&str, &str)]) -> String {
         let escaped = |text: &str| text.replace('%', "%25").replace('#', "%23").replace('&', "%26");
         let told: Vec<_> = told.iter().map(|(key, value)| format!("{key}={}", escaped(value))).collect();
         format!("{}/{name}#{}", self.origin, told.join("&"))
