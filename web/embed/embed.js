@@ -47,13 +47,18 @@ export class PlaygateError extends Error {
 }
 
 /** @typedef {{ resolve: (value: any) => void, reject: (error: Error) => void, timer: ReturnType<typeof setTimeout> }} Waiting */
-/** @typedef {{ src: string, origin: string, name: string }} Address */
+/** @typedef {{ src: string, origin: string }} Address */
 
 // Where there is no document (a server that renders pages) the module still loads.
 const Base = typeof HTMLElement === "undefined" ? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {})) : HTMLElement;
 
-/** How many players of one embed there are in the page: reloads bring each back to its own visit. */
-const numbers = new Map();
+/**
+ * The frames of each address that are in the page, by name: the first is number 0, and so on. Reloads bring each back to its own
+ * visit, and so does a page that takes its player out and puts it in again.
+ *
+ * @type {Map<string, Set<string>>}
+ */
+const names = new Map();
 
 export class PlaygatePlayerElement extends Base {
   static observedAttributes = ["src", "embed", "token", "gateway", "muted", "controls", "start"];
@@ -279,7 +284,7 @@ export class PlaygatePlayerElement extends Base {
       const home = this.getAttribute("gateway") ?? new URL(import.meta.url).origin;
       const url = src ? new URL(src, document.baseURI) : embed ? new URL(`/embed/${encodeURIComponent(embed)}`, home) : null;
       if (!url || !/^https?:$/.test(url.protocol)) return null;
-      return { src: url.origin + url.pathname, origin: url.origin, name: this.#address?.src === url.origin + url.pathname ? this.#address.name : numbered(url) };
+      return { src: url.origin + url.pathname, origin: url.origin };
     } catch {
       return null;
     }
@@ -302,7 +307,7 @@ export class PlaygatePlayerElement extends Base {
     frame.referrerPolicy = "origin";
     // Lazy frames would be silent for as long as nobody scrolls to them.
     frame.loading = "eager";
-    frame.name = this.#address.name;
+    frame.name = takeName(this.#address.src);
     frame.src = this.#address.src;
     frame.className = "silent";
     this.#frame = frame;
@@ -312,6 +317,7 @@ export class PlaygatePlayerElement extends Base {
 
   #unload() {
     clearTimeout(this.#watchdog);
+    if (this.#frame) names.get(this.#frame.src)?.delete(this.#frame.name);
     this.#frame?.remove();
     this.#frame = null;
     this.#open = false;
@@ -503,14 +509,13 @@ export class PlaygatePlayerElement extends Base {
   }
 }
 
-/**
- * The first player of an embed in this page is its number 0, and so on.
- *
- * @param {URL} url
- */
-function numbered(url) {
-  const number = numbers.get(url.pathname) ?? 0;
-  numbers.set(url.pathname, number + 1);
+/** @param {string} src */
+function takeName(src) {
+  const taken = names.get(src) ?? new Set();
+  names.set(src, taken);
+  let number = 0;
+  while (taken.has(`playgate-${number}`)) number += 1;
+  taken.add(`playgate-${number}`);
   return `playgate-${number}`;
 }
 

@@ -131,7 +131,7 @@ test("addresses that are no web address load nothing", async () => {
   assert.equal(frames.length, 0);
 });
 
-test("two players of one embed have a name each, and keep it", async () => {
+test("two players of one embed have a name each, and who takes the place of one has its name", async () => {
   const one = await shown({ src: `${GATEWAY}/embed/twice#pge_a` });
   const two = await shown({ src: `${GATEWAY}/embed/twice#pge_a` });
   assert.deepEqual([one.frame.name, two.frame.name], ["playgate-0", "playgate-1"]);
@@ -139,6 +139,9 @@ test("two players of one embed have a name each, and keep it", async () => {
   one.player.connectedCallback();
   await settle();
   assert.equal(frames.at(-1).name, "playgate-0");
+  two.player.disconnectedCallback();
+  const three = await shown({ src: `${GATEWAY}/embed/twice#pge_a` });
+  assert.equal(three.frame.name, "playgate-1");
 });
 
 test("only the frame itself is heard, from the gateway's origin", async () => {
