@@ -2,7 +2,7 @@
 
 use super::command::{Command, Reply};
 use super::peer::Peer;
-use super::sdp::{self, Offer};
+use super::sdp::Offer;
 use super::session::Session;
 use super::shard::Shard;
 use super::stats::Cause;
@@ -103,7 +103,7 @@ impl Shard {
         let key = self.take_key();
         self.demux.enter(now, peer.ufrag(), key);
         let viewer = Viewer::new(now, spec.viewer, session_key, spec.slot, spec.principal, peer);
-        tracing::debug!(session = %spec.session, viewer = %spec.viewer, codec = sdp::name(self.codec_of(session_key)), "viewer added");
+        tracing::debug!(session = %spec.session, viewer = %spec.viewer, codec = self.codec_of(session_key).name(), "viewer added");
         self.viewers.insert(key, viewer);
         if let Some(session) = self.sessions.get_mut(&session_key) {
             session.by_id.insert(spec.viewer, key);

@@ -118,6 +118,19 @@ pub enum Codec {
     Opus,
 }
 
+impl Codec {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
+            Self::Opus => "Opus",
+        }
+    }
+}
+
 /// What came of opening.
 #[derive(Debug)]
 pub struct OpenedSession {

@@ -94,7 +94,7 @@ impl Offer {
         if !receives(video_section, session) {
             return Err(invalid("the offer does not receive video"));
         }
-        let video = choose(video_section, video).ok_or(RelayError::UnsupportedCodec(name(video)))?;
+        let video = choose(video_section, video).ok_or(RelayError::UnsupportedCodec(video.name()))?;
         let playout_delay = extension(video_section, PLAYOUT_DELAY);
         let reports = |word: &str| {
             of_format(video_section, "rtcp-fb", video.payload_type, |value| value == word).is_some()
@@ -130,17 +130,6 @@ impl Offer {
             receiver_clock,
             reduced,
         })
-    }
-}
-
-/// The codec's name for people.
-pub(super) fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::H264 => "H.264",
-        Codec::Vp8 => "VP8",
-        Codec::Vp9 => "VP9",
-        Codec::Av1 => "AV1",
-        Codec::Opus => "Opus",
     }
 }
 

@@ -51,7 +51,7 @@ impl KeyFrames for Relay {
 pub enum Refusal {
     #[error("The game has shown no picture yet.")]
     NotYet,
-    #[error("The game's pictures are sent as {}, and none can be made of that.", name(*.0))]
+    #[error("The game's pictures are sent as {}, and none can be made of that.", .0.name())]
     Codec(Codec),
     #[error("The game's picture cannot be read.")]
     Unreadable,
@@ -197,15 +197,5 @@ impl Thumbnailer {
             // Nobody holds its other end: it is off the shelf.
             () = tell.closed() => {}
         }
-    }
-}
-
-fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::H264 => "H.264",
-        Codec::Vp8 => "VP8",
-        Codec::Vp9 => "VP9",
-        Codec::Av1 => "AV1",
-        Codec::Opus => "Opus",
     }
 }
