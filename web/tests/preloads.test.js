@@ -14,9 +14,17 @@ function loaded(/** @type {string} */ path, seen = new Set()) {
   return seen;
 }
 
+/** What a page asks for before its scripts have been read. */
+const preloaded = (/** @type {string} */ page) => [...read(page).matchAll(/modulepreload" href="\/assets\/([^"]+)"/g)].map(([, path]) => path).sort();
+
 test("the embed page asks at once for every module it needs", () => {
   const needed = loaded("embed/page.js");
   needed.delete("embed/page.js");
-  const preloaded = [...read("embed.html").matchAll(/modulepreload" href="\/assets\/([^"]+)"/g)].map(([, path]) => path);
-  assert.deepEqual([...preloaded].sort(), [...needed].sort());
+  assert.deepEqual(preloaded("embed.html"), [...needed].sort());
+});
+
+test("the page of the player asks at once for every module that who launches and who joins both need", () => {
+  const joins = loaded("session/page.js");
+  const both = [...loaded("play/page.js")].filter((path) => joins.has(path));
+  assert.deepEqual(preloaded("player.html"), both.sort());
 });
