@@ -49,18 +49,19 @@ impl Assets {
 
 pub(super) fn routes() -> Router<HttpState> {
     Router::new()
-        .route("/", get(|state, headers| shell(state, headers, "index.html")))
+        .route("/", get(|state, headers| file(state, headers, "index.html")))
         .route("/play/{slug}", get(|state, headers| player(state, headers, "play", "Play")))
         .route("/session/{id}/", get(|state, headers| player(state, headers, "session", "Session")))
-        .route("/docs", get(|state, headers| shell(state, headers, "docs.html")))
-        .route("/signin", get(|state, headers| shell(state, headers, "signin.html")))
+        .route("/docs", get(|state, headers| file(state, headers, "docs.html")))
+        .route("/signin", get(|state, headers| file(state, headers, "signin.html")))
         .route("/favicon.ico", get(favicon))
         .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /\n" }))
         .route("/assets/{*path}", get(asset))
 }
 
-async fn shell(State(state): State<HttpState>, headers: HeaderMap, file: &'static str) -> Response {
-    state.assets.read(file).map_or_else(missing, |bytes| serve(&headers, bytes, HTML))
+/// A file of the pages by its own address.
+pub(super) async fn file(State(state): State<HttpState>, headers: HeaderMap, path: &'static str) -> Response {
+    state.assets.read(path).map_or_else(missing, |bytes| serve(&headers, bytes, content_type(path)))
 }
 
 /// The shell around the player, the same for who starts a game and for who is invited to one. `name` is the folder of the
@@ -150,7 +151,7 @@ pub(super) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == bare)
 }
 
-fn content_type(path: &str) -> &'static str {
+pub(super) fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("html") => HTML,
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
@@ -161,7 +162,7 @@ fn content_type(path: &str) -> &'static str {
         Some("ico") => "image/x-icon",
         Some("webmanifest") => "application/manifest+json",
         Some("woff2") => "font/woff2",
-        Some("txt" | "md") => "text/plain; charset=utf-8",
+        Some("txt" | "md" | "ts") => "text/plain; charset=utf-8",
         Some(_) | None => "application/octet-stream",
     }
 }

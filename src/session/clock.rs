@@ -66,6 +66,11 @@ impl Clock {
     }
 }
 
+/// A time of the store so much later; the latest there is, at most.
+pub fn after(ms: i64, time: Duration) -> i64 {
+    ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// A time of the store for the eye. What is out of range is the nearest end of it.
 pub fn to_time(ms: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap_or(if ms < 0 {

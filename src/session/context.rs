@@ -2,7 +2,7 @@
 
 use super::attendance::Attendance;
 use super::catalogue::{Game, Source};
-use super::clock::Clock;
+use super::clock::{Clock, after};
 use super::hosted::Hosting;
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
@@ -14,6 +14,7 @@ use crate::store::{DataDir, SaveStore, Store};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The ways to run a game.
@@ -67,6 +68,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// When a session ends that nobody plays from now on, in Unix milliseconds.
+    pub(super) fn idle_until(&self) -> i64 {
+        after(self.clock.now_ms(), Duration::from_secs(self.config.idle_timeout_s))
+    }
+
     /// The working directory of a session.
     pub(super) fn session_dir(&self, id: SessionId) -> PathBuf {
         self.data_dir.sessions().join(id.to_string())

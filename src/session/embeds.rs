@@ -7,7 +7,8 @@
 
 use super::access::{internal, no_session, time_of};
 use super::actor::Command;
-use super::catalogue::{Source, is_slug};
+use super::catalogue::is_slug;
+use super::clock::after;
 use super::error::ServiceError;
 use super::grants::view as grant_view;
 use super::service::Sessions;
@@ -205,13 +206,9 @@ impl Sessions {
         let game = self.game(slug)?;
         // Each token has a door of its own: a crowd at one does not keep its organisation from starting sessions.
         self.may_start(&format!("embed {}", row.id))?;
-        let exclusive = match game.source {
-            Source::BuiltIn | Source::Container(_) => None,
-            Source::External { .. } => Some(game.view.slug.as_str()),
-        };
-        let permit = self.doors().enter(exclusive).ok_or(ServiceError::NoServers)?;
+        let permit = self.let_in(&game)?;
         let mut session: SessionRow = self.new_row(row.owner.clone(), &game, None);
-        session.lease_until = Some(self.idle_until());
+        session.lease_until = Some(self.context().idle_until());
         self.place(&mut session, &game, None).await?;
         match self.insert(&session).await? {
             Inserted::Done => {}
@@ -294,10 +291,6 @@ fn check_slot(slot: Option<u8>, pads: u8) -> Result<(), ServiceError> {
         return Err(ServiceError::InvalidRequest(format!("This game has {slots} control slots at most.")));
     }
     Ok(())
-}
-
-fn after(now: i64, time: Duration) -> i64 {
-    now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn view(row: &EmbedRow) -> EmbedView {

@@ -2,6 +2,7 @@
 
 use super::access::{Access, internal, no_session, time_of};
 use super::actor::Command;
+use super::clock::after;
 use super::error::ServiceError;
 use super::service::Sessions;
 use super::view::GrantView;
@@ -41,7 +42,7 @@ impl Sessions {
             slot: None,
             origins,
             created_at: now,
-            expires_at: now.saturating_add(i64::try_from(expires_in.as_millis()).unwrap_or(i64::MAX)),
+            expires_at: after(now, expires_in),
             revoked_at: None,
             embed: None,
             host: false,

@@ -196,7 +196,7 @@ impl Sessions {
         if handle.view.borrow().hosted.is_some() {
             // No idle lease ends it (X11): it is told until when it lives at least.
             let ttl = handle.view.borrow().expires_at;
-            return Ok(ttl.unwrap_or_else(|| super::access::time_of(self.idle_until())));
+            return Ok(ttl.unwrap_or_else(|| super::access::time_of(self.context().idle_until())));
         }
         let until = ask(&handle, Command::Keepalive).await.ok_or_else(no_session)?;
         // Written here and not by the actor: players' input does not wait for the disk.
@@ -404,11 +404,7 @@ impl Sessions {
         if !self.context().store.active_sessions_of(&owner).await.map_err(internal)?.is_empty() {
             return Err(ServiceError::SessionActive);
         }
-        let exclusive = match game.source {
-            Source::BuiltIn | Source::Container(_) => None,
-            Source::External { .. } => Some(game.view.slug.as_str()),
-        };
-        let permit = self.inner.doors.enter(exclusive).ok_or(ServiceError::NoServers)?;
+        let permit = self.let_in(&game)?;
         let mut row = self.new_row(owner, &game, Some(slot.id));
         self.place(&mut row, &game, None).await?;
         match self.insert(&row).await? {
@@ -427,6 +423,15 @@ impl Sessions {
             tracing::warn!(slot = %slot.id, %error, "cannot note when a slot was played");
         }
         Ok(view)
+    }
+
+    /// Takes a place of this gateway for a game of the catalogue; of an external one there is one.
+    pub(super) fn let_in(&self, game: &Game) -> Result<Permit, ServiceError> {
+        let exclusive = match game.source {
+            Source::BuiltIn | Source::Container(_) => None,
+            Source::External { .. } => Some(game.view.slug.as_str()),
+        };
+        self.inner.doors.enter(exclusive).ok_or(ServiceError::NoServers)
     }
 
     /// A session that is written begins to live.
@@ -499,7 +504,7 @@ impl Sessions {
             started_at: now,
             ended_at: None,
             // Only players are idle (X11).
-            lease_until: slot.map(|_| self.idle_until()),
+            lease_until: slot.map(|_| self.context().idle_until()),
             timeline: timeline.entries().to_vec(),
             end_reason: None,
             end_detail: None,
@@ -523,12 +528,6 @@ impl Sessions {
     pub(super) fn game(&self, slug: &str) -> Result<Arc<Game>, ServiceError> {
         let game = self.inner.catalogue.get(slug);
         game.cloned().ok_or_else(|| ServiceError::NotFound(format!("Game with slug '{slug}' not found.")))
-    }
-
-    /// When a session ends that nobody plays from now on, in Unix milliseconds.
-    pub(super) fn idle_until(&self) -> i64 {
-        let idle_ms = i64::try_from(self.context().config.idle_timeout_s.saturating_mul(1000));
-        self.context().clock.now_ms().saturating_add(idle_ms.unwrap_or(i64::MAX))
     }
 
     /// Looks at every session that lives here.

@@ -34,11 +34,6 @@ export class Bridge {
     window.addEventListener("message", (message) => this.#received(message));
   }
 
-  /** The origin of the page around us; `null` while unknown. */
-  get parentOrigin() {
-    return this.#parent;
-  }
-
   /** There is a visit and somebody to tell of it. */
   get open() {
     return this.#allowed !== null && this.#parent !== null;

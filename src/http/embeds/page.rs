@@ -7,9 +7,10 @@
 use crate::http::HttpState;
 use crate::http::context::Context;
 use crate::http::layers::security_policy;
-use crate::http::pages::{Assets, missing, serve};
+use crate::http::pages::{Assets, content_type, file, missing, serve};
 use crate::ids::EmbedId;
 use crate::session::embeds::EmbedRefusal;
+use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -17,41 +18,29 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::fmt::Write as _;
 
-const MODULE: &str = "text/javascript; charset=utf-8";
-const TYPES: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
+const SDK: &str = "embed/embed.js";
+const PAGE: &str = "embed.html";
 const REFUSAL_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; frame-ancestors *";
 const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Routes of the pages' router.
 pub(in crate::http) fn routes() -> Router<HttpState> {
     Router::new()
-        .route("/embed.js", get(|state, headers| newest(state, headers, "embed/embed.js", MODULE)))
-        .route("/embed.d.ts", get(|state, headers| newest(state, headers, "embed/embed.d.ts", TYPES)))
+        .route("/embed.js", get(|state, headers| file(state, headers, SDK)))
+        .route("/embed.d.ts", get(|state, headers| file(state, headers, "embed/embed.d.ts")))
         .route("/embed/v/{version}/embed.js", get(version))
         .route("/embed/{id}", get(page))
 }
 
-async fn newest(
-    State(state): State<HttpState>,
-    headers: HeaderMap,
-    file: &'static str,
-    kind: &'static str,
-) -> Response {
-    state.assets.read(file).map_or_else(missing, |bytes| serve(&headers, bytes, kind))
-}
-
 /// The SDK by its version: what is there never changes.
 async fn version(State(state): State<HttpState>, headers: HeaderMap, Path(wanted): Path<String>) -> Response {
-    let sdk = Sdk::of(&state.assets).filter(|sdk| sdk.version == wanted);
-    let Some((_, bytes)) = sdk.zip(state.assets.read("embed/embed.js")) else {
+    let Some(bytes) = state.assets.read(SDK).filter(|bytes| version_of(bytes) == wanted) else {
         let text = "This version of the player is not served here. Embed /embed.js, or the version that \
                     `playgate embed` prints.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
-    let mut response = serve(&headers, bytes, MODULE);
+    let mut response = serve(&headers, bytes, content_type(SDK));
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, forever);
     response
@@ -69,15 +58,14 @@ pub struct Sdk {
 impl Sdk {
     /// `None` in a build without pages.
     pub fn of(assets: &Assets) -> Option<Self> {
-        use aws_lc_rs::digest::{SHA256, SHA384, digest};
-        let bytes = assets.read("embed/embed.js")?;
-        let mut version = String::new();
-        for byte in &digest(&SHA256, &bytes).as_ref()[..8] {
-            let _ = write!(version, "{byte:02x}");
-        }
+        let bytes = assets.read(SDK)?;
         let integrity = format!("sha384-{}", STANDARD.encode(digest(&SHA384, &bytes)));
-        Some(Self { version, integrity })
+        Some(Self { version: version_of(&bytes), integrity })
     }
+}
+
+fn version_of(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn page(
@@ -98,8 +86,8 @@ async fn page(
     if is_framed(&headers) && !context.referred_by(&origins, &headers) {
         return words(StatusCode::FORBIDDEN, EmbedRefusal::WrongSite);
     }
-    let Some(bytes) = state.assets.read("embed.html") else { return missing() };
-    let mut response = serve(&headers, bytes, HTML);
+    let Some(bytes) = state.assets.read(PAGE) else { return missing() };
+    let mut response = serve(&headers, bytes, content_type(PAGE));
     if let Ok(policy) = HeaderValue::try_from(security_policy(&origins)) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }

@@ -64,9 +64,7 @@ impl Actor {
     }
 
     fn keepalive(&mut self) -> i64 {
-        let idle_ms =
-            i64::try_from(self.context.config.idle_timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-        let until = self.context.clock.now_ms().saturating_add(idle_ms);
+        let until = self.context.idle_until();
         self.row.lease_until = Some(until);
         self.refresh();
         until
