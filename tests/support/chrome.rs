@@ -7,6 +7,7 @@ use super::page::Page;
 use super::wait::{PATIENT, eventually};
 use serde_json::Value;
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, TypingData};
@@ -151,6 +152,23 @@ impl Chrome {
         chain.click().perform().await.expect("the picture can be clicked");
     }
 
+    /// Real clicks at places of the page, one after the other.
+    pub(crate) async fn click_all(&self, places: &[(i64, i64)]) {
+        let quick = Some(Duration::from_millis(20));
+        let mut chain = self.driver.action_chain_with_delay(None, quick);
+        for (x, y) in places {
+            chain = chain.move_to(*x, *y).click();
+        }
+        chain.perform().await.expect("the page can be clicked");
+    }
+
+    /// Gives the window another size, and the page the time to take it.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.driver.set_window_rect(0, 0, width, height).await.expect("the window can be resized");
+        let painted = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))); return null";
+        self.run(painted).await.unwrap();
+    }
+
     /// From here on the page is the one inside a frame, which an expression names.
     pub(crate) async fn enter(&self, frame: &str) {
         self.leave().await;
@@ -174,7 +192,7 @@ impl Chrome {
 }
 
 /// Where the picture stands in the page: it keeps its shape inside the video element.
-const PICTURE_PLACE: &str = r"
+pub(crate) const PICTURE_PLACE: &str = r"
     const video = document.querySelector('#video');
     const box = video.getBoundingClientRect();
     const scale = Math.min(box.width / 1280, box.height / 720);

@@ -34,6 +34,7 @@ pub(crate) struct Games {
     pub(crate) runner: String,
     pub(crate) built_in: String,
     pub(crate) probe: String,
+    pub(crate) clicks: String,
     pub(crate) nginx: String,
     pub(crate) package: PackageFile,
 }

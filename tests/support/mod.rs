@@ -8,6 +8,7 @@ pub(crate) mod chrome;
 pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod firefox;
+pub(crate) mod gate;
 pub(crate) mod gateway;
 pub(crate) mod gray;
 pub(crate) mod http;

@@ -8,6 +8,13 @@ use super::wait::{PATIENT, SOON, eventually};
 use serde_json::Value;
 use std::time::Duration;
 
+/// On a phone that is held upright the bar has a place of its own. One that is closing is still visible for a moment.
+const MENU_IS_OPEN: &str = r"
+    const [theatre, bar] = ['#theatre', '#bar'].map(id => document.querySelector(id));
+    const stays = matchMedia('(pointer: coarse) and (orientation: portrait)').matches;
+    return !!bar && (stays || !theatre.classList.contains('bar-away')) && getComputedStyle(bar).visibility === 'visible';
+";
+
 /// A browser's tab.
 pub(crate) trait Page {
     /// Runs the body of a function (it may `return` a promise) and gives its value.
@@ -148,17 +155,39 @@ pub(crate) trait Page {
         self.until_above("framesDecoded", 0.0).await;
     }
 
-    /// Presses Stop and waits for the end.
-    async fn stop(&self) {
+    /// Opens the player's menu, where it is closed.
+    async fn open_menu(&self) {
         // A caught pointer reaches none of the page's own buttons.
         self.run("document.exitPointerLock?.(); return null").await.expect("the pointer is free");
-        // The bar hides while one plays, and comes back with the mouse at the top.
-        self.move_mouse(300, 12).await;
-        if !self.shows("#stop").await.unwrap_or_default() {
-            // On touch screens the bar is put away.
+        if !self.menu_is_open().await.expect("the page answers") {
             self.click("#handle").await;
         }
-        self.click("#stop").await;
+        eventually("the menu is open", SOON, async || {
+            if self.menu_is_open().await? { Ok(()) } else { Err("it is closed".to_owned()) }
+        })
+        .await;
+    }
+
+    async fn menu_is_open(&self) -> Result<bool, String> {
+        Ok(self.run(MENU_IS_OPEN).await?.as_bool().unwrap_or_default())
+    }
+
+    /// Presses a button of the player's menu.
+    async fn press_in_menu(&self, button: &str) {
+        self.open_menu().await;
+        self.click(button).await;
+    }
+
+    /// Waits until the menu's handle says that somebody asks to play, and opens the menu with the question.
+    async fn open_request(&self) {
+        self.until_shows_element("#handle.asked").await;
+        self.open_menu().await;
+    }
+
+    /// Ends the game by the menu, says so again when asked, and waits for the end.
+    async fn stop(&self) {
+        self.press_in_menu("#stop").await;
+        self.click("#confirm-yes").await;
         self.until_state("ended").await;
     }
 }

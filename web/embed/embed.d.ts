@@ -97,7 +97,7 @@ export interface EndFigures {
 }
 
 export interface EndDetail {
-  /** `stopped_by_user`, `idle`, `ttl`, `game_exited`, `game_crashed`, `grant_ended`, `replaced`, ... */
+  /** `stopped_by_user`, `idle`, `ttl`, `game_exited`, `game_crashed`, `grant_ended`, `replaced`, `left`, ... */
   readonly reason: string | null;
   /** The reason in plain words, as the player shows them. */
   readonly title: string;
@@ -159,7 +159,7 @@ export class PlaygatePlayerElement extends HTMLElement {
   start: "load" | "click";
   /** Reading: nothing is heard. */
   muted: boolean;
-  /** The player shows a bar with its own buttons. */
+  /** The player has a menu, in a strip beside the picture. Without it the picture has the whole frame. */
   controls: boolean;
 
   readonly state: PlayerState;

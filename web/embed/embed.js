@@ -417,7 +417,7 @@ export class PlaygatePlayerElement extends Base {
     this.#calls.delete(id);
     clearTimeout(waiting.timer);
     if (ok === true) waiting.resolve(value);
-    else waiting.reject(new PlaygateError(String(error?.code ?? "failed"), String(error?.message ?? "That did not work.")));
+    else waiting.reject(new PlaygateError(String(error?.code ?? "failed"), String(error?.message ?? "Something went wrong.")));
   }
 
   /** @param {string} method @param {unknown[]} args @returns {Promise<any>} */

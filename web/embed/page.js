@@ -82,7 +82,7 @@ async function enter(kept) {
   busy = true;
   clearTimeout(timer);
   main.replaceChildren();
-  const shown = new Player({ place: byId("theatre-place"), embedded: true, onEnd: fall, onEvent: heard, onControl: controlled });
+  const shown = new Player({ place: byId("theatre-place"), embedded: true, bare: () => !wish.controls, onEnd: fall, onEvent: heard, onControl: controlled });
   player = shown;
   shown.mute(wish.muted);
   shown.prepare({ title: "", poster: null, clickedAt: performance.now() });
@@ -172,10 +172,11 @@ function fall({ reason, detail, report, failed }) {
   bridge.tell("end", { reason, ...(words ?? endInWords(reason)), detail, failed, figures: report });
   bridge.close();
   busy = false;
-  const here = reason === "replaced" ? visit : null;
+  // Taken over by another window, or left without an answer: the visit may still be good.
+  const here = reason === "replaced" || reason === "left" ? visit : null;
   if (!here) memory.forget();
   const again = here || comesBack(reason) ? () => void enter(here) : null;
-  const panel = endingPanel({ reason, detail, report, failed, words, again, againText: here ? "Play here" : failed ? "Try again" : "Play again" });
+  const panel = endingPanel({ reason, detail, report, failed, words, again, againText: reason === "left" ? "Resume" : here ? "Play here" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
   if (document.hasFocus()) panel.focus({ preventScroll: true });
 }

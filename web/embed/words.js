@@ -2,17 +2,17 @@
 
 /** @type {Record<string, [title: string, text: string]>} */
 const REFUSALS = {
-  embed_unknown: ["No such player", "This page shows a player that does not exist, or no longer does."],
-  embed_wrong_site: ["Not on this site", "This player may not be shown on this site."],
-  embed_expired: ["This player has run out", "It was here for a time, and that time is over."],
-  embed_revoked: ["This player was switched off", "Whoever put it here has taken it back."],
-  embed_used_up: ["This player is used up", "It could be opened a number of times, and all of them are taken."],
-  embed_over: ["The game is over", "The game that was shown here has ended."],
-  no_servers: ["Every place is taken", "Try again in a minute."],
-  rate_limited: ["A moment, please", "There were many visits at once."],
-  network: ["No connection", "The game's server cannot be reached. Check your connection."],
-  no_token: ["The player was not opened", "The page around it did not say what to show. Reloading the page may help."],
-  not_embedded: ["This belongs in a page", "It is a player for another site, and does not work on its own."],
+  embed_unknown: ["Player not found", "This player doesn't exist, or no longer does."],
+  embed_wrong_site: ["Not available on this site", "This site isn't allowed to show this stream."],
+  embed_expired: ["This player has expired", "It was available for a limited time."],
+  embed_revoked: ["This player was switched off", "Its owner has revoked it."],
+  embed_used_up: ["Visit limit reached", "This player can be opened a limited number of times."],
+  embed_over: ["The game has ended", "The game that was shown here is over."],
+  no_servers: ["All servers are busy", "Try again in a minute."],
+  rate_limited: ["One moment", "Too many visits at once. Try again shortly."],
+  network: ["No connection", "The game's server can't be reached. Check your connection."],
+  no_token: ["The player couldn't be opened", "The page didn't say what to show. Reload the page."],
+  not_embedded: ["This player must be embedded", "It works inside another site's page, not on its own."],
 };
 
 /** Refusals after which another try may go better. Every fault of the server is one, too. */
@@ -20,10 +20,10 @@ const PASSING = new Set(["no_servers", "rate_limited", "network", "timeout"]);
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  grant_ended: ["This player was switched off", "Whoever put it here has taken it back, or its time is over."],
-  unauthorized: ["This player was switched off", "Whoever put it here has taken it back, or its time is over."],
-  not_found: ["The game is over", "The game that was shown here has ended."],
-  replaced: ["You play somewhere else", "Another window has taken over this game."],
+  grant_ended: ["This player was switched off", "Its owner has revoked it, or it has expired."],
+  unauthorized: ["This player was switched off", "Its owner has revoked it, or it has expired."],
+  not_found: ["The game has ended", "The game that was shown here is over."],
+  replaced: ["You're playing in another window", "Only one window can play at a time."],
 };
 
 /**
@@ -32,7 +32,7 @@ const ENDS = {
  * @returns {{ title: string, text: string, passing: boolean }}
  */
 export function refusalInWords(code, told) {
-  const [title, text] = REFUSALS[code] ?? ["That did not work", "The player could not be opened."];
+  const [title, text] = REFUSALS[code] ?? ["Something went wrong", "The player couldn't be opened."];
   return { title, text: told || text, passing: PASSING.has(code) || /^http_5/.test(code) };
 }
 

@@ -28,20 +28,31 @@ export function openDialog(id, title, content, parent = document.body) {
 }
 
 /**
- * Asks before something that cannot be undone.
+ * Asks before a running game is ended.
  *
- * @param {{ title: string, text: string, yes: string, no?: string }} question
+ * @param {HTMLElement} [parent] as for `openDialog`
+ */
+export function sureToEnd(parent) {
+  const text = "Your progress is saved first, then the game closes for everyone in it.";
+  return confirmDialog({ title: "End this game?", text, yes: "End game", no: "Keep playing", stay: true }, parent);
+}
+
+/**
+ * Asks before something that cannot be undone. "No" has the focus: Enter, Escape and a click beside the dialog all mean no.
+ *
+ * @param {{ title: string, text: string, yes: string, no?: string, stay?: boolean }} question `stay`: "no" is what most will want
+ * @param {HTMLElement} [parent] as for `openDialog`
  * @returns {Promise<boolean>}
  */
-export function confirmDialog(question) {
+export function confirmDialog(question, parent) {
   return new Promise((resolve) => {
     let answer = false;
-    const no = h("button", { type: "button", class: "button quiet", id: "confirm-no", text: question.no ?? "Keep it" });
-    const yes = h("button", { type: "button", class: "button danger", id: "confirm-yes", text: question.yes });
+    const no = h("button", { type: "button", class: question.stay ? "button primary" : "button quiet", id: "confirm-no", text: question.no ?? "Keep it" });
+    const yes = h("button", { type: "button", class: question.stay ? "button" : "button danger", id: "confirm-yes", text: question.yes });
     const dialog = openDialog("confirm", question.title, [
       h("p", { text: question.text }),
       h("div", { class: "row end" }, no, yes),
-    ]);
+    ], parent);
     no.addEventListener("click", () => dialog.close());
     yes.addEventListener("click", () => {
       answer = true;

@@ -11,12 +11,12 @@ export function howToGetIn(providers) {
   return h(
     "section",
     { class: "notice card", id: "how-to-get-in" },
-    h("h1", { text: "Who is playing?" }),
-    h("p", { text: "This server does not know you yet, and it does not let guests in." }),
+    h("h1", { text: "Sign in to play" }),
+    h("p", { text: "Sign in to continue. Guests aren't allowed." }),
     h(
       "p",
       {},
-      "Whoever runs it can make you a sign-in link with one command:",
+      "Whoever runs this server can make you a sign-in link with one command:",
     ),
     h("pre", {}, h("code", { text: "playgate token mint --user NAME" })),
     h(

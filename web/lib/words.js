@@ -4,12 +4,12 @@
 const ERRORS = {
   network: "The server cannot be reached. Check your connection.",
   unauthorized: "You are not signed in.",
-  forbidden: "You may not do that.",
-  not_found: "That is not here, or not yours.",
+  forbidden: "You aren't allowed to do that.",
+  not_found: "It doesn't exist, or you don't have access.",
   session_active: "You already have a game running.",
-  no_servers: "Every place is taken right now. Try again in a minute.",
+  no_servers: "All servers are busy right now. Try again in a minute.",
   slot_in_use: "A running game uses this save. Stop the game first.",
-  rate_limited: "That was a lot of launches.",
+  rate_limited: "Too many launches in a short time.",
 };
 
 /**
@@ -26,13 +26,13 @@ export function errorInWords(code, told, retryAfterSeconds) {
 
 /** @type {Record<string, string>} */
 const STEPS = {
-  placing: "Finding a place to play",
+  placing: "Finding a server",
   downloading: "Downloading",
-  restoring_save: "Bringing back your save",
+  restoring_save: "Loading your save",
   starting: "Starting the game",
-  waiting_for_picture: "Waiting for the picture",
+  waiting_for_picture: "Starting video",
   flushing_save: "Saving your game",
-  storing_save: "Putting your save away",
+  storing_save: "Storing your save",
   stopping: "Stopping the game",
 };
 
@@ -48,21 +48,22 @@ export function progressInWords(progress) {
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  stopped_by_user: ["Curtain down", "The game was stopped and your progress is saved."],
-  idle: ["Put away", "Nobody played for a while, so the game was stopped. Your progress is saved."],
+  stopped_by_user: ["Game saved and closed", "Your progress is saved."],
+  idle: ["Closed after inactivity", "No one played for a while, so the game was closed. Your progress is saved."],
   ttl: ["Time is up", "The session reached its time limit. Your progress is saved."],
-  game_exited: ["The end", "The game was closed from inside. Your progress is saved."],
-  game_crashed: ["The game crashed", "It ended by itself. Your last save is still there."],
-  out_of_memory: ["Out of memory", "The game needed more memory than it may have. Your last save is still there."],
-  node_lost: ["The server went away", "The machine that ran the game was lost. Your last save is still there."],
-  launch_timeout: ["It did not start", "The game sent no picture in time."],
-  launch_failed: ["It did not start", "The game could not be started."],
-  replaced: ["You play somewhere else", "Another window took over this game. Only one can play at a time."],
-  grant_ended: ["The invitation has ended", "The link you came with was revoked or has run out."],
-  unauthorized: ["Not invited", "You are not signed in, or the link you came with is no longer good."],
-  not_found: ["Nobody plays here", "This session is over, or it is not yours to see."],
-  unsupported_codec: ["This browser cannot show it", "The game sends a picture that this browser cannot decode."],
-  gateway_shutdown: ["Closing time", "The server was shut down in order. Your progress is saved."],
+  game_exited: ["Game closed", "The game was closed from its own menu. Your progress is saved."],
+  game_crashed: ["The game crashed", "It closed unexpectedly. Your last save is still there."],
+  out_of_memory: ["Out of memory", "The game needed more memory than it is allowed. Your last save is still there."],
+  node_lost: ["The server was interrupted", "The game ended with it. Your last save is still there."],
+  launch_timeout: ["The game didn't start", "It sent no video in time."],
+  launch_failed: ["The game didn't start", "Something went wrong while starting it."],
+  replaced: ["You're playing in another window", "Only one window can play at a time."],
+  left: ["You left the game", "It may still be running. Resume it to continue, or to end it."],
+  grant_ended: ["The invitation has ended", "The link was revoked or has expired."],
+  unauthorized: ["Not invited", "You aren't signed in, or the link is no longer valid."],
+  not_found: ["This session has ended", "Or you don't have access to it."],
+  unsupported_codec: ["This browser can't play the video", "The game sends a video format that this browser can't decode."],
+  gateway_shutdown: ["The server was shut down", "Your progress is saved."],
 };
 
 /**
@@ -70,7 +71,7 @@ const ENDS = {
  * @returns {{ title: string, text: string }}
  */
 export function endInWords(reason) {
-  const [title, text] = ENDS[reason ?? ""] ?? ["The game has ended", reason ? `${sentence(reason)}.` : "The session is over."];
+  const [title, text] = ENDS[reason ?? ""] ?? ["The game has ended", reason ? `${sentence(reason)}.` : "The session has ended."];
   return { title, text };
 }
 

@@ -1,6 +1,7 @@
 // A session of this user already runs (409 session_active): join it, or stop it.
 
 import { api } from "../lib/api.js";
+import { sureToEnd } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { when } from "../lib/words.js";
 
@@ -12,13 +13,14 @@ import { when } from "../lib/words.js";
  * @param {() => void} on.stopped
  */
 export function showBusy(place, running, on) {
-  const join = h("button", { type: "button", class: "button primary", id: "join-running", text: "Join it" });
-  const stop = h("button", { type: "button", class: "button", id: "stop-running", text: "Stop it" });
-  const told = h("p", { role: "status", text: `You started it ${when(running.startedAt)}. One game runs at a time.` });
+  const join = h("button", { type: "button", class: "button primary", id: "join-running", text: "Resume" });
+  const stop = h("button", { type: "button", class: "button", id: "stop-running", text: "End game" });
+  const told = h("p", { role: "status", text: `You started it ${when(running.startedAt)}. You can run one game at a time.` });
   join.addEventListener("click", on.join);
   stop.addEventListener("click", async () => {
+    if (!(await sureToEnd())) return;
     join.disabled = stop.disabled = true;
-    told.textContent = "Saving and stopping it…";
+    told.textContent = "Saving and closing it…";
     try {
       await api.stop(running.sessionId);
       place.replaceChildren();

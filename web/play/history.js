@@ -1,4 +1,4 @@
-// The kept versions of one save: go back to one, take one home, bring one in.
+// The kept versions of one save: restore one, download one, import one.
 
 import { api } from "../lib/api.js";
 import { openDialog } from "../lib/dialog.js";
@@ -19,9 +19,9 @@ export async function showHistory(slot, changed) {
   const trouble = h("p", { class: "error", role: "alert" });
   const close = h("button", { type: "button", class: "button", id: "history-close", text: "Close" });
   const file = h("input", { type: "file", id: "history-file", accept: ".gz,.tgz,application/gzip", hidden: true });
-  const bring = h("button", { type: "button", class: "button", id: "history-bring", text: "Bring in a file" });
+  const bring = h("button", { type: "button", class: "button", id: "history-bring", text: "Import save file" });
   const dialog = openDialog("history", `Save ${slot.slot}`, [
-    h("p", { class: "muted", text: "Every stop keeps a version. Going back to one adds it as the newest; nothing is lost." }),
+    h("p", { class: "muted", text: "Each time you stop, we keep a version. Restoring one makes a copy; nothing is lost." }),
     list,
     trouble,
     h("div", { class: "row apart" }, file, bring, close),
@@ -64,8 +64,8 @@ export async function showHistory(slot, changed) {
       type: "button",
       class: "button small",
       data: { restore: version.number },
-      "aria-label": `Go back to it: version ${version.number}, ${date}`,
-      text: "Go back to it",
+      "aria-label": `Restore this version: ${version.number}, ${date}`,
+      text: "Restore this version",
     });
     back.addEventListener("click", () => void change(() => api.restoreVersion(slot.id, version.id)));
     const home = h("a", {

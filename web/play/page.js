@@ -152,7 +152,7 @@ function lower(shown) {
 /** @param {import("../player/player.js").Outcome} outcome */
 function fall({ reason, detail, report, failed }) {
   remember(slug, null);
-  const panel = endingPanel({ reason, detail, report, failed, againHref: location.pathname, againText: failed ? "Try again" : "Play again" });
+  const panel = endingPanel({ reason, detail, report, failed, againHref: location.pathname, againText: reason === "left" ? "Resume" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
   panel.focus({ preventScroll: true });
 }
@@ -210,7 +210,7 @@ function complain(error) {
     h(
       "section",
       { class: "notice card" },
-      h("h1", { text: gone ? "No such game" : "That did not work" }),
+      h("h1", { text: gone ? "No such game" : "Something went wrong" }),
       h("p", { id: "error", role: "alert", text: gone ? "There is no game at this address." : String(/** @type {Error} */ (error).message) }),
       h("a", { class: "button", href: "/", text: "Back to the games" }),
     ),

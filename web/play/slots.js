@@ -70,9 +70,9 @@ function historyButton(slot, on) {
     type: "button",
     class: "slot-side",
     data: { history: slot.slot },
-    "aria-label": slot.empty ? `Bring in a save file for save ${slot.slot}` : `Versions of save ${slot.slot}`,
-    title: slot.empty ? "Bring in a save file" : "Earlier versions, download, bring in",
-    text: slot.empty ? "Bring in" : "Versions",
+    "aria-label": slot.empty ? `Import a save file into save ${slot.slot}` : `Versions of save ${slot.slot}`,
+    title: slot.empty ? "Import a save file" : "Earlier versions, download, import",
+    text: slot.empty ? "Import" : "Versions",
   });
   history.addEventListener("click", () => void showHistory(slot, on.changed));
   return history;
@@ -94,8 +94,8 @@ function deleteButton(slot, on) {
   remove.addEventListener("click", async () => {
     const sure = await confirmDialog({
       title: `Delete save ${slot.slot}?`,
-      text: `What you played until ${when(slot.updatedAt)} is gone then. This cannot be undone.`,
-      yes: "Delete it",
+      text: `Your progress from ${when(slot.updatedAt)} will be deleted. This can't be undone.`,
+      yes: "Delete",
     });
     if (!sure) return;
     try {

@@ -1,5 +1,5 @@
-// Keeps one viewer's media up: offer and answer over signaling, ICE restart, then new offers, until told to stop.
-// The game is never touched by any of this. What it must not do: decide what a person sees; it reports.
+// Keeps one viewer's media up: offer and answer over signaling, ICE restart, then new offers, until it is stopped.
+// The game never notices. Does not: decide what a person sees; it reports.
 
 import { RUNG_TIMEOUT_MS, nextRung } from "./ladder.js";
 import { Peer } from "./peer.js";
@@ -16,13 +16,7 @@ const HEAL_MS = 1_500;
  * @property {(stream: MediaStream) => void} video
  * @property {(stream: MediaStream) => void} audio
  * @property {(channels: import("./peer.js").Channels | null) => void} channels `null`: input has nowhere to go
- * @property {(trouble: Trouble | null) => void} trouble
- */
-/**
- * @typedef {object} Trouble
- * @property {"signaling" | "media"} where
- * @property {string[]} tried every `host:port` that was tried
- * @property {boolean} before it was connected before
+ * @property {(trouble: import("./play-state.js").Trouble) => void} trouble not connected for a while, again and again until it is
  */
 
 export class Connection {
@@ -36,7 +30,6 @@ export class Connection {
   /** @type {number | null} the offer that waits for its answer */
   #pending = null;
   #attempt = 0;
-  #connectedOnce = false;
   #stopped = false;
   /** @type {LinkState} */
   #state = "idle";
@@ -113,16 +106,26 @@ export class Connection {
   }
 
   /**
-   * Something outside saw that the picture is dead though the path looks alive.
+   * Something outside saw that no picture comes though the path looks alive. An ICE restart asks the path while it stays in
+   * use: the link counts as connected until the browser says otherwise. A new offer gives it up.
    *
    * @param {"restart-ice" | "new-offer"} action
    */
   revive(action) {
     if (this.#stopped || this.#state !== "connected") return;
-    this.#attempt = action === "restart-ice" ? 0 : 1;
+    if (action === "restart-ice") {
+      if (this.#signaling.open) void this.#restartIce();
+      return;
+    }
+    this.#attempt = 1;
     this.#setState("reconnecting");
     this.#watch();
     this.#climb();
+  }
+
+  /** A frame was presented: a peer that delivers one and says that it is connected is connected, whatever was seen of it before. */
+  flowing() {
+    if (!this.#stopped && this.#state !== "connected" && this.#peer?.state === "connected") this.#connected();
   }
 
   /** The gateway says that our media ended on its side: nothing there to restart. */
@@ -197,12 +200,7 @@ export class Connection {
     }
     switch (peer.state) {
       case "connected":
-        this.#connectedOnce = true;
-        this.#attempt = 0;
-        clearTimeout(this.#timer);
-        clearTimeout(this.#watchdog);
-        this.#events.trouble(null);
-        this.#setState("connected");
+        this.#connected();
         break;
       case "disconnected":
         this.#lost();
@@ -215,6 +213,13 @@ export class Connection {
       default:
         break;
     }
+  }
+
+  #connected() {
+    this.#attempt = 0;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#watchdog);
+    this.#setState("connected");
   }
 
   #lost() {
@@ -259,7 +264,7 @@ export class Connection {
       if (this.#stopped || this.#state === "connected") return;
       const media = this.#signaling.open;
       const tried = media ? (this.#signaling.welcome?.media ?? []) : [new URL(this.#signaling.url).host];
-      this.#events.trouble({ where: media ? "media" : "signaling", tried, before: this.#connectedOnce });
+      this.#events.trouble({ where: media ? "media" : "signaling", tried });
       this.#watch();
     }, TROUBLE_AFTER_MS);
   }

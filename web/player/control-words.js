@@ -5,8 +5,8 @@
 
 /** @param {number} count of spectators */
 export function watchingInWords(count) {
-  if (count === 0) return "Nobody watches";
-  return count === 1 ? "1 person watches" : `${count} people watch`;
+  if (count === 0) return "No one watching";
+  return `${count} watching`;
 }
 
 /**
@@ -16,7 +16,7 @@ export function watchingInWords(count) {
  * @param {string} me viewer id
  */
 export function playersInWords(control, me) {
-  if (control.holders.length === 0) return "Nobody plays";
+  if (control.holders.length === 0) return "No one is playing";
   const name = (/** @type {Holding} */ holding) => (holding.viewerId === me ? "You" : holding.name);
   if (control.slots > 1 && control.holders.length > 1) return control.holders.map((holding) => `${holding.slot + 1} ${name(holding)}`).join(", ");
   const names = control.holders.map(name);
@@ -67,7 +67,7 @@ export function changeInWords(before, now, me, nowMs) {
     return news ? `${news.name} has the controls now` : "You only watch now";
   }
   const asking = now.requests.find((request) => !before.requests.some((old) => old.viewerId === request.viewerId));
-  if (asking && asking.viewerId !== me && (now.you.host || has !== undefined)) return `${asking.name} asks for the controls`;
+  if (asking && asking.viewerId !== me && (now.you.host || has !== undefined)) return `${asking.name} wants to play`;
   if (news && news.viewerId !== me) return `${news.name} has the controls now`;
   return null;
 }

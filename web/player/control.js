@@ -73,23 +73,42 @@ export class ControlView {
     const denied = turnedDown(before, control, me) && !this.#withdrawing;
     this.#withdrawing = false;
     const words = changeInWords(before, control, me, serverNow());
-    if (denied) this.#captions.notice("Not now: your request for the controls was turned down.");
+    if (denied) this.#captions.notice("Your request to play was declined.");
     else if (words) this.#captions.toast(words);
     this.#bar(control);
     this.#panel(control);
-    // Whoever decides sees a new request without looking for it. The keys stay with the game.
     const came = control.requests.some((request) => !before?.requests.some((old) => old.viewerId === request.viewerId));
-    if (came && this.#decides(control)) this.#open(true);
+    if (came && this.#decides(control)) {
+      // Over a game that is being played nothing opens unasked: a click meant for it would give the controls away.
+      if (control.you.slot === undefined) this.#open(true);
+      else this.#captions.notice(`${words ?? "Someone wants to play"}. Answer in the menu (Esc).`);
+    }
+    this.#theatre.handle.classList.toggle("asked", this.#waiting());
     if (before && before.requests.length > 0 && control.requests.length === 0) this.#open(false);
     clearInterval(this.#ticking);
     this.#tick();
     if (hotSeat(control)) this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
+  /**
+   * The menu was opened: a question that waits for an answer is shown with it. Closed: the panel goes, too.
+   *
+   * @param {boolean} open
+   */
+  menu(open) {
+    if (!open) this.#open(false);
+    else if (this.#waiting()) this.#open(true);
+  }
+
   stop() {
     this.#listening.abort();
     clearInterval(this.#ticking);
     this.#theatre.hotSeat.hidden = this.#theatre.controlPanel.hidden = true;
+  }
+
+  /** Somebody asks, and the answer is ours. */
+  #waiting() {
+    return this.#control !== null && this.#control.requests.length > 0 && this.#decides(this.#control);
   }
 
   /** @param {Control} control */
@@ -108,11 +127,11 @@ export class ControlView {
     const watching = control.spectators > 0 ? h("span", { text: `· ${control.spectators} watching` }) : null;
     people.replaceChildren(h("span", { class: "names", text: playersInWords(control, this.#me) }), ...(watching ? [" ", watching] : []));
     // Its name is what is read on it, which voice control goes by.
-    people.title = `${watchingInWords(control.spectators)}. Show who plays`;
+    people.title = `${watchingInWords(control.spectators)}. Show who is playing`;
     const plays = slot !== undefined;
     this.#keepFocus(() => {
       ask.hidden = host || plays;
-      ask.textContent = asking ? "Asked. Ask no longer" : "Ask for the controls";
+      ask.textContent = asking ? "Request sent. Cancel" : "Ask to play";
       giveBack.hidden = host || !plays;
       takeBack.hidden = !host || plays;
     });
@@ -135,9 +154,9 @@ export class ControlView {
       const may = this.#decides(control) && viewerId !== this.#me;
       const buttons = may
         ? [
-            button("Give", { give: viewerId }, `Give ${name} the controls`, () => this.#wishes.pass(viewerId), true),
-            button("Give for 1 minute", { turn: viewerId }, `Give for 1 minute the controls to ${name}`, () => this.#wishes.pass(viewerId, TURN_S)),
-            host ? button("No", { deny: viewerId }, `No, turn ${name} down`, () => this.#wishes.deny(viewerId)) : null,
+            button("Let them play", { give: viewerId }, `Let them play: ${name}`, () => this.#wishes.pass(viewerId), true),
+            button("For 1 minute", { turn: viewerId }, `For 1 minute: let ${name} play`, () => this.#wishes.pass(viewerId, TURN_S)),
+            host ? button("Decline", { deny: viewerId }, `Decline ${name}`, () => this.#wishes.deny(viewerId)) : null,
           ]
         : [];
       const wanted = request.slot !== undefined && control.slots > 1 ? ` (slot ${request.slot + 1})` : "";
@@ -146,9 +165,9 @@ export class ControlView {
     const close = h("button", { type: "button", class: "button small quiet", id: "control-close", text: "Close" });
     close.addEventListener("click", () => this.#open(false));
     this.#keepFocus(() => controlPanel.replaceChildren(
-      h("h2", { text: asking.length > 0 && (host || slot !== undefined) ? "Somebody wants to play" : "Who plays" }),
-      ...(asking.length > 0 ? [h("ul", { class: "grants", id: "control-requests", "aria-label": "Asking for the controls" }, ...asking)] : []),
-      rows.length > 0 ? h("ul", { class: "grants", id: "control-holders", "aria-label": "Playing" }, ...rows) : h("p", { text: "Nobody plays." }),
+      h("h2", { text: asking.length > 0 && (host || slot !== undefined) ? requestTitle(asking.length, control.requests[0]?.name) : "Players" }),
+      ...(asking.length > 0 ? [h("ul", { class: "grants", id: "control-requests", "aria-label": "Requests to play" }, ...asking)] : []),
+      rows.length > 0 ? h("ul", { class: "grants", id: "control-holders", "aria-label": "Playing" }, ...rows) : h("p", { text: "No one is playing." }),
       h("div", { class: "row apart" }, h("p", { class: "muted", id: "control-spectators", text: watchingInWords(control.spectators) }), close),
     ));
   }
@@ -183,6 +202,11 @@ export class ControlView {
     const left = countdown((seat.until ?? 0) - serverNow());
     shown.replaceChildren(seat.viewerId === this.#me ? "Your turn: " : `${seat.name} plays: `, h("strong", { text: left }), " left");
   }
+}
+
+/** @param {number} count @param {string | undefined} name of the first */
+function requestTitle(count, name) {
+  return count === 1 && name ? `${name} wants to play` : `${count} people want to play`;
 }
 
 /**

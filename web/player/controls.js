@@ -1,14 +1,10 @@
-// The control bar: shown at the start, near the upper edge, while it has the focus, and by its handle on touch
-// screens; otherwise out of the way.
+// The menu: the bar over the picture, and the handle beside it. Opened on purpose only: by the handle, by Escape, by
+// Ctrl+Alt+M. Closed the same ways, and by a click back into the game, which the game gets as well.
 
+import { sureToEnd } from "../lib/dialog.js";
 import { canFullscreen, toggleFullscreen } from "./fullscreen.js";
 import { USAGE } from "./keys.js";
 import { showMuted } from "./theatre.js";
-
-/** How long the bar stays without need, in milliseconds. */
-const LINGER_MS = 3_000;
-/** A mouse this close to the upper edge brings it, in CSS pixels. */
-const EDGE_PX = 72;
 
 /**
  * @param {import("./theatre.js").Theatre} theatre
@@ -16,43 +12,50 @@ const EDGE_PX = 72;
  * @param {import("./audio.js").Sound} wired.sound
  * @param {import("./input-sender.js").InputSender} wired.sender
  * @param {(shown: boolean) => void} wired.onStats
+ * @param {(open: boolean) => void} wired.onMenu
  * @param {() => HTMLDialogElement} wired.onInvite
- * @param {() => void} wired.onStop
- * @returns {{ show(): void, enter(): void, stop(): void }}
+ * @param {() => void} wired.onStop the person has said twice that the game is to end
+ * @returns {{ begin(): void, toggle(): void, stop(): void }}
  */
-export function wireControls(theatre, { sound, sender, onStats, onInvite, onStop }) {
-  const { root, bar, stage } = theatre;
+export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite, onStop }) {
+  const { root, bar, stage, handle } = theatre;
   const listening = new AbortController();
   const options = { signal: listening.signal };
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
 
-  const hide = () => {
-    if (bar.matches(":focus-within") && bar.querySelector(":focus-visible")) return;
-    if (bar.matches(":hover")) {
-      timer = setTimeout(hide, LINGER_MS);
-      return;
-    }
-    // A focus left behind in the hidden bar would swallow the player's keys.
-    if (bar.contains(document.activeElement)) stage.focus({ preventScroll: true });
-    root.classList.add("bar-away");
-  };
-  const show = () => {
+  const isOpen = () => !root.classList.contains("bar-away");
+  const open = () => {
     root.classList.remove("bar-away");
-    clearTimeout(timer);
-    timer = setTimeout(hide, LINGER_MS);
+    handle.setAttribute("aria-expanded", "true");
+    onMenu(true);
   };
+  const close = () => {
+    // A focus left behind in the hidden bar would swallow the player's keys.
+    if (bar.contains(document.activeElement) || document.activeElement === handle) stage.focus({ preventScroll: true });
+    root.classList.add("bar-away");
+    handle.setAttribute("aria-expanded", "false");
+    onMenu(false);
+  };
+  const enter = () => {
+    open();
+    const first = /** @type {HTMLElement | null} */ (bar.querySelector("button:not([hidden])"));
+    first?.focus();
+  };
+  const toggle = () => (isOpen() ? close() : enter());
 
-  root.addEventListener("pointermove", (event) => event.pointerType === "mouse" && event.clientY < EDGE_PX && show(), options);
-  bar.addEventListener("focusin", show, options);
-  bar.addEventListener("focusout", () => (timer = setTimeout(hide, LINGER_MS)), options);
-  theatre.handle.addEventListener("click", () => (root.classList.contains("bar-away") ? show() : hide()), options);
-  // After a click of the mouse (detail counts clicks, 0 is the keyboard) the keys belong to the game again.
+  handle.addEventListener("click", (event) => {
+    if (isOpen()) close();
+    // By the keyboard (detail counts clicks): the focus follows.
+    else if (event.detail === 0) enter();
+    else open();
+    if (event.detail > 0) stage.focus({ preventScroll: true });
+  }, options);
+  stage.addEventListener("pointerdown", close, options);
+  // After a click of the mouse the keys belong to the game again.
   bar.addEventListener("click", (event) => {
     if (event.detail > 0 && !document.querySelector("dialog[open]") && document.activeElement !== theatre.textEntry) stage.focus({ preventScroll: true });
   }, options);
   // Arrow keys walk the toolbar, Escape goes back to the game.
-  bar.addEventListener("keydown", (event) => walk(event, bar, stage), options);
+  bar.addEventListener("keydown", (event) => walk(event, bar, close), options);
 
   theatre.mute.addEventListener("click", () => {
     sound.mute(!sound.muted);
@@ -76,24 +79,24 @@ export function wireControls(theatre, { sound, sender, onStats, onInvite, onStop
   theatre.invite.addEventListener("click", () => {
     onInvite().addEventListener("close", () => stage.focus({ preventScroll: true }));
   }, options);
-  theatre.stop.addEventListener("click", onStop, options);
+  theatre.stop.addEventListener("click", async () => {
+    if (await sureToEnd(root)) onStop();
+    else stage.focus({ preventScroll: true });
+  }, options);
   theatre.escape.addEventListener("click", () => {
     sender.key(USAGE.escape, true);
     sender.key(USAGE.escape, false);
     stage.focus();
   }, options);
   theatre.keyboard.addEventListener("click", () => theatre.textEntry.focus(), options);
-  theatre.soundHint.addEventListener("click", () => sound.unlock(), options);
 
   return {
-    show,
-    enter() {
-      show();
-      const first = /** @type {HTMLElement | null} */ (bar.querySelector("button:not([hidden])"));
-      first?.focus();
+    /** There is a picture: it belongs to the game, unless somebody is using the bar by keyboard. */
+    begin() {
+      if (!bar.querySelector(":focus-visible")) close();
     },
+    toggle,
     stop() {
-      clearTimeout(timer);
       listening.abort();
       root.classList.remove("bar-away");
     },
@@ -103,12 +106,12 @@ export function wireControls(theatre, { sound, sender, onStats, onInvite, onStop
 /**
  * @param {KeyboardEvent} event
  * @param {HTMLElement} bar
- * @param {HTMLElement} stage
+ * @param {() => void} close
  */
-function walk(event, bar, stage) {
+function walk(event, bar, close) {
   if (event.key === "Escape") {
     event.preventDefault();
-    stage.focus();
+    close();
     return;
   }
   const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;

@@ -13,11 +13,11 @@ import { allowedUntil, copied, durationChoice, roleChoice } from "./invite-parts
  */
 export function embedCode(sessionId, tell) {
   const site = h("input", { id: "embed-site", name: "site", type: "url", required: true, placeholder: "https://your-site.example", autocomplete: "off", spellcheck: "false" });
-  const create = h("button", { type: "submit", class: "button", id: "embed-create", text: "Make the code" });
+  const create = h("button", { type: "submit", class: "button", id: "embed-create", text: "Create embed code" });
   const code = h("textarea", { id: "embed-code", rows: 6, readonly: true, spellcheck: "false", "aria-label": "Code for the site's page" });
   const copy = h("button", { type: "button", class: "button", id: "embed-copy", text: "Copy" });
   const result = h("div", { class: "field", hidden: true }, code, h("div", { class: "row end" }, copy));
-  const list = h("ul", { class: "grants", id: "embed-list", "aria-label": "Sites it is shown on" });
+  const list = h("ul", { class: "grants", id: "embed-list", "aria-label": "Embedded on" });
   const form = h(
     "form",
     { id: "embed-form" },
@@ -50,8 +50,8 @@ export function embedCode(sessionId, tell) {
       create.disabled = false;
     }
   });
-  copy.addEventListener("click", async () => tell((await copied(code)) ? "Copied." : "Copy the marked code by hand."));
-  const part = h("details", { id: "embed-part" }, h("summary", { text: "Show it on a web site" }), form, result, list);
+  copy.addEventListener("click", async () => tell((await copied(code)) ? "Copied." : "Press Ctrl+C to copy."));
+  const part = h("details", { id: "embed-part" }, h("summary", { text: "Embed on a website" }), form, result, list);
   part.addEventListener("toggle", () => {
     if (part.open) refresh().catch((error) => tell(String(error.message)));
   });
@@ -80,7 +80,7 @@ function row(embed, refresh, tell) {
     revoke.disabled = true;
     try {
       await api.revokeEmbed(embed.embedId);
-      tell("Revoked: the site shows it no longer.");
+      tell("Embed code revoked. The site no longer shows the game.");
       await refresh();
     } catch (error) {
       revoke.disabled = false;

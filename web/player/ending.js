@@ -42,8 +42,6 @@ export function endingPanel({ reason, detail, report, failed, words, againHref, 
 function figures(report) {
   const rows = [
     ["Played", duration(report.duration)],
-    ["Processor time", `${report.cpuSeconds.toFixed(1)} s`],
-    ["Memory at most", `${report.peakMemoryMb} MB`],
   ];
   return h(
     "dl",

@@ -13,7 +13,7 @@ const HOUR = 3600;
 export function roleChoice(prefix, first) {
   const role = (/** @type {string} */ value, /** @type {string} */ label) =>
     h("label", { class: "choice" }, h("input", { type: "radio", name: "role", value, checked: value === first, id: `${prefix}-${value}` }), h("span", { text: label }));
-  return h("fieldset", {}, h("legend", { text: "They may" }), role("player", "play along"), role("spectator", "watch"));
+  return h("fieldset", {}, h("legend", { text: "Guests can" }), role("player", "play"), role("spectator", "watch only"));
 }
 
 /**
@@ -31,7 +31,7 @@ export function durationChoice(id, label, durations) {
 /** @param {string} role @param {string} expiresAt */
 export function allowedUntil(role, expiresAt) {
   const until = new Date(expiresAt).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-  return `${role === "player" ? "Plays along" : "Watches"} until ${until}`;
+  return `${role === "player" ? "Can play" : "Can watch"} until ${until}`;
 }
 
 /** @param {HTMLInputElement | HTMLTextAreaElement} field */

@@ -13,12 +13,12 @@ import { allowedUntil, copied, durationChoice, roleChoice } from "./invite-parts
  * @returns {HTMLDialogElement}
  */
 export function openInvite(sessionId, parent) {
-  const create = h("button", { type: "submit", class: "button primary", id: "share-create", text: "Make a link" });
+  const create = h("button", { type: "submit", class: "button primary", id: "share-create", text: "Create link" });
   const link = h("input", { id: "share-link", readonly: true, "aria-label": "Invitation link" });
   const copy = h("button", { type: "button", class: "button", id: "share-copy", text: "Copy" });
   const result = h("div", { class: "row", hidden: true }, link, copy);
   const told = h("p", { role: "status", "aria-live": "polite", class: "muted", id: "share-told" });
-  const list = h("ul", { class: "grants", id: "share-list", "aria-label": "Links made so far" });
+  const list = h("ul", { class: "grants", id: "share-list", "aria-label": "Invitation links" });
   const form = h(
     "form",
     { id: "share-form" },
@@ -53,12 +53,12 @@ export function openInvite(sessionId, parent) {
     }
   });
   copy.addEventListener("click", async () => {
-    told.textContent = (await copied(link)) ? "Copied." : "Copy the marked link by hand.";
+    told.textContent = (await copied(link)) ? "Copied." : "Press Ctrl+C to copy.";
   });
   const close = h("button", { type: "button", class: "button quiet", id: "share-close", text: "Done" });
   const dialog = openDialog(
     "share",
-    "Invite somebody",
+    "Invite someone",
     [form, result, told, list, embedCode(sessionId, (words) => (told.textContent = words)), h("div", { class: "row end" }, close)],
     parent,
   );
@@ -74,13 +74,13 @@ export function openInvite(sessionId, parent) {
  */
 function grantRow(grant, refresh, told) {
   const revoke = h("button", { type: "button", class: "button small quiet", data: { revoke: grant.grantId }, text: "Revoke" });
-  const made = grant.createdAt ? `, made ${when(grant.createdAt)}` : "";
+  const made = grant.createdAt ? `, created ${when(grant.createdAt)}` : "";
   revoke.setAttribute("aria-label", `Revoke the link to ${grant.role === "player" ? "play" : "watch"}${made}`);
   revoke.addEventListener("click", async () => {
     revoke.disabled = true;
     try {
       await api.revoke(grant.grantId);
-      told.textContent = "Revoked: whoever used that link is out.";
+      told.textContent = "Link revoked. Guests were disconnected.";
       await refresh();
     } catch (error) {
       revoke.disabled = false;

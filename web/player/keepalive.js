@@ -1,4 +1,4 @@
-// Keeps the session while somebody plays, asks when nobody does, and shows what is left before it is put away.
+// Keeps the session while somebody plays, asks when nobody does, and shows the time left before it closes.
 
 import { ApiError, api, serverNow } from "../lib/api.js";
 import { openDialog } from "../lib/dialog.js";
@@ -100,12 +100,12 @@ export class Keepalive {
   }
 
   #ask() {
-    const yes = h("button", { type: "button", class: "button primary", id: "still-here", text: "I am still playing" });
+    const yes = h("button", { type: "button", class: "button primary", id: "still-here", text: "Keep playing" });
     const dialog = openDialog(
       "still-there",
       "Still there?",
       [
-        h("p", {}, "Nothing was pressed for a while. In ", this.#left, " the game is put away; your progress is saved."),
+        h("p", {}, "You've been inactive. The game will close in ", this.#left, "; your progress is saved."),
         h("div", { class: "row end" }, yes),
       ],
       this.#parent,

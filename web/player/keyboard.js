@@ -1,15 +1,15 @@
-// The physical keyboard, while the stage has the focus. Escape leaves the stage instead of reaching the game, so that
-// nobody is trapped; the control bar has a button that sends it.
+// The physical keyboard, while the stage has the focus. Escape opens the menu instead of reaching the game, so that the focus
+// is never trapped; the menu has a button that sends it. Ctrl+Alt+M opens the menu in full screen, where browsers keep Escape.
 
-import { USAGE, belongsToBrowser, usageOf } from "./keys.js";
+import { USAGE, belongsToBrowser, opensMenu, usageOf } from "./keys.js";
 
 /**
  * @param {HTMLElement} stage
  * @param {import("./input-sender.js").InputSender} sender
- * @param {() => void} leave moves the focus out of the stage
+ * @param {() => void} menu moves the focus out of the stage and into the menu
  * @returns {() => void} stops listening
  */
-export function listenKeyboard(stage, sender, leave) {
+export function listenKeyboard(stage, sender, menu) {
   const stop = new AbortController();
   const { signal } = stop;
 
@@ -20,9 +20,9 @@ export function listenKeyboard(stage, sender, leave) {
       const usage = usageOf(event);
       if (usage === undefined) return;
       event.preventDefault();
-      if (usage === USAGE.escape) {
+      if (usage === USAGE.escape || opensMenu(event)) {
         sender.releaseAll();
-        leave();
+        menu();
         return;
       }
       // A repeat of a key that is already down says nothing new; one that was let go at a reconnect comes down again.

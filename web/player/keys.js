@@ -58,3 +58,12 @@ export function belongsToBrowser(event) {
   if (event.ctrlKey) return ["KeyR", "KeyT", "KeyW", "KeyN", "KeyL", "Digit0", "Minus", "Equal"].includes(event.code);
   return event.altKey && ["ArrowLeft", "ArrowRight", "F4", "Home"].includes(event.code);
 }
+
+/**
+ * The menu's shortcut. With AltGr the same keys write a letter.
+ *
+ * @param {KeyboardEvent} event
+ */
+export function opensMenu(event) {
+  return event.code === "KeyM" && event.ctrlKey && event.altKey && !event.metaKey && !event.getModifierState("AltGraph");
+}

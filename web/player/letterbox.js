@@ -27,11 +27,15 @@ export function pictureBox(box, width, height) {
 export function toPicture(picture, clientX, clientY) {
   const x = (clientX - picture.left) / picture.width;
   const y = (clientY - picture.top) / picture.height;
-  const inside = x >= 0 && x <= 1 && y >= 0 && y <= 1;
+  const inside = x >= 0 && x < 1 && y >= 0 && y < 1;
   return { x: scaled(x), y: scaled(y), inside };
 }
 
-/** @param {number} share */
+/**
+ * The receiver divides the same way: of a side of n pixels, place p is the pixel floor(p * n / 65536).
+ *
+ * @param {number} share
+ */
 function scaled(share) {
-  return Number.isFinite(share) ? Math.round(Math.max(0, Math.min(1, share)) * 65535) : 0;
+  return Number.isFinite(share) ? Math.max(0, Math.min(65535, Math.floor(share * 65536))) : 0;
 }

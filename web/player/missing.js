@@ -15,5 +15,5 @@ export function insecureNotice() {
   if (isSecureContext) return null;
   const missing = missingFeatures();
   const list = missing.length > 1 ? `${missing.slice(0, -1).join(", ")} and ${missing.at(-1)}` : missing[0];
-  return `This address is not served over HTTPS. You can play; what browsers keep back here: ${list ?? "nothing"}.`;
+  return `This address is not served over HTTPS. You can play; features unavailable here: ${list ?? "none"}.`;
 }

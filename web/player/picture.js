@@ -1,20 +1,26 @@
 // The video element: never black. Until the first frame the poster stands in for it, at a change of stream the last
 // frame does.
 
+/** How often a browser without frame callbacks is asked for its count of frames, in milliseconds. */
+const COUNT_EVERY_MS = 250;
+
 export class Picture {
   #video;
   #still;
   #poster;
   #onFrame;
   #watching = false;
-  /** Frames the browser showed. */
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #counting;
+  /** Frames that counted. */
   shown = 0;
-  /** performance.now() of the first frame, NaN before it. */
+  /** performance.now() of the first frame that counted, NaN before it. */
   firstFrameAt = Number.NaN;
 
   /**
    * @param {{ video: HTMLVideoElement, still: HTMLCanvasElement, poster: HTMLElement }} elements
-   * @param {(first: boolean) => void} onFrame the first frame of a stream is on the screen; `first`: of all
+   * @param {(size: { width: number, height: number }) => boolean} onFrame the browser presented a frame. Empty ones are
+   *   presented, too: false says that this one does not count
    */
   constructor({ video, still, poster }, onFrame) {
     this.#video = video;
@@ -29,7 +35,7 @@ export class Picture {
     this.freeze();
     this.#video.srcObject = stream;
     this.#play();
-    this.#awaitFrame();
+    this.#watch();
   }
 
   /** Attaches the same stream again: some browsers stop showing it after a tab switch. */
@@ -38,7 +44,7 @@ export class Picture {
     if (stream instanceof MediaStream) this.attach(new MediaStream(stream.getTracks()));
   }
 
-  /** Keeps the last frame on the screen. */
+  /** Keeps the last frame on the screen until the next one that counts. */
   freeze() {
     const { videoWidth: width, videoHeight: height } = this.#video;
     if (!this.shown || !width || !height || !this.#still.hidden) return;
@@ -55,6 +61,7 @@ export class Picture {
 
   stop() {
     this.freeze();
+    clearInterval(this.#counting);
     this.#video.srcObject = null;
   }
 
@@ -62,29 +69,34 @@ export class Picture {
     this.#video.play().catch(() => {});
   }
 
-  #awaitFrame() {
-    const stream = this.#video.srcObject;
-    const arrived = () => {
-      if (this.#video.srcObject !== stream) return;
-      const first = Number.isNaN(this.firstFrameAt);
-      if (first) this.firstFrameAt = performance.now();
-      this.#still.hidden = true;
-      this.#poster.classList.add("gone");
-      this.#onFrame(first);
-    };
-    if (typeof this.#video.requestVideoFrameCallback !== "function") {
-      this.#video.addEventListener("loadeddata", arrived, { once: true });
-      this.#video.addEventListener("timeupdate", () => (this.shown += 1));
+  #watch() {
+    if (this.#watching) return;
+    this.#watching = true;
+    const video = this.#video;
+    if (typeof video.requestVideoFrameCallback === "function") {
+      const look = (/** @type {number} */ _now, /** @type {VideoFrameCallbackMetadata} */ { width, height }) => {
+        video.requestVideoFrameCallback(look);
+        this.#presented(width, height);
+      };
+      video.requestVideoFrameCallback(look);
       return;
     }
-    if (!this.#watching) {
-      this.#watching = true;
-      const count = () => {
-        this.shown += 1;
-        this.#video.requestVideoFrameCallback(count);
-      };
-      this.#video.requestVideoFrameCallback(count);
-    }
-    this.#video.requestVideoFrameCallback(arrived);
+    let counted = 0;
+    this.#counting = setInterval(() => {
+      const { totalVideoFrames } = video.getVideoPlaybackQuality();
+      if (totalVideoFrames > counted) this.#presented(video.videoWidth, video.videoHeight);
+      counted = totalVideoFrames;
+    }, COUNT_EVERY_MS);
+  }
+
+  /** @param {number} width @param {number} height */
+  #presented(width, height) {
+    // An element that was given another stream has no size yet: the frame was the old one's.
+    const real = this.#video.videoWidth > 0 && this.#video.videoHeight > 0;
+    if (!this.#onFrame(real ? { width, height } : { width: 0, height: 0 })) return;
+    this.shown += 1;
+    if (Number.isNaN(this.firstFrameAt)) this.firstFrameAt = performance.now();
+    this.#still.hidden = true;
+    this.#poster.classList.add("gone");
   }
 }

@@ -2,17 +2,19 @@
 // and are told when it ends. What pages and tests may rely on:
 //
 //   <html data-state>     idle | launching | connecting | playing | reconnecting | ended | failed
-//   window.playgate       { state, stats(): Promise<numbers>, last }; see `#numbers` below for the names
+//   window.playgate       { state, stats(): Promise<numbers>, last }; see numbers.js for the names
 //   #play                 the launch card's button ("Play", "Continue")      [data-slot="1".."3"]  a slot's button
 //   [data-delete="1"]     empties a slot (then #confirm-yes / #confirm-no)   [data-game=SLUG]      a catalogue card
 //   #stage                takes keyboard, mouse and touch (focus it)         #video, #audio, #still, #poster
 //   #status, #progress    what is being done, in words                       #error   what went wrong
-//   #trouble, #tried      nothing connects: every host:port that was tried   #banner  reconnecting, in words
-//   #bar                  #mute #volume #escape #keyboard #stats #fullscreen #invite #stop; #handle brings it (touch)
+//   #trouble, #tried      nothing connects: every host:port that was tried   #try-now #leave   #banner  reconnecting, in words
+//   #edge, #handle        the strip beside the picture, and what opens and closes the menu there; Escape and Ctrl+Alt+M do, too
+//   #bar                  #mute #volume #escape #keyboard #stats #fullscreen #invite #stop (then #confirm-yes / #confirm-no)
 //   #stats-panel          the overlay                                        #badge   "Watching"
 //   #people               who plays, how many watch; shows #control-panel  #ask #give-back #take-back
 //   #control-panel        #control-requests [data-give=VIEWER] [data-turn=VIEWER] (1 minute) [data-deny=VIEWER]
-//                         #control-holders [data-take=SLOT] #control-spectators #control-close
+//                         #control-holders [data-take=SLOT] #control-spectators #control-close; opened with the menu while
+//                         somebody asks
 //   #hot-seat             the time left of one
 //   #pad, [data-key=HID]  on-screen pad                                      #sound-hint, #toast, #text-entry
 //   #share                #role-player #role-spectator #share-duration #share-create #share-link #share-copy
@@ -20,42 +22,39 @@
 //                         #embed-part #embed-site #embed-create #embed-code #embed-copy #embed-list
 //   #still-there          #still-here #time-left
 //   #ended[data-reason]   #ended-reason #figures #play-again #back
-//   #busy                 another session runs: #join-running #stop-running
+//   #busy                 another session runs: #join-running #stop-running (then #confirm-yes / #confirm-no)
 //   #how-to-get-in, #signin-form #signin-secret
 //
-// Never ends a session by itself: only #stop does, and whoever calls `stopSession`.
+// What the page is doing is decided in `play-state.js`; nothing else sets `data-state` while a game is shown.
+// Does not: end a session by itself. Only #stop does, and whoever calls `stopSession`.
 
 import { ApiError, api } from "../lib/api.js";
-import { endInWords, progressInWords } from "../lib/words.js";
 import { Sound } from "./audio.js";
 import { Captions } from "./captions.js";
 import { Connection, sparePeer } from "./connection.js";
 import { ControlView } from "./control.js";
 import { wireControls } from "./controls.js";
 import { showCursor } from "./cursor.js";
-import { Gamepads } from "./gamepad.js";
+import { keepEdge } from "./edge.js";
+import { Figures } from "./figures.js";
 import { InputSender } from "./input-sender.js";
 import { openInvite } from "./invite.js";
 import { Keepalive } from "./keepalive.js";
-import { listenKeyboard } from "./keyboard.js";
+import { menuHint } from "./menu-hint.js";
+import { playNumbers } from "./numbers.js";
 import { listenPage } from "./page-events.js";
 import { Picture } from "./picture.js";
-import { listenPointer } from "./pointer.js";
-import { QualityMeter } from "./quality.js";
-import { Reviver } from "./reviver.js";
+import { PlayState } from "./play-state.js";
+import { Screen } from "./screen.js";
+import { Seat } from "./seat.js";
 import { SessionPoller, isEnded } from "./session-poller.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
-import { pageState, exposeForTests, setState, watchState } from "./state.js";
-import { showStats } from "./stats-panel.js";
-import { StatsReader } from "./stats.js";
-import { listenTextEntry } from "./text-entry.js";
+import { exposeForTests, setState, watchState } from "./state.js";
 import { buildTheatre, showMuted } from "./theatre.js";
-import { showTouchpad } from "./touchpad.js";
-import { showTrouble } from "./trouble.js";
 import { ScreenWake } from "./wake-lock.js";
 
-/** How often the numbers are looked at, in milliseconds. */
-const LOOK_MS = 1_000;
+/** A question for the status without an answer is given up after this long, in milliseconds. */
+const STATUS_WITHIN_MS = 5_000;
 
 /**
  * @typedef {object} Outcome
@@ -67,9 +66,10 @@ const LOOK_MS = 1_000;
 /**
  * @typedef {object} PlayerOptions
  * @property {HTMLElement} place where the theatre is put
- * @property {(outcome: Outcome) => void} onEnd told once
+ * @property {(outcome: Outcome) => void} onEnd called once
  * @property {(control: import("./signaling.js").ControlMessage) => void} [onControl] who plays, asks and watches, at every change
  * @property {boolean} [embedded] in somebody else's page: nobody is invited from there
+ * @property {() => boolean} [bare] true while the page around has its own controls and ours are not shown
  * @property {(name: string, detail: any) => void} [onEvent] what goes on, for whoever shows it elsewhere: `state`, `progress`,
  *   `firstframe`, `sound` (nothing is heard), `statistics` (once a second), `error`
  */
@@ -78,20 +78,17 @@ export class Player {
   #options;
   #theatre = buildTheatre();
   #captions = new Captions(this.#theatre);
+  #state = new PlayState();
   #sender = new InputSender(() => this.#keepalive?.input());
   #sound;
   #picture;
+  #screen;
   #controls;
-  #stats = new StatsReader();
-  #quality = new QualityMeter();
-  #reviver = new Reviver();
+  #figures;
   #wake = new ScreenWake();
   #controlView;
-  /** @type {import("./signaling.js").ControlMessage | null} the last that was told */
+  /** @type {import("./signaling.js").ControlMessage | null} the last one received */
   #control = null;
-  /** @type {import("./peer.js").Channels | null} open, whether we play or not */
-  #channels = null;
-  #plays = false;
   /** @type {import("./peer.js").Peer | null} */
   #spare = null;
   /** @type {Signaling | null} */
@@ -104,17 +101,17 @@ export class Player {
   #keepalive = null;
   /** @type {import("./signaling.js").GameHints | null} */
   #game = null;
-  /** @type {import("../lib/api.js").Progress | null} */
-  #progress = null;
   #sessionId = "";
   #sessionStatus = "starting";
   /** @type {Outcome | null} */
   #outcome = null;
+  /** @type {string | null} signaling lets us in no more, for this reason; what became of the session is not known yet */
+  #shutOut = null;
   #clickedAt = Number.NaN;
   /** @type {(() => void)[]} */
   #undo = [];
   // After the fields it reads: it may look for pads at once.
-  #gamepads = new Gamepads(this.#sender, () => this.#game?.pads ?? 1);
+  #seat = new Seat(this.#theatre, this.#sender, () => this.#game);
 
   /** @param {PlayerOptions} options */
   constructor(options) {
@@ -125,14 +122,27 @@ export class Player {
       theatre.soundHint.hidden = !waiting;
       this.#tell("sound", { muted: waiting || this.#sound.muted });
     });
-    this.#picture = new Picture(theatre, (first) => this.#framed(first));
-    this.#controls = wireControls(theatre, {
-      sound: this.#sound,
-      sender: this.#sender,
-      onStats: () => void this.#look(),
-      onInvite: () => openInvite(this.#sessionId, theatre.root),
-      onStop: () => void this.stopSession(),
+    this.#picture = new Picture(theatre, (size) => this.#framed(size));
+    this.#screen = new Screen(theatre, this.#captions, {
+      tryNow: () => this.#tryNow(),
+      leave: () => this.#finish({ reason: "left", detail: null, report: null, failed: false }),
+      progress: (progress) => this.#tell("progress", progress),
     });
+    this.#figures = new Figures(
+      {
+        connection: () => this.#connection,
+        signaling: () => this.#signaling,
+        picture: this.#picture,
+        sender: this.#sender,
+        panel: theatre.stats,
+        clickedAt: () => this.#clickedAt,
+      },
+      {
+        liveness: (verdict, cure) => this.#judged(verdict, cure),
+        statistics: (statistics) => this.#tell("statistics", statistics),
+        looked: (nowMs) => this.#step({ type: "tick", nowMs }),
+      },
+    );
     this.#controlView = new ControlView(theatre, this.#captions, {
       request: (slot) => this.requestControl(slot),
       release: () => this.releaseControl(),
@@ -140,12 +150,20 @@ export class Player {
       deny: (viewerId) => this.#signaling?.denyControl(viewerId),
       take: (slot) => this.#signaling?.takeControl(slot),
     });
+    this.#controls = wireControls(theatre, {
+      sound: this.#sound,
+      sender: this.#sender,
+      onMenu: (open) => this.#controlView.menu(open),
+      onStats: () => void this.#figures.look(),
+      onInvite: () => openInvite(this.#sessionId, theatre.root),
+      onStop: () => void this.stopSession(),
+    });
     theatre.invite.hidden = theatre.stop.hidden = true;
     showMuted(theatre.mute, false);
     watchState((state) => this.#tell("state", { state }));
     exposeForTests(
-      async () => this.#numbers(await this.#stats.look(this.#connection?.pc ?? null)),
-      () => this.#numbers(this.#stats.last),
+      async () => this.#numbers(await this.#figures.read()),
+      () => this.#numbers(this.#figures.last),
     );
   }
 
@@ -156,11 +174,11 @@ export class Player {
    */
   prepare({ title, poster, clickedAt }) {
     this.#clickedAt = clickedAt;
-    setState("launching");
     document.body.classList.add("showing");
+    this.#step({ type: "launch" });
     this.named(title);
     this.poster(poster);
-    this.#captions.say(progressInWords(null));
+    this.#undo.push(keepEdge(this.#theatre, () => this.#game));
     // Not before the session is asked for: the browser lays the page out for it.
     queueMicrotask(() => this.#takeKeys());
   }
@@ -191,30 +209,26 @@ export class Player {
    */
   join({ sessionId, token, owner, fresh, plays = true }) {
     this.#sessionId = sessionId;
-    if (!fresh) setState("connecting");
     this.#keepalive = new Keepalive(sessionId, this.#theatre.root, fresh);
     this.ownedBy(owner);
-    this.#plays = plays;
+    this.#seat.expect(plays);
     this.#signaling = new Signaling({
       url: signalingUrl(sessionId, location),
       token,
       events: {
         message: (message) => this.#heard(message),
-        down: (failed) => this.#signalingDown(failed),
+        down: () => this.#step({ type: "signaling", open: false }),
       },
     });
     this.#connection = new Connection(this.#signaling, {
-      state: (state) => this.#linkChanged(state),
+      state: (state) => this.#linked(state),
       video: (stream) => this.#picture.attach(stream),
       audio: (stream) => this.#sound.attach(stream),
-      channels: (channels) => {
-        this.#channels = channels;
-        this.#bind();
-      },
-      trouble: (trouble) => showTrouble(this.#theatre.trouble, trouble),
+      channels: (channels) => this.#seat.connect(channels),
+      trouble: (trouble) => this.#step({ type: "trouble", ...trouble }),
     });
     this.#poller = new SessionPoller({
-      get: () => api.status(sessionId),
+      get: () => api.status(sessionId, AbortSignal.timeout(STATUS_WITHIN_MS)),
       onStatus: (status) => this.#polled(status),
       onError: (error) => this.#pollFailed(error),
     });
@@ -222,7 +236,7 @@ export class Player {
     this.#signaling.connect();
     this.#connection.start(this.#spare ?? sparePeer());
     this.#spare = null;
-    this.#poller.start();
+    this.#step({ type: "join", fresh });
     this.#listen();
   }
 
@@ -233,7 +247,7 @@ export class Player {
   }
 
   /**
-   * Asks for the controls. What comes of it is told by `onControl`.
+   * Asks for the controls. What comes of it is said by `onControl`.
    *
    * @param {number} [slot] 0-based; any, without one
    */
@@ -241,7 +255,7 @@ export class Player {
     this.#signaling?.requestControl(slot);
   }
 
-  /** Gives the controls back, or asks for them no longer. */
+  /** Gives the controls back, or withdraws the request for them. */
   releaseControl() {
     this.#signaling?.releaseControl();
   }
@@ -251,7 +265,7 @@ export class Player {
     this.#captions.notice(words);
   }
 
-  /** The launch did not come about: the theatre is put away. */
+  /** The launch failed: the theatre goes. */
   dismiss() {
     this.#teardown();
     document.body.classList.remove("showing");
@@ -276,52 +290,68 @@ export class Player {
   }
 
   /**
-   * Saves and stops the game, then tells the figures.
+   * Saves and stops the game, then shows the figures.
    *
    * @returns {Promise<unknown>} why it goes on, `null` when it does not
    */
   async stopSession() {
     if (this.#outcome) return null;
     this.#theatre.stop.disabled = true;
-    this.#poller?.stop();
     this.#sender.releaseAll();
-    this.#captions.banner("Saving and stopping the game");
-    this.#tellLastQuality();
+    this.#step({ type: "stopping", on: true });
+    this.#figures.tellLast();
     try {
       const report = await api.stop(this.#sessionId);
       this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
       return null;
     } catch (error) {
       this.#theatre.stop.disabled = false;
-      this.#captions.banner(null);
+      this.#step({ type: "stopping", on: false });
       const message = String(/** @type {Error} */ (error).message);
       this.#captions.complain(message);
       this.#tell("error", { code: error instanceof ApiError ? error.code : "failed", message });
-      this.#poller?.start({ untilEnd: true });
       return error;
     }
   }
 
   #listen() {
-    const { stage, video, textEntry } = this.#theatre;
     this.#undo.push(listenPage({
       away: () => this.#sender.releaseAll(),
       back: () => {
-        this.#reviver.reset();
+        this.#figures.reset();
         this.#picture.wake();
-        this.#signaling?.hurry();
-        this.#connection?.hurry();
+        this.#hurry();
       },
-      online: () => {
-        this.#signaling?.hurry();
-        this.#connection?.hurry();
-      },
+      online: () => this.#hurry(),
     }));
-    const looking = setInterval(() => void this.#look().then(() => this.#tellStatistics()), LOOK_MS);
-    this.#undo.push(() => clearInterval(looking));
-    this.#undo.push(listenKeyboard(stage, this.#sender, () => this.#controls.enter()));
-    this.#undo.push(listenPointer({ stage, video, sender: this.#sender, game: () => this.#game }));
-    listenTextEntry(textEntry, this.#sender);
+    this.#figures.start();
+    this.#seat.listen(() => this.#controls.toggle());
+  }
+
+  #hurry() {
+    this.#signaling?.hurry();
+    this.#connection?.hurry();
+  }
+
+  #tryNow() {
+    this.#hurry();
+    this.#poller?.hurry();
+  }
+
+  /**
+   * The one way the page's state changes.
+   *
+   * @param {import("./play-state.js").PlayEvent} event
+   */
+  #step(event) {
+    if (this.#outcome && event.type !== "end") return;
+    const before = this.#state.view.page;
+    if (!this.#state.step(event)) return;
+    const { view } = this.#state;
+    if (view.page === "reconnecting" && before !== "reconnecting") this.#picture.freeze();
+    this.#screen.show(view);
+    if (this.#state.asks) this.#poller?.start({ untilEnd: true });
+    else this.#poller?.stop();
   }
 
   /** @param {import("./signaling.js").ServerMessage} message */
@@ -335,15 +365,13 @@ export class Player {
         break;
       case "status":
         this.#sessionStatus = message.status;
-        if (message.progress) this.#progress = message.progress;
-        this.#showWaiting();
-        if (message.status === "stopping") this.#captions.banner("The game is being saved and stopped");
+        this.#step({ type: "status", status: message.status, progress: message.progress });
         break;
       case "cursor":
         showCursor(this.#theatre.stage, message);
         break;
       case "rumble":
-        this.#gamepads.rumble(message);
+        this.#seat.gamepads.rumble(message);
         break;
       case "control":
         this.#controlled(message);
@@ -369,14 +397,15 @@ export class Player {
     document.title = `${welcome.game.title} – Playgate`;
     this.#play(welcome.role === "player");
     this.#connection?.welcomed(welcome);
-    if (pageState() === "playing") this.#poller?.stop();
+    this.#step({ type: "signaling", open: true });
   }
 
   /** @param {import("./signaling.js").ControlMessage} control */
   #controlled(control) {
-    const rose = !this.#plays && control.you.role === "player";
+    const plays = control.you.role === "player";
+    const rose = !this.#seat.plays && plays;
     this.#control = control;
-    if (this.#plays !== (control.you.role === "player")) this.#play(!this.#plays);
+    if (this.#seat.plays !== plays) this.#play(plays);
     // A host's session is kept by its page, whoever plays.
     if (control.you.host) this.#keepalive?.start();
     this.#controlView.show(control, this.#signaling?.welcome?.viewerId ?? "");
@@ -392,34 +421,9 @@ export class Player {
 
   /** @param {boolean} plays from now on, or only watches */
   #play(plays) {
-    const { badge, stage, pad, escape, keyboard } = this.#theatre;
-    const title = this.#game?.title ?? "the game";
-    this.#plays = plays;
-    badge.hidden = plays;
-    escape.hidden = keyboard.hidden = !plays;
-    stage.setAttribute("role", plays ? "application" : "img");
-    if (plays) {
-      stage.setAttribute("aria-roledescription", "stage");
-      stage.setAttribute("aria-label", "The game. Keys go to it; Escape leaves.");
-      this.#keepalive?.start();
-    } else {
-      stage.removeAttribute("aria-roledescription");
-      stage.setAttribute("aria-label", `Picture of ${title}. You are watching.`);
-      if (!this.#control?.you.host) this.#keepalive?.stop();
-      document.exitPointerLock?.();
-    }
-    const coarse = matchMedia("(pointer: coarse)").matches;
-    showTouchpad(pad, plays && coarse ? (this.#game?.touch ?? []) : [], this.#sender);
-    this.#bind();
-    this.#gamepads.look();
-  }
-
-  /** Input has somewhere to go while we play and the channels are open. */
-  #bind() {
-    const channels = this.#plays ? this.#channels : null;
-    if (!channels) this.#sender.releaseAll();
-    this.#sender.bind(channels);
-    if (channels) this.#gamepads.announce();
+    this.#seat.take(plays);
+    if (plays) this.#keepalive?.start();
+    else if (!this.#control?.you.host) this.#keepalive?.stop();
   }
 
   /** @param {import("./signaling.js").ErrorMessage} message */
@@ -438,84 +442,74 @@ export class Player {
       return;
     }
     if (!message.fatal) this.#tell("error", { code: message.code, message: message.message });
-    if (message.fatal && isFinal(message.code)) {
-      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
-    } else if (message.code === "unsupported_codec") {
+    if (message.fatal && (message.code === "not_found" || message.code === "unauthorized")) {
+      // The session has ended, or is no longer ours: its status says which, and why.
+      void this.#ended(message.code, message.message);
+    } else if (message.code === "unsupported_codec" || (message.fatal && isFinal(message.code))) {
       this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
     }
-  }
-
-  /** @param {number} failed */
-  #signalingDown(failed) {
-    // Whether the session still lives is then only told by its status.
-    if (failed >= 2) this.#poller?.start({ untilEnd: true });
   }
 
   /** @param {import("../lib/api.js").SessionStatus} status */
   #polled(status) {
     this.#sessionStatus = status.status;
-    this.#progress = status.progress ?? this.#progress;
     this.#keepalive?.lease(status.expiresAt);
     if (isEnded(status.status)) {
       this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
       return;
     }
+    if (this.#shutOut) {
+      this.#finish({ reason: this.#shutOut, detail: null, report: null, failed: true });
+      return;
+    }
     if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
-    this.#showWaiting();
+    this.#step({ type: "status", status: status.status, progress: status.progress });
   }
 
   /** @param {unknown} error @returns {boolean} */
   #pollFailed(error) {
-    if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 401)) return true;
+    if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 401)) {
+      this.#step({ type: "unreachable", tried: [location.host] });
+      return true;
+    }
     this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true });
     return false;
   }
 
   /** @param {import("./connection.js").LinkState} state */
-  #linkChanged(state) {
-    if (this.#outcome) return;
-    this.#reviver.reset();
-    if (state === "reconnecting") {
-      this.#picture.freeze();
-      setState("reconnecting");
-      this.#captions.banner("Reconnecting. The game is still running.");
-    } else if (state === "connected") {
-      this.#captions.banner(null);
-      if (this.#picture.shown > 0) {
-        this.#theatre.still.hidden = true;
-        setState("playing");
-      }
-      this.#showWaiting();
-    }
+  #linked(state) {
+    this.#figures.reset();
+    this.#step({ type: "link", state, nowMs: performance.now() });
   }
 
-  /** @param {boolean} first of all, not only of this stream */
-  #framed(first) {
-    if (this.#outcome) return;
-    setState("playing");
-    this.#captions.banner(null);
-    this.#theatre.curtain.hidden = true;
-    showTrouble(this.#theatre.trouble, null);
-    if (!first) return;
+  /** @param {import("./liveness.js").Verdict} verdict @param {import("./reviver.js").Cure | null} cure */
+  #judged(verdict, cure) {
+    if (verdict === "no-packets") this.#step({ type: "silent" });
+    if (cure === "reattach") this.#picture.reattach();
+    else if (cure) this.#connection?.revive(cure);
+  }
+
+  /** @param {{ width: number, height: number }} size @returns {boolean} whether it is a picture */
+  #framed(size) {
+    if (this.#outcome) return false;
+    const { seen, flowing } = this.#state;
+    if (flowing) return size.width > 0;
+    if (size.width > 0) this.#connection?.flowing();
+    this.#step({ type: "frame", ...size });
+    // After the picture has counted this frame.
+    if (!seen && this.#state.seen) queueMicrotask(() => this.#lit(size));
+    return this.#state.flowing;
+  }
+
+  /** The first frame of all is on the screen. @param {{ width: number, height: number }} size */
+  #lit(size) {
     this.#theatre.root.classList.add("lit");
-    this.#controls.show();
+    this.#controls.begin();
     this.#wake.hold();
-    const { videoWidth: width, videoHeight: height } = this.#theatre.video;
-    this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), width, height });
-    if (this.#plays) api.firstFrame(this.#sessionId).catch(() => {});
-  }
-
-  /** Until the first frame: what is being done. */
-  #showWaiting() {
-    if (this.#outcome || this.#picture.shown > 0) return;
-    if (this.#sessionStatus === "running" && pageState() === "launching") setState("connecting");
-    const connected = this.#connection?.state === "connected";
-    const running = this.#sessionStatus === "running";
-    const words = !running ? progressInWords(this.#progress) : connected ? "Waiting for the picture" : "Connecting";
-    const percent = running ? null : (this.#progress?.percent ?? null);
-    this.#captions.say(words, percent);
-    const step = !running ? (this.#progress?.step ?? "starting") : connected ? "waiting_for_picture" : "connecting";
-    this.#tell("progress", { step, percent, words });
+    const hint = this.#options.bare?.() ? null : menuHint(this.#seat.plays);
+    if (hint) this.#captions.notice(hint);
+    this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), ...size });
+    if (this.#seat.plays) api.firstFrame(this.#sessionId).catch(() => {});
   }
 
   /** @param {string} name @param {unknown} detail */
@@ -523,62 +517,32 @@ export class Player {
     this.#options.onEvent?.(name, detail);
   }
 
-  async #look() {
-    const pc = this.#connection?.pc ?? null;
-    const stats = await this.#stats.look(pc).catch(() => null);
+  /**
+   * The gateway says that it is over. Its status says more.
+   *
+   * @param {string | null} reason
+   * @param {string | null} [detail]
+   */
+  async #ended(reason, detail = null) {
     if (this.#outcome) return;
-    if (!this.#theatre.stats.hidden) {
-      showStats(this.#theatre.stats, stats, { signalingMs: this.#signaling?.roundTripMs ?? Number.NaN, inputDropped: this.#sender.dropped });
-    }
-    if (!stats || this.#connection?.state !== "connected" || this.#picture.shown === 0) return;
-    this.#tellQuality(stats, false);
-    const cure = this.#reviver.feed({
-      nowMs: performance.now(),
-      packets: stats.packetsReceived,
-      frames: stats.framesDecoded,
-      shown: this.#picture.shown,
-      hidden: document.hidden,
-    });
-    if (cure === "reattach") this.#picture.reattach();
-    else if (cure) this.#connection.revive(cure);
-  }
-
-  #tellStatistics() {
-    const stats = this.#stats.last;
-    if (!stats || this.#outcome || this.#picture.shown === 0) return;
-    const { codec, width, height, kbps, fps, lossPercent, roundTripMs, jitterBufferMs, framesDecoded, framesDropped, freezeCount, frozenMs, transport } = stats;
-    const roundTrip = Number.isFinite(roundTripMs) ? roundTripMs : null;
-    const told = { codec, width, height, kbps, fps, lossPercent, roundTripMs: roundTrip, jitterBufferMs, framesDecoded, framesDropped, freezeCount, frozenMs, transport };
-    this.#tell("statistics", told);
-  }
-
-  #tellLastQuality() {
-    if (this.#stats.last && this.#picture.shown > 0) this.#tellQuality(this.#stats.last, true);
-  }
-
-  /** @param {import("./stats.js").Stats} stats @param {boolean} last */
-  #tellQuality(stats, last) {
-    const { at, bytesReceived, packetsReceived, packetsLost, frozenMs, roundTripMs, transport } = stats;
-    const firstFrameMs = this.#picture.firstFrameAt - this.#clickedAt;
-    const sums = { nowMs: at, bytes: bytesReceived, packets: packetsReceived, lost: packetsLost, frozenMs, firstFrameMs, roundTripMs, transport };
-    const report = this.#quality.feed(sums, last);
-    if (report) this.#signaling?.quality(report);
-  }
-
-  /** @param {string | null} reason */
-  async #ended(reason) {
-    if (this.#outcome) return;
-    /** @type {string | null} */
-    let detail = null;
-    let failed = reason === "launch_failed" || reason === "launch_timeout";
+    // Not by an end of the session, but as if there were none: what became of it is not known yet.
+    const unknown = reason === "not_found" || reason === "unauthorized";
+    let failed = unknown || reason === "launch_failed" || reason === "launch_timeout";
     this.#picture.freeze();
     try {
       const status = await api.status(this.#sessionId);
-      detail = status.endDetail;
-      failed = status.status === "error";
-      if (status.endReason) reason = status.endReason;
-    } catch {
-      // The reason from signaling says enough.
+      if (isEnded(status.status) || !unknown) {
+        detail = status.endDetail;
+        failed = status.status === "error";
+        if (status.endReason) reason = status.endReason;
+      }
+    } catch (error) {
+      // The question goes on until there is an answer. Where the end is known, the reason from signaling says enough.
+      if (unknown && error instanceof ApiError && error.status !== 404 && error.status !== 401) {
+        this.#shutOut = reason;
+        this.#step({ type: "signaling", open: false });
+        return;
+      }
     }
     // A stop by this page waits for its figures.
     if (this.#theatre.stop.disabled) return;
@@ -590,7 +554,7 @@ export class Player {
     if (this.#outcome) return;
     this.#outcome = outcome;
     this.#teardown();
-    setState(outcome.failed ? "failed" : "ended");
+    this.#step({ type: "end", failed: outcome.failed });
     this.#theatre.root.classList.add("over");
     if (document.fullscreenElement) void document.exitFullscreen().catch(() => {});
     this.#options.onEnd(outcome);
@@ -598,13 +562,15 @@ export class Player {
 
   #teardown() {
     this.#sender.releaseAll();
-    this.#tellLastQuality();
+    this.#figures.stop();
     for (const undo of this.#undo.splice(0)) undo();
     this.#poller?.stop();
+    // What the rest says while it stops must not start it again.
+    this.#poller = null;
     this.#keepalive?.stop();
     this.#picture.stop();
     this.#sound.stop();
-    this.#gamepads.stop();
+    this.#seat.stop();
     this.#connection?.stop();
     this.#signaling?.close();
     this.#spare?.close();
@@ -612,35 +578,21 @@ export class Player {
     this.#controlView.stop();
     this.#wake.release();
     for (const dialog of this.#theatre.root.querySelectorAll("dialog")) dialog.close();
-    this.#captions.banner(null);
-    showTrouble(this.#theatre.trouble, null);
-    this.#theatre.curtain.hidden = true;
   }
 
-  /** @param {import("./stats.js").Stats | null} stats @returns {Record<string, unknown>} */
+  /** @param {import("./stats.js").Stats | null} stats */
   #numbers(stats) {
-    const { firstFrameAt, shown } = this.#picture;
-    const ms = (/** @type {number} */ value) => (Number.isFinite(value) ? value : null);
-    return {
-      ...stats,
-      state: pageState(),
+    return playNumbers(stats, {
       sessionId: this.#sessionId,
-      viewerId: this.#signaling?.welcome?.viewerId ?? null,
-      role: this.#control?.you.role ?? this.#signaling?.welcome?.role ?? null,
-      slot: (this.#control ? this.#control.you.slot : this.#signaling?.welcome?.slot) ?? null,
-      control: this.#control,
       sessionStatus: this.#sessionStatus,
-      link: this.#connection?.state ?? "idle",
-      inputOpen: this.#sender.open,
-      inputSent: this.#sender.sent,
-      framesShown: shown,
-      clickedAt: ms(this.#clickedAt),
-      firstFrameAt: ms(firstFrameAt),
-      firstFrameMs: ms(firstFrameAt - this.#clickedAt),
+      signaling: this.#signaling,
+      connection: this.#connection,
+      control: this.#control,
+      sender: this.#sender,
+      picture: this.#picture,
+      clickedAt: this.#clickedAt,
       muted: this.#theatre.audio.muted,
-      signalingMs: ms(this.#signaling?.roundTripMs ?? Number.NaN),
-      endReason: this.#outcome?.reason ?? null,
-      endWords: this.#outcome ? endInWords(this.#outcome.reason).text : null,
-    };
+      outcome: this.#outcome,
+    });
   }
 }

@@ -32,6 +32,12 @@ export function listenPointer({ stage, video, sender, game }) {
 
   const picture = () =>
     pictureBox(video.getBoundingClientRect(), video.videoWidth || game()?.width || 16, video.videoHeight || game()?.height || 9);
+  /** @param {PointerEvent} event */
+  const place = (event) => {
+    // A mouse names the pixel it is on by that pixel's corner; its middle is what lies in one pixel of the game only.
+    const half = event.pointerType === "mouse" ? 0.5 / (window.devicePixelRatio || 1) : 0;
+    return toPicture(picture(), event.clientX + half, event.clientY + half);
+  };
   const mode = () => game()?.pointer ?? "absolute";
   const locked = () => document.pointerLockElement === stage;
 
@@ -51,7 +57,7 @@ export function listenPointer({ stage, video, sender, game }) {
   /** @param {PointerEvent} event */
   const down = (event) => {
     stage.focus({ preventScroll: true });
-    const at = toPicture(picture(), event.clientX, event.clientY);
+    const at = place(event);
     if (event.pointerType === "touch") {
       const contact = freeContact(contacts);
       if (!at.inside || contact === null) return;
@@ -79,7 +85,7 @@ export function listenPointer({ stage, video, sender, game }) {
       if (!finger) return;
       if (mode() === "relative") relative(event.clientX - finger.x, event.clientY - finger.y);
       else {
-        const at = toPicture(picture(), event.clientX, event.clientY);
+        const at = place(event);
         sender.touch(finger.contact, TOUCH.move, at.x, at.y);
       }
       finger.x = event.clientX;
@@ -93,7 +99,7 @@ export function listenPointer({ stage, video, sender, game }) {
       return;
     }
     if (mode() === "none") return;
-    const at = toPicture(picture(), event.clientX, event.clientY);
+    const at = place(event);
     if (at.inside || event.buttons !== 0) sender.move(at.x, at.y);
   };
 
@@ -106,7 +112,7 @@ export function listenPointer({ stage, video, sender, game }) {
 
   /** @param {PointerEvent} event */
   const up = (event) => {
-    const at = toPicture(picture(), event.clientX, event.clientY);
+    const at = place(event);
     if (event.pointerType === "touch") {
       const finger = contacts.get(event.pointerId);
       if (!finger) return;

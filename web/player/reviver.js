@@ -15,6 +15,8 @@ export class Reviver {
   #liveness = new Liveness();
   #waitMs = 0;
   #revivedAt = Number.NEGATIVE_INFINITY;
+  /** @type {import("./liveness.js").Verdict} of the last sample, also while its cure has to wait */
+  verdict = "ok";
 
   /** A new path, or the page was hidden. */
   reset() {
@@ -28,6 +30,7 @@ export class Reviver {
   feed(sample) {
     const now = sample.nowMs;
     const verdict = this.#liveness.feed(sample);
+    this.verdict = verdict;
     if (verdict === "ok") {
       if (now - this.#revivedAt > WELL_MS) this.#waitMs = 0;
       return null;

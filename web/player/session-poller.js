@@ -1,5 +1,5 @@
 // Asks for a session's status: at once and every 2 s until it runs or has ended (contract 1.3, rule 5), and again
-// whenever signaling is down. A status nobody can get is reported, not thrown.
+// while media or signaling is down. A question without an answer is reported, not thrown.
 
 /** @typedef {import("../lib/api.js").SessionStatus} SessionStatus */
 
@@ -19,6 +19,7 @@ export class SessionPoller {
   /** @type {unknown} */
   #timer = null;
   #running = false;
+  #asking = false;
   #untilEnd = false;
 
   /**
@@ -44,6 +45,14 @@ export class SessionPoller {
     this.#untilEnd = untilEnd;
     if (this.#running) return;
     this.#running = true;
+    // A question from before a stop is still under way: its answer serves.
+    if (!this.#asking) void this.#ask();
+  }
+
+  /** Asks now instead of at the end of the wait. */
+  hurry() {
+    if (!this.#running || this.#asking) return;
+    this.#timers.clear(this.#timer);
     void this.#ask();
   }
 
@@ -53,9 +62,10 @@ export class SessionPoller {
   }
 
   async #ask() {
+    this.#asking = true;
     let goOn = true;
     try {
-      const status = await this.#get();
+      const status = await this.#get().finally(() => (this.#asking = false));
       if (!this.#running) return;
       goOn = !isEnded(status.status) && (this.#untilEnd || status.status !== "running");
       if (!goOn) this.#running = false;

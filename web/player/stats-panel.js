@@ -21,8 +21,8 @@ export function statsRows(stats, more) {
     ["Jitter buffer", `${number(stats.jitterBufferMs, 1)} ms`],
     ["Decode", `${number(stats.decodeMs, 1)} ms`],
     ["Cipher", stats.srtpCipher ?? "–"],
-    ["Here", stats.local ?? "–"],
-    ["There", stats.remote ?? "–"],
+    ["Your address", stats.local ?? "–"],
+    ["Server", stats.remote ?? "–"],
   ];
 }
 

@@ -1,5 +1,7 @@
-// The elements a game is shown in: the picture with its poster and last frame, the stage that takes input, the control
-// bar, the pad, the overlays. Builds and finds, decides nothing.
+// The elements a game is shown in: the picture with its poster and last frame, the stage that takes input, the strip beside it
+// with the menu's handle, the bar, the pad, the overlays. Builds and finds, decides nothing.
+//
+// Invariant: while somebody plays, nothing in `#frame` but the stage takes clicks.
 
 import { h, icon } from "../lib/dom.js";
 
@@ -38,7 +40,8 @@ const ICONS = {
  * @property {HTMLButtonElement} giveBack
  * @property {HTMLButtonElement} takeBack
  * @property {HTMLElement} hotSeat the time that is left of one
- * @property {HTMLButtonElement} handle
+ * @property {HTMLElement} edge the strip beside the picture
+ * @property {HTMLButtonElement} handle in it: opens and closes the bar
  * @property {HTMLButtonElement} mute
  * @property {HTMLInputElement} volume
  * @property {HTMLButtonElement} fullscreen
@@ -50,7 +53,7 @@ const ICONS = {
  * @property {HTMLButtonElement} stop
  * @property {HTMLElement} stats
  * @property {HTMLElement} pad
- * @property {HTMLButtonElement} soundHint
+ * @property {HTMLElement} soundHint
  */
 
 /**
@@ -78,7 +81,7 @@ export function buildTheatre() {
   const poster = h("img", { id: "poster", alt: "", hidden: true });
   const stage = h(
     "div",
-    { id: "stage", tabindex: "0", role: "application", "aria-label": "The game. Keys go to it; Escape leaves.", "aria-roledescription": "stage" },
+    { id: "stage", tabindex: "0", role: "application", "aria-label": "The game. Keys go to it; Escape opens the menu.", "aria-roledescription": "stage" },
     video,
     still,
     poster,
@@ -87,11 +90,12 @@ export function buildTheatre() {
   const progress = h("progress", { id: "progress", max: "100", "aria-label": "Progress" });
   const curtain = h("div", { id: "curtain" }, status, progress);
   const error = h("p", { id: "error", role: "alert", hidden: true });
-  const trouble = h("section", { id: "trouble", class: "panel", role: "alert", hidden: true });
+  const trouble = h("section", { id: "trouble", class: "panel", role: "alert", "aria-labelledby": "trouble-title", hidden: true });
   const banner = h("p", { id: "banner", role: "status", hidden: true });
   const toast = h("p", { id: "toast", role: "status", "aria-live": "polite" });
   const badge = h("p", { id: "badge", class: "badge", hidden: true, text: "Watching" });
-  const soundHint = h("button", { type: "button", id: "sound-hint", class: "hint", hidden: true }, icon(ICONS.silent), "Click for sound");
+  // Any click in the page turns the sound on, so that this needs none of its own.
+  const soundHint = h("p", { id: "sound-hint", class: "hint", role: "status", hidden: true }, icon(ICONS.silent), `${matchMedia("(pointer: coarse)").matches ? "Tap" : "Click"} for sound`);
   const stats = h("section", { id: "stats-panel", "aria-label": "Statistics", hidden: true });
   const pad = h("section", { id: "pad", "aria-label": "On-screen controls", hidden: true });
   const title = h("h1", { id: "title" });
@@ -99,27 +103,31 @@ export function buildTheatre() {
   const volume = h("input", { type: "range", id: "volume", min: "0", max: "1", step: "0.05", "aria-label": "Volume" });
   const fullscreen = tool("fullscreen", "Full screen", ICONS.full);
   const statsButton = tool("stats", "Statistics", ICONS.stats);
-  const invite = tool("invite", "Invite somebody", ICONS.invite, "Invite");
+  const invite = tool("invite", "Invite someone", ICONS.invite, "Invite");
   const escape = h("button", { type: "button", id: "escape", class: "tool", title: "Send Escape to the game", text: "Esc" });
   const keyboard = tool("keyboard", "Write text", ICONS.keyboard);
-  const stop = tool("stop", "Save and stop the game", ICONS.stop, "Stop");
+  const stop = tool("stop", "Save and end the game", ICONS.stop, "End game");
   const textEntry = h("input", {
     id: "text-entry", type: "text", "aria-label": "Text for the game", autocomplete: "off", autocapitalize: "off", spellcheck: "false", tabindex: "-1",
   });
-  const people = h("button", { type: "button", id: "people", class: "tool", title: "Show who plays", hidden: true, "aria-expanded": "false", "aria-controls": "control-panel" });
+  const people = h("button", { type: "button", id: "people", class: "tool", title: "Show who is playing", hidden: true, "aria-expanded": "false", "aria-controls": "control-panel" });
   const action = (/** @type {string} */ id, /** @type {string} */ text) => h("button", { type: "button", id, class: "tool action", hidden: true, text });
-  const ask = action("ask", "Ask for the controls");
+  const ask = action("ask", "Ask to play");
   const giveBack = action("give-back", "Give back");
   const takeBack = action("take-back", "Take back");
-  const controlPanel = h("section", { id: "control-panel", class: "panel", "aria-label": "Who plays", hidden: true });
+  const controlPanel = h("section", { id: "control-panel", class: "panel", "aria-label": "Players", hidden: true });
   const hotSeat = h("p", { id: "hot-seat", role: "timer", hidden: true });
-  const handle = tool("handle", "Show the controls", ICONS.menu);
+  const handle = tool("handle", "Menu (Esc)", ICONS.menu);
+  handle.setAttribute("aria-controls", "bar");
+  handle.setAttribute("aria-expanded", "true");
+  const edge = h("div", { id: "edge" }, handle);
   const tools = h("div", { class: "tools" }, mute, volume, escape, keyboard, statsButton, fullscreen, invite, stop);
   const bar = h("div", { id: "bar", role: "toolbar", "aria-label": "Game controls" }, title, badge, people, ask, giveBack, takeBack, tools);
   const root = h(
     "section",
     { id: "theatre", "aria-label": "Stage" },
-    h("div", { id: "frame" }, stage, curtain, error, trouble, banner, hotSeat, soundHint, stats, toast, handle, textEntry),
+    h("div", { id: "frame" }, stage, curtain, error, trouble, banner, hotSeat, soundHint, stats, toast, textEntry),
+    edge,
     bar,
     controlPanel,
     pad,
@@ -127,7 +135,7 @@ export function buildTheatre() {
   );
   return {
     root, stage, video, audio, still, poster, curtain, status, progress, error, trouble, banner, toast, badge, bar, title,
-    handle, mute, volume, fullscreen, statsButton, invite, escape, keyboard, textEntry, stop, stats, pad, soundHint,
+    edge, handle, mute, volume, fullscreen, statsButton, invite, escape, keyboard, textEntry, stop, stats, pad, soundHint,
     people, controlPanel, ask, giveBack, takeBack, hotSeat,
   };
 }

@@ -65,9 +65,11 @@ async function open() {
  * @param {import("../player/player.js").Outcome} outcome
  */
 function fall(status, { reason, detail, report, failed }) {
-  // Taken over by another window: this one may take it back.
-  const again = reason === "replaced" ? location.pathname : grant ? null : `/play/${encodeURIComponent(status.gameSlug)}`;
-  const panel = endingPanel({ reason, detail, report, failed, againHref: again, againText: reason === "replaced" ? "Play here" : "Play again" });
+  // Taken over by another window, or left while it may still run: this page may come back.
+  const here = reason === "replaced" || reason === "left";
+  const again = here ? location.pathname : grant ? null : `/play/${encodeURIComponent(status.gameSlug)}`;
+  const againText = reason === "left" ? "Resume" : here ? "Play here" : "Play again";
+  const panel = endingPanel({ reason, detail, report, failed, againHref: again, againText });
   byId("theatre").append(panel);
   panel.focus({ preventScroll: true });
 }
@@ -77,12 +79,14 @@ function refuse(error) {
   const refused = error instanceof ApiError && (error.status === 401 || error.status === 404);
   if (refused) forgetGrant(sessionId);
   setState("failed");
-  const title = !refused ? "That did not work" : grant ? "The invitation does not work" : "Nobody plays here";
+  // It has words of its own, by the same names.
+  byId("theatre-place").replaceChildren();
+  const title = !refused ? "Something went wrong" : grant ? "This invitation link isn't valid" : "This session has ended";
   const text = !refused
     ? String(/** @type {Error} */ (error).message)
     : grant
-      ? "It was revoked, it has run out, or the session is over. Ask for a new link."
-      : "This session is over, or it is not yours to see.";
+      ? "It was revoked, it has expired, or the session has ended. Ask for a new link."
+      : "Or you don't have access to it.";
   main.replaceChildren(
     h("section", { class: "notice card" }, h("h1", { text: title }), h("p", { id: "error", role: "alert", text }), h("a", { class: "button", href: "/", text: "Back to the games" })),
   );

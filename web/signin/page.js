@@ -47,7 +47,7 @@ async function ask(problem) {
     h(
       "section",
       { class: "notice card" },
-      h("h1", { text: "Who is playing?" }),
+      h("h1", { text: "Sign in to play" }),
       error,
       providers?.signInUrl ? h("p", {}, h("a", { class: "button primary", href: signInAddress(providers.signInUrl, location.origin + back), text: "Sign in" })) : null,
       providers?.guest ? h("p", {}, guest) : null,

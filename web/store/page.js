@@ -24,7 +24,7 @@ async function showCatalogue(user) {
   const more = h("button", { type: "button", class: "button", id: "more", hidden: true, text: "More games" });
   const search = h("input", { type: "search", id: "search", placeholder: "Search the games", "aria-label": "Search the games", hidden: true });
   main.replaceChildren(
-    h("div", { class: "opening" }, h("h1", { text: "What shall we play?" }), search),
+    h("div", { class: "opening" }, h("h1", { text: "What do you want to play?" }), search),
     note,
     count,
     grid,

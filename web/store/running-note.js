@@ -1,6 +1,7 @@
 // "Your game is still running", above the catalogue.
 
 import { api } from "../lib/api.js";
+import { sureToEnd } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { when } from "../lib/words.js";
 
@@ -13,11 +14,12 @@ export async function runningNote(place) {
       place.replaceChildren();
       return;
     }
-    const stop = h("button", { type: "button", class: "button small quiet", id: "stop-running", text: "Stop it" });
+    const stop = h("button", { type: "button", class: "button small quiet", id: "stop-running", text: "End game" });
     const told = h("span", { text: `is still running, started ${when(running.startedAt)}.` });
     stop.addEventListener("click", async () => {
+      if (!(await sureToEnd())) return;
       stop.disabled = true;
-      told.textContent = "is being saved and stopped…";
+      told.textContent = "is being saved and closed…";
       try {
         await api.stop(running.sessionId);
         place.replaceChildren();
@@ -34,7 +36,7 @@ export async function runningNote(place) {
         h(
           "div",
           { class: "row" },
-          h("a", { class: "button small primary", id: "join-running", href: `/session/${encodeURIComponent(running.sessionId)}/`, text: "Back to it" }),
+          h("a", { class: "button small primary", id: "join-running", href: `/session/${encodeURIComponent(running.sessionId)}/`, text: "Resume" }),
           stop,
         ),
       ),

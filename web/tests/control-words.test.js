@@ -18,7 +18,7 @@ const asking = { requests: [{ viewerId: "me", name: "Guest 2" }] };
 test("who plays is said in few words", () => {
   assert.equal(playersInWords(control(), "me"), "Ada plays");
   assert.equal(playersInWords(control(), "a"), "You play");
-  assert.equal(playersInWords(control({ holders: [] }), "a"), "Nobody plays");
+  assert.equal(playersInWords(control({ holders: [] }), "a"), "No one is playing");
   const both = [{ slot: 0, viewerId: "a", name: "Ada" }, { slot: 0, viewerId: "b", name: "Bob" }];
   assert.equal(playersInWords(control({ holders: both }), "b"), "You and Ada play");
   const pads = [both[0], { slot: 1, viewerId: "b", name: "Bob" }];
@@ -26,7 +26,7 @@ test("who plays is said in few words", () => {
 });
 
 test("the crowd is counted", () => {
-  assert.deepEqual([0, 1, 7].map(watchingInWords), ["Nobody watches", "1 person watches", "7 people watch"]);
+  assert.deepEqual([0, 1, 7].map(watchingInWords), ["No one watching", "1 watching", "7 watching"]);
 });
 
 test("a change is told to those it matters to", () => {
@@ -36,7 +36,7 @@ test("a change is told to those it matters to", () => {
   assert.equal(changeInWords(control(), control(mine), "me", 0), "You have the controls");
   assert.equal(changeInWords(control(mine), control(), "me", 0), "Ada has the controls now");
   assert.equal(changeInWords(control(mine), control(), "me", 61_000), "Your time is over. Ada plays");
-  assert.equal(changeInWords(control(host), control({ ...host, ...asking }), "a", 0), "Guest 2 asks for the controls");
+  assert.equal(changeInWords(control(host), control({ ...host, ...asking }), "a", 0), "Guest 2 wants to play");
   assert.equal(changeInWords(control(), control(asking), "other", 0), null, "who only watches decides nothing");
 });
 

@@ -84,3 +84,22 @@ test("starting twice asks once", async () => {
   assert.equal(asked(), 1);
   poller.stop();
 });
+
+test("in a hurry it asks now, and never twice at a time", async () => {
+  const { poller, waiting, told, settle, asked } = rig(["running", "running", "stopped"]);
+  poller.start({ untilEnd: true });
+  poller.hurry();
+  poller.stop();
+  poller.start({ untilEnd: true });
+  assert.equal(asked(), 1, "the question that is under way serves");
+  await settle();
+  assert.equal(waiting.length, 1);
+  poller.hurry();
+  assert.equal(waiting.length, 0);
+  await settle();
+  waiting.shift()?.action();
+  await settle();
+  assert.deepEqual(told, ["running", "running", "stopped"]);
+  poller.hurry();
+  assert.equal(asked(), 3, "it is over");
+});

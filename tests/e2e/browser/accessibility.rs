@@ -89,15 +89,6 @@ impl Judge {
         self.faults.extend(found);
     }
 
-    async fn open_in_bar(&self, button: &str) {
-        // The bar hides while one plays, and comes back with the mouse at the top.
-        self.page.move_mouse(300, 12).await;
-        if !self.page.shows(button).await.unwrap() {
-            self.page.click("#handle").await;
-        }
-        self.page.click(button).await;
-    }
-
     /// Says what was found.
     async fn end(self) {
         self.page.quit().await;
@@ -125,16 +116,21 @@ async fn tour(look: &'static str, options: Options) {
 
     judge.page.play_until_picture(&gateway.url, GARDEN).await;
     judge.judge("playing", "#stage").await;
-    judge.open_in_bar("#stats").await;
+    judge.page.open_menu().await;
+    judge.judge("the menu", "#bar").await;
+    judge.page.click("#stats").await;
     judge.judge("statistics", "#stats-panel").await;
-    judge.open_in_bar("#stats").await;
-    judge.open_in_bar("#invite").await;
+    judge.page.press_in_menu("#stats").await;
+    judge.page.press_in_menu("#invite").await;
     judge.judge("invite", "#share").await;
     judge.page.click("#share-create").await;
     judge.page.click("#embed-part summary").await;
     judge.judge("invite with a link", "#share-list li").await;
     judge.page.click("#share-close").await;
     asked_for_the_controls(&mut judge, &player).await;
+    judge.page.press_in_menu("#stop").await;
+    judge.judge("whether to end the game", "#confirm-no").await;
+    judge.page.click("#confirm-no").await;
     judge.page.stop().await;
     judge.judge("ended", "#ended").await;
     another_save(&judge.page, &gateway.url).await;
@@ -171,6 +167,13 @@ async fn asked_for_the_controls(judge: &mut Judge, player: &Client) {
     let url = player.api().signaling_url(&session).unwrap();
     let mut friend = connect(url.as_str(), ConnectOptions { token, ..Default::default() }).await.unwrap();
     friend.send(ClientMessage::RequestControl { slot: None }).await.unwrap();
+    // Where the bar has its own place, what it says is in it.
+    if !judge.look.contains("phone") {
+        judge.page.open_request().await;
+    } else {
+        judge.page.until_shows_element("#people").await;
+        judge.page.click("#people").await;
+    }
     judge.judge("asked for the controls", "#control-panel [data-give]").await;
     judge.page.click("#control-panel [data-give]").await;
     eventually("the question is answered", PATIENT, async || {

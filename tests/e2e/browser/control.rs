@@ -124,12 +124,16 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     changes_nothing(&friend, &start).await;
 
     // The friend asks, and is given the controls while the owner holds a key down.
-    friend.move_mouse(300, 12).await;
+    friend.open_menu().await;
     friend.until_shows_element("#ask").await;
     friend.screenshot("control-friend-asks").await;
     friend.click("#ask").await;
+    // The owner is told, and the picture stays the game's until the menu is opened.
+    page.until_shows_element("#handle.asked").await;
+    assert!(!page.shows("#control-panel").await.unwrap(), "nothing opens over a game that is being played");
+    page.screenshot("control-host-is-told").await;
+    page.open_request().await;
     page.until_shows_element("#control-panel [data-give]").await;
-    page.move_mouse(300, 12).await;
     page.screenshot("control-host-is-asked").await;
     holds_enter(&page).await;
     page.until_changed(&start).await;
@@ -144,10 +148,10 @@ async fn a_friend_asks_for_the_controls_plays_and_gives_them_back_while_a_crowd_
     })
     .await;
     assert_eq!(friend.state().await.unwrap(), "playing", "nothing was connected anew");
-    page.move_mouse(300, 12).await;
+    page.open_menu().await;
     page.until_shows_element("#take-back").await;
     page.screenshot("control-host-watches").await;
-    friend.move_mouse(300, 12).await;
+    friend.open_menu().await;
     friend.screenshot("control-friend-plays").await;
     holds_enter(&friend).await;
     friend.until_changed(&first).await;

@@ -11,5 +11,7 @@ mod lan;
 pub(crate) mod link;
 mod people;
 mod pictures;
+mod pixels;
 mod play;
 mod story;
+mod truth;

@@ -1,5 +1,6 @@
 //! More than one person: an owner and an invited player in two browsers, and what an invitation's page offers.
 
+use super::pixels::owns_its_pixels;
 use crate::GARDEN;
 use crate::support::chrome::Chrome;
 use crate::support::gateway::Gateway;
@@ -23,6 +24,7 @@ async fn an_invited_spectator_sees_the_same_picture_and_changes_nothing() {
     spectator.until_state("playing").await;
     spectator.until_shows(&shown, PATIENT).await;
     spectator.screenshot("spectator").await;
+    owns_its_pixels(&spectator).await;
 
     spectator.click("#stage").await;
     spectator.keys(thirtyfour::Key::Enter).await;
@@ -46,7 +48,7 @@ async fn the_invite_button_makes_a_link() {
     let gateway = Gateway::start().await;
     let page = Chrome::start().await;
     page.play_until_picture(&gateway.url, GARDEN).await;
-    page.click("#invite").await;
+    page.press_in_menu("#invite").await;
     page.until_shows_element("#share").await;
     page.click("#share-create").await;
     let link = eventually("there is a link", SOON, async || {

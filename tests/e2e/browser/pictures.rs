@@ -1,5 +1,6 @@
 //! Pictures of every page, light and dark, desk and phone, for people to look at: `tests/artifacts/`.
 
+use super::pixels::owns_its_pixels;
 use crate::GARDEN;
 use crate::support::chrome::{Chrome, Options};
 use crate::support::gateway::Gateway;
@@ -22,14 +23,6 @@ async fn until_loaded(page: &Chrome) {
 async fn fits(page: &Chrome, name: &str) {
     let over = page.run("return document.documentElement.scrollWidth - window.innerWidth").await.unwrap();
     assert!(over.as_f64().unwrap_or_default() <= 1.0, "{name} is {over} pixels too wide");
-}
-
-/// Presses a button of the player's bar, which touch screens put away.
-async fn open_in_bar(page: &Chrome, button: &str) {
-    if !page.shows(button).await.unwrap() {
-        page.click("#handle").await;
-    }
-    page.click(button).await;
 }
 
 async fn pictures(look: &str, options: Options) {
@@ -63,14 +56,21 @@ async fn pictures(look: &str, options: Options) {
     page.settled_picture().await;
     page.screenshot(&name("playing-garden")).await;
     fits(&page, "playing").await;
-    open_in_bar(&page, "#stats").await;
+    owns_its_pixels(&page).await;
+    page.open_menu().await;
+    page.screenshot(&name("menu")).await;
+    page.press_in_menu("#stats").await;
     page.until_shows_element("#stats-panel").await;
     page.screenshot(&name("stats")).await;
-    open_in_bar(&page, "#stats").await;
-    open_in_bar(&page, "#invite").await;
+    page.press_in_menu("#stats").await;
+    page.press_in_menu("#invite").await;
     page.until_shows_element("#share").await;
     page.screenshot(&name("invite")).await;
     page.click("#share-close").await;
+    page.press_in_menu("#stop").await;
+    page.until_shows_element("#confirm").await;
+    page.screenshot(&name("end-game")).await;
+    page.click("#confirm-no").await;
     page.stop().await;
     page.screenshot(&name("ended")).await;
     fits(&page, "ended").await;
