@@ -8,11 +8,11 @@ use super::wait::{PATIENT, SOON, eventually};
 use serde_json::Value;
 use std::time::Duration;
 
-/// On a phone that is held upright the bar has a place of its own. One that is closing is still visible for a moment.
+/// On a phone that is held upright the bar has a place of its own. One that comes or goes is not where it will be.
 const MENU_IS_OPEN: &str = r"
     const [theatre, bar] = ['#theatre', '#bar'].map(id => document.querySelector(id));
     const stays = matchMedia('(pointer: coarse) and (orientation: portrait)').matches;
-    return !!bar && (stays || !theatre.classList.contains('bar-away')) && getComputedStyle(bar).visibility === 'visible';
+    return !!bar && (stays || !theatre.classList.contains('bar-away')) && bar.getAnimations().length === 0;
 ";
 
 /// A browser's tab.
@@ -178,10 +178,18 @@ pub(crate) trait Page {
         self.click(button).await;
     }
 
-    /// Waits until the menu's handle says that somebody asks to play, and opens the menu with the question.
+    /// Waits until the page says that somebody asks to play, and opens the question.
     async fn open_request(&self) {
-        self.until_shows_element("#handle.asked").await;
+        eventually("somebody asks to play", PATIENT, async || {
+            let asked = self.run("return document.querySelector('#handle.asked') !== null").await?;
+            if asked == true { Ok(()) } else { Err("nobody does".to_owned()) }
+        })
+        .await;
         self.open_menu().await;
+        // Where the menu was open before, it is one button further.
+        if !self.shows("#control-panel").await.expect("the page answers") {
+            self.click("#people").await;
+        }
     }
 
     /// Ends the game by the menu, says so again when asked, and waits for the end.

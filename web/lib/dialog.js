@@ -33,7 +33,7 @@ export function openDialog(id, title, content, parent = document.body) {
  * @param {HTMLElement} [parent] as for `openDialog`
  */
 export function sureToEnd(parent) {
-  const text = "Your progress is saved first, then the game closes for everyone in it.";
+  const text = "We save your progress, then the game closes for everyone in it.";
   return confirmDialog({ title: "End this game?", text, yes: "End game", no: "Keep playing", stay: true }, parent);
 }
 

@@ -48,10 +48,10 @@ export function progressInWords(progress) {
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  stopped_by_user: ["Game saved and closed", "Your progress is saved."],
+  stopped_by_user: ["Game closed", "Your progress is saved."],
   idle: ["Closed after inactivity", "No one played for a while, so the game was closed. Your progress is saved."],
   ttl: ["Time is up", "The session reached its time limit. Your progress is saved."],
-  game_exited: ["Game closed", "The game was closed from its own menu. Your progress is saved."],
+  game_exited: ["You quit the game", "It was closed from its own menu. Your progress is saved."],
   game_crashed: ["The game crashed", "It closed unexpectedly. Your last save is still there."],
   out_of_memory: ["Out of memory", "The game needed more memory than it is allowed. Your last save is still there."],
   node_lost: ["The server was interrupted", "The game ended with it. Your last save is still there."],

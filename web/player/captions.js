@@ -25,8 +25,10 @@ export class Captions {
 
   /** @param {string | null} words */
   banner(words) {
-    this.#theatre.banner.hidden = words === null;
-    this.#theatre.banner.textContent = words ?? "";
+    const { banner } = this.#theatre;
+    banner.hidden = words === null;
+    // Said again it would be read out again.
+    if (banner.textContent !== (words ?? "")) banner.textContent = words ?? "";
   }
 
   /** @param {string} words a few of them */

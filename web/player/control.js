@@ -81,9 +81,9 @@ export class ControlView {
     if (came && this.#decides(control)) {
       // Over a game that is being played nothing opens unasked: a click meant for it would give the controls away.
       if (control.you.slot === undefined) this.#open(true);
-      else this.#captions.notice(`${words ?? "Someone wants to play"}. Answer in the menu (Esc).`);
+      else this.#captions.notice(`${words ?? "Someone wants to play"}. Answer in the menu.`);
     }
-    this.#theatre.handle.classList.toggle("asked", this.#waiting());
+    for (const shown of [this.#theatre.handle, this.#theatre.people]) shown.classList.toggle("asked", this.#waiting());
     if (before && before.requests.length > 0 && control.requests.length === 0) this.#open(false);
     clearInterval(this.#ticking);
     this.#tick();

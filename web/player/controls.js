@@ -14,10 +14,11 @@ import { showMuted } from "./theatre.js";
  * @param {(shown: boolean) => void} wired.onStats
  * @param {(open: boolean) => void} wired.onMenu
  * @param {() => HTMLDialogElement} wired.onInvite
+ * @param {() => void} wired.onFullscreen
  * @param {() => void} wired.onStop the person has said twice that the game is to end
  * @returns {{ begin(): void, toggle(): void, stop(): void }}
  */
-export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite, onStop }) {
+export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite, onFullscreen, onStop }) {
   const { root, bar, stage, handle } = theatre;
   const listening = new AbortController();
   const options = { signal: listening.signal };
@@ -67,7 +68,10 @@ export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite
     showMuted(theatre.mute, sound.muted);
   }, options);
   theatre.fullscreen.hidden = !canFullscreen(root);
-  theatre.fullscreen.addEventListener("click", () => void toggleFullscreen(root), options);
+  theatre.fullscreen.addEventListener("click", async () => {
+    await toggleFullscreen(root);
+    if (document.fullscreenElement) onFullscreen();
+  }, options);
   theatre.statsButton.setAttribute("aria-pressed", "false");
   theatre.statsButton.setAttribute("aria-controls", "stats-panel");
   theatre.statsButton.addEventListener("click", () => {

@@ -105,7 +105,7 @@ export class Keepalive {
       "still-there",
       "Still there?",
       [
-        h("p", {}, "You've been inactive. The game will close in ", this.#left, "; your progress is saved."),
+        h("p", {}, "You've been inactive. The game will close in ", this.#left, "."),
         h("div", { class: "row end" }, yes),
       ],
       this.#parent,

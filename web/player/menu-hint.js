@@ -2,18 +2,29 @@
 
 const KEY = "playgate.menu-hint";
 
+/** On a touch screen the handle, or the bar below the picture, is all there is. */
+const byTouch = () => matchMedia("(pointer: coarse)").matches;
+
+/**
+ * In full screen Escape is the browser's, and the handle may have no place.
+ *
+ * @returns {string | null}
+ */
+export function fullscreenHint() {
+  return byTouch() ? null : "Press Ctrl+Alt+M for the menu.";
+}
+
 /**
  * @param {boolean} plays
  * @returns {string | null} `null`: it was said before, or is plain to see
  */
 export function menuHint(plays) {
-  // On a touch screen the handle, or the bar below the picture, is all there is.
-  if (matchMedia("(pointer: coarse)").matches) return null;
+  if (byTouch()) return null;
   try {
     if (localStorage.getItem(KEY)) return null;
     localStorage.setItem(KEY, "1");
   } catch {
     // Storage may be forbidden: then it is said every time.
   }
-  return `Press Esc or the three dots for the menu${plays ? "" : ", and to ask to play"}.`;
+  return `Press Esc or the three dots ${plays ? "for the menu" : "to ask to play"}.`;
 }

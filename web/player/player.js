@@ -40,7 +40,7 @@ import { Figures } from "./figures.js";
 import { InputSender } from "./input-sender.js";
 import { openInvite } from "./invite.js";
 import { Keepalive } from "./keepalive.js";
-import { menuHint } from "./menu-hint.js";
+import { fullscreenHint, menuHint } from "./menu-hint.js";
 import { playNumbers } from "./numbers.js";
 import { listenPage } from "./page-events.js";
 import { Picture } from "./picture.js";
@@ -156,6 +156,7 @@ export class Player {
       onMenu: (open) => this.#controlView.menu(open),
       onStats: () => void this.#figures.look(),
       onInvite: () => openInvite(this.#sessionId, theatre.root),
+      onFullscreen: () => this.#hint(fullscreenHint()),
       onStop: () => void this.stopSession(),
     });
     theatre.invite.hidden = theatre.stop.hidden = true;
@@ -506,10 +507,14 @@ export class Player {
     this.#theatre.root.classList.add("lit");
     this.#controls.begin();
     this.#wake.hold();
-    const hint = this.#options.bare?.() ? null : menuHint(this.#seat.plays);
-    if (hint) this.#captions.notice(hint);
+    if (!this.#options.bare?.()) this.#hint(menuHint(this.#seat.plays));
     this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), ...size });
     if (this.#seat.plays) api.firstFrame(this.#sessionId).catch(() => {});
+  }
+
+  /** @param {string | null} words */
+  #hint(words) {
+    if (words) this.#captions.notice(words);
   }
 
   /** @param {string} name @param {unknown} detail */

@@ -60,7 +60,7 @@ async fn where_media_is_blocked_for_thirty_seconds_the_page_never_plays_and_says
     let begun = Instant::now();
     page.until_shows_element("#trouble").await;
     page.screenshot("trouble-media").await;
-    page.run("document.querySelector('#try-now').focus(); return null").await.unwrap();
+    page.run("document.querySelector('#try-now')?.focus(); return null").await.unwrap();
     eventually("half a minute has gone by", PATIENT, async || {
         if begun.elapsed() >= Duration::from_secs(30) { Ok(()) } else { Err(page.state().await?) }
     })
@@ -77,14 +77,21 @@ async fn where_media_is_blocked_for_thirty_seconds_the_page_never_plays_and_says
     assert_eq!(page.stats().await.unwrap()["framesShown"], 0);
     // What the gateway was told follows the same rule.
     let status = page.run(STATUS).await.unwrap();
-    assert_eq!(status["timeline"]["first_frame"], Value::Null, "{status:#}");
+    assert_eq!(status["timeline"]["first_decoded_frame"], Value::Null, "{status:#}");
     assert_eq!(status["quality"]["timeToFirstFrameMs"], Value::Null, "{status:#}");
 
     linked.link.set(Direction::Up, Shape::CLEAR);
     linked.link.set(Direction::Down, Shape::CLEAR);
     page.click("#try-now").await;
     until_plays_in_peace(&page, PATIENT).await;
+    eventually("the gateway is told of the first frame", SOON, async || {
+        let status = page.run(STATUS).await?;
+        if status["timeline"]["first_decoded_frame"].is_string() { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
     page.stop().await;
+    let quality = page.run(STATUS).await.unwrap()["quality"].clone();
+    assert!(quality["timeToFirstFrameMs"].as_f64().is_some_and(|ms| ms >= 30_000.0), "{quality}");
     page.quit().await;
     linked.finish().await;
 }

@@ -5,6 +5,7 @@ mod site;
 
 use self::site::Site;
 use super::foreign_producer::{SLUG, config, ffmpeg, free_ports};
+use super::pixels::owns_its_pixels;
 use super::play::PAD;
 use crate::GARDEN;
 use crate::support::chrome::{Chrome, Cookies, Options};
@@ -140,6 +141,7 @@ async fn the_element_plays_on_another_site_with_third_party_cookies_blocked() {
     page.enter(ELEMENT).await;
     until_heard(&page, true).await;
     plays(&page).await;
+    owns_its_pixels(&page).await;
     let session = page.stats().await.unwrap()["sessionId"].clone();
 
     // The page's own buttons.
