@@ -38,6 +38,7 @@ targets! {
     client_message: read_signaling,
     demux: relay::demux,
     depacketizer: depacketize,
+    dtls: relay::dtls,
     feedback: relay::feedback,
     gateway_message: read_gateway_message,
     ingest: relay::ingest,

@@ -94,15 +94,14 @@ impl Shard {
             return Err(RelayError::Full);
         }
         let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some())?;
-        let only_gcm = !self.fallback.applies(now, &spec.principal);
-        let (mut peer, answer) = Peer::new(now, &offer, session.codec, &self.shared, only_gcm)?;
+        let (mut peer, answer) = Peer::new(now, &offer, session.codec, &self.shared)?;
         peer.measure(spec.slot.is_some());
         if let Some(replaced) = replaced {
             self.end_viewer(replaced, None);
         }
         let key = self.take_key();
         self.demux.enter(now, peer.ufrag(), key);
-        let viewer = Viewer::new(now, spec.viewer, session_key, spec.slot, spec.principal, peer);
+        let viewer = Viewer::new(now, spec.viewer, session_key, spec.slot, peer);
         tracing::debug!(session = %spec.session, viewer = %spec.viewer, codec = self.codec_of(session_key).name(), "viewer added");
         self.viewers.insert(key, viewer);
         if let Some(session) = self.sessions.get_mut(&session_key) {
@@ -121,16 +120,10 @@ impl Shard {
         let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
         let offer = Offer::parse(text, session.codec, session.audio.is_some())?;
         if known.peer.fingerprint() != offer.fingerprint {
-            let (slot, principal) = (known.slot, known.principal.clone());
-            return self.add_viewer(AddViewer {
-                session: id,
-                viewer,
-                slot,
-                principal,
-                offer: text.to_owned(),
-            });
+            let slot = known.slot;
+            return self.add_viewer(AddViewer { session: id, viewer, slot, offer: text.to_owned() });
         }
-        let answer = known.peer.renegotiate(now, &offer, &self.shared)?;
+        let answer = known.peer.renegotiate(now, &offer)?;
         self.demux.enter(now, known.peer.ufrag(), key);
         self.service(key);
         Ok(answer)

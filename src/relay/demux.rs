@@ -1,6 +1,6 @@
-//! Whose datagram is it? By first byte (RFC 7983), then by local ufrag for STUN and by source address for the rest.
+//! Finds the peer a datagram belongs to: by local ufrag for STUN, by source address for the rest (RFC 7983).
 //!
-//! An address belongs to a peer only after a binding request from there was proven. What belongs to nobody is silence.
+//! An address belongs to a peer only after a proven binding request came from it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long the ufrag before an ICE restart still finds its peer.
 pub(super) const OLD_UFRAG: Duration = Duration::from_secs(30);
-/// Addresses remembered per peer (host, reflexive, relayed; IPv4 and IPv6). The oldest is forgotten.
+/// Addresses remembered per peer (host, reflexive, relayed; IPv4 and IPv6). The one longest without a check is forgotten.
 const ADDRESSES_PER_PEER: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +70,10 @@ impl<K: Copy + Eq + Hash> Demux<K> {
 
     /// A proven binding request of `peer` came from `address`.
     pub(super) fn seen(&mut self, address: SocketAddr, peer: K) {
-        match self.addresses.insert(address, peer) {
-            Some(owner) if owner == peer => return,
-            Some(owner) => {
-                if let Some(theirs) = self.owned.get_mut(&owner) {
-                    theirs.retain(|known| *known != address);
-                }
-            }
-            None => {}
+        if let Some(owner) = self.addresses.insert(address, peer)
+            && let Some(theirs) = self.owned.get_mut(&owner)
+        {
+            theirs.retain(|known| *known != address);
         }
         let owned = self.owned.entry(peer).or_default();
         owned.push(address);

@@ -59,20 +59,38 @@ impl From<&ReceptionReport> for Reception {
     }
 }
 
-/// The reading end. The lock is never contended: both ends live on the shard's thread.
+/// The reading end. The lock is never contended: both ends live on the thread that has the peer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FeedbackQueue(Arc<Mutex<VecDeque<Feedback>>>);
+pub(super) struct FeedbackQueue(Arc<Mutex<Received>>);
+
+#[derive(Debug, Default)]
+struct Received {
+    waiting: VecDeque<Feedback>,
+    /// Compound packets until now; `rtc` lets none through that is forged or repeated.
+    packets: u64,
+}
 
 impl FeedbackQueue {
     pub(super) fn take(&self) -> VecDeque<Feedback> {
-        self.0.lock().map(|mut queue| std::mem::take(&mut *queue)).unwrap_or_default()
+        self.0.lock().map(|mut received| std::mem::take(&mut received.waiting)).unwrap_or_default()
+    }
+
+    /// How many authenticated RTCP packets the viewer has sent.
+    pub(super) fn received(&self) -> u64 {
+        self.0.lock().map(|received| received.packets).unwrap_or_default()
+    }
+
+    fn count(&self) {
+        if let Ok(mut received) = self.0.lock() {
+            received.packets += 1;
+        }
     }
 
     fn push(&self, feedback: Feedback) {
-        if let Ok(mut queue) = self.0.lock()
-            && queue.len() < CAPACITY
+        if let Ok(mut received) = self.0.lock()
+            && received.waiting.len() < CAPACITY
         {
-            queue.push_back(feedback);
+            received.waiting.push_back(feedback);
         }
     }
 
@@ -101,6 +119,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
             self.reads.push_back(message);
             return Ok(());
         };
+        self.queue.count();
         for packet in packets {
             let any = packet.as_any();
             if any.is::<PictureLossIndication>() || any.is::<FullIntraRequest>() {

@@ -5,13 +5,14 @@
 use super::Codec;
 use super::demux::{Demux, Kind, classify};
 use super::down_track::{DownTrack, Nack, REPAIRS};
+use super::dtls::{ClientHello, Content, Inflow, LARGEST_MESSAGE, records};
 use super::feedback::{Feedback, FeedbackQueue};
 use super::group::Group;
 use super::keyframe::starts_key_frame;
 use super::rate::Estimator;
 use super::ring::{self, Ring};
 use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
-use super::sdp::{MAX_OFFER_BYTES, Offer, finish_answer};
+use super::sdp::{MAX_OFFER_BYTES, Offer, credentials, finish_answer};
 use super::source::Source;
 use super::still::find_any;
 use super::stun::{Credentials, Request, nominating_request, request_transaction};
@@ -20,7 +21,7 @@ use rtc::interceptor::{AttributedPacket, Packet, TaggedPacket};
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::sansio::Protocol;
 use rtc::shared::{TransportContext, TransportProtocol};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,38 @@ pub(crate) fn stun(data: &[u8]) {
     }
 }
 
+/// A viewer's DTLS, as plaintext and after a handshake: datagrams, each behind its length. What is handed on is made of
+/// well-formed records, and each plaintext handshake message is handed on whole and once.
+pub(crate) fn dtls(data: &[u8]) {
+    let _ = ClientHello::parse(data);
+    for connected in [false, true] {
+        let (mut inflow, mut numbers, mut rest) = (Inflow::default(), HashSet::new(), data);
+        while let [high, low, tail @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (datagram, tail) = tail.split_at(length.min(tail.len()));
+            rest = tail;
+            let admitted = inflow.admit(datagram, connected);
+            let mut length = 0;
+            for record in records(&admitted.records) {
+                length += record.bytes.len();
+                if record.epoch != 0 {
+                    continue;
+                }
+                assert!(!connected, "plaintext after the handshake");
+                if record.content == Content::Handshake
+                    && let [_, l0, l1, l2, n0, n1, 0, 0, 0, f0, f1, f2, body @ ..] = record.body
+                {
+                    assert_eq!([l0, l1, l2], [f0, f1, f2]);
+                    let length = u32::from_be_bytes([0, *l0, *l1, *l2]) as usize;
+                    assert!(length == body.len() && length <= LARGEST_MESSAGE);
+                    assert!(numbers.insert((*n0, *n1)), "handed on twice");
+                }
+            }
+            assert_eq!(length, admitted.records.len());
+        }
+    }
+}
+
 /// A source's RTCP; a report before it changes nothing.
 pub(crate) fn sender_reports(data: &[u8]) {
     let mut longer = picture_loss(1, 2).to_vec();
@@ -204,8 +237,8 @@ pub(crate) fn offer(data: &[u8]) {
                 assert_eq!((&again.video, &again.audio), (&offer.video, &offer.audio));
                 assert_eq!((&again.ufrag, &again.password), (&offer.ufrag, &offer.password));
                 assert_eq!(
-                    (&again.fingerprint, again.viewer_is_client, again.playout_delay, again.transport),
-                    (&offer.fingerprint, offer.viewer_is_client, offer.playout_delay, offer.transport)
+                    (&again.fingerprint, again.viewer_is_server, again.playout_delay, again.transport),
+                    (&offer.fingerprint, offer.viewer_is_server, offer.playout_delay, offer.transport)
                 );
             }
             Err(error) => panic!("reduced, it cannot be used: {error}"),
@@ -217,10 +250,11 @@ pub(crate) fn offer(data: &[u8]) {
 pub(crate) fn answer(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let candidate = SocketAddr::from(([127, 0, 0, 2], 4000));
-    let Some((finished, ufrag, password)) = finish_answer(text, &[candidate]) else { return };
+    let local = Credentials { ufrag: "ours".to_owned(), password: "a-password-of-22-chars".to_owned() };
+    let Some(finished) = finish_answer(text, &[candidate], &local) else { return };
     let count = |wanted: fn(&str) -> bool| finished.lines().filter(|line| wanted(line)).count();
     let ours = count(|line| line.starts_with("a=candidate:1 1 udp "));
     assert!(ours >= 1 && ours == count(|line| line == "a=end-of-candidates"));
     assert_eq!(ours, count(|line| line.starts_with("a=candidate")));
-    assert!(finished.contains(&ufrag) && finished.contains(&password));
+    assert_eq!(credentials(&finished), Some(local));
 }

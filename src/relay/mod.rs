@@ -8,7 +8,7 @@ mod command;
 mod control;
 mod demux;
 mod down_track;
-mod fallback;
+mod dtls;
 mod feedback;
 pub(crate) mod fuzz;
 mod group;
@@ -178,8 +178,6 @@ pub struct AddViewer {
     pub viewer: ViewerId,
     /// Input is passed on only when there is one.
     pub slot: Option<u8>,
-    /// Who this is, for remembering which SRTP profiles fit (`user:...`, `grant:...`).
-    pub principal: String,
     pub offer: String,
 }
 
@@ -330,11 +328,11 @@ impl Handle {
         let (socket, candidates) = listen(address, config).map_err(bind)?;
         let poll = mio::Poll::new().map_err(bind)?;
         let waker = mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?;
-        let shared = peer::Shared {
+        let shared = Arc::new(peer::Shared {
             certificate: peer::certificate(crypto.as_ref()).ok_or(RelayError::Unavailable)?,
             crypto: Arc::clone(crypto),
             candidates: candidates.clone(),
-        };
+        });
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shard =
             shard::Shard::new(poll, socket, shared, config.ingest_ip, receiver, stats).map_err(bind)?;

@@ -3,6 +3,7 @@
 //! `rtc` is given the offer cut down to the one codec that is sent, so that its answer can name nothing else. Candidates
 //! are ours alone: viewers' are not needed (ICE-lite), the answer's are the relay's addresses. Pure text, no panic.
 
+use super::stun::Credentials;
 use super::{Codec, RelayError};
 use std::net::SocketAddr;
 
@@ -30,8 +31,8 @@ pub(super) struct Offer {
     pub(super) fingerprint: String,
     pub(super) ufrag: String,
     pub(super) password: String,
-    /// `a=setup:active`: the viewer insists on being the DTLS client.
-    pub(super) viewer_is_client: bool,
+    /// `a=setup:passive`: the viewer insists on being the DTLS server.
+    pub(super) viewer_is_server: bool,
     pub(super) video: Format,
     pub(super) audio: Option<Format>,
     /// Id of the playout-delay header extension in the video section.
@@ -84,7 +85,7 @@ impl Offer {
         if !fingerprint.get(..8).is_some_and(|algorithm| algorithm.eq_ignore_ascii_case("sha-256 ")) {
             return Err(invalid("the DTLS fingerprint is not SHA-256"));
         }
-        let viewer_is_client = anywhere("setup") == Some("active");
+        let viewer_is_server = anywhere("setup") == Some("passive");
 
         let kind = |kind: &str| {
             media.iter().position(|section| section.first().is_some_and(|line| line.starts_with(kind)))
@@ -122,7 +123,7 @@ impl Offer {
             fingerprint: fingerprint.to_ascii_lowercase(),
             ufrag: ufrag.to_owned(),
             password: password.to_owned(),
-            viewer_is_client,
+            viewer_is_server,
             video,
             audio,
             playout_delay,
@@ -144,23 +145,38 @@ pub(super) fn mime(codec: Codec) -> &'static str {
     }
 }
 
-/// The answer for the viewer: with the relay's candidates in every accepted section, so that none depends on the first
-/// one being accepted. Gives the local ufrag and password too.
-pub(super) fn finish_answer(answer: &str, candidates: &[SocketAddr]) -> Option<(String, String, String)> {
+/// The ICE credentials in a description: those of its first section that has both.
+pub(super) fn credentials(description: &str) -> Option<Credentials> {
+    let lines: Vec<&str> = description.lines().map(str::trim_end).collect();
+    lines.split_inclusive_before(|line| line.starts_with("m=")).find_map(|section| {
+        let (ufrag, password) = attribute(section, "ice-ufrag").zip(attribute(section, "ice-pwd"))?;
+        Some(Credentials { ufrag: ufrag.to_owned(), password: password.to_owned() })
+    })
+}
+
+/// The answer for the viewer: with the relay's own credentials and candidates in every accepted section, so that none
+/// depends on the first one being accepted. `None` when none is.
+pub(super) fn finish_answer(answer: &str, candidates: &[SocketAddr], local: &Credentials) -> Option<String> {
     let lines: Vec<&str> = answer.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let mut finished = String::with_capacity(answer.len() + 1024);
-    let (mut ufrag, mut password) = (None, None);
+    let mut accepted = false;
     for section in lines.split_inclusive_before(|line| line.starts_with("m=")) {
+        let of_the_agent = |line: &str| {
+            let owned = ["a=candidate", "a=ice-ufrag:", "a=ice-pwd:"];
+            line == "a=end-of-candidates" || owned.iter().any(|start| line.starts_with(start))
+        };
+        push_lines(&mut finished, section.iter().copied().filter(|line| !of_the_agent(line)));
+        if attribute(section, "ice-ufrag").is_none() {
+            continue;
+        }
+        accepted = true;
         push_lines(
             &mut finished,
-            section
-                .iter()
-                .copied()
-                .filter(|line| !line.starts_with("a=candidate") && *line != "a=end-of-candidates"),
+            [
+                format!("a=ice-ufrag:{}", local.ufrag).as_str(),
+                format!("a=ice-pwd:{}", local.password).as_str(),
+            ],
         );
-        let Some(local) = attribute(section, "ice-ufrag") else { continue };
-        ufrag = ufrag.or(Some(local));
-        password = password.or(attribute(section, "ice-pwd"));
         for (at, candidate) in candidates.iter().enumerate() {
             let foundation = at + 1;
             // Host preference 126; earlier addresses are preferred (RFC 8445 section 5.1.2.1).
@@ -174,7 +190,7 @@ pub(super) fn finish_answer(answer: &str, candidates: &[SocketAddr]) -> Option<(
         }
         push_lines(&mut finished, ["a=end-of-candidates"]);
     }
-    Some((finished, ufrag?.to_owned(), password?.to_owned()))
+    accepted.then_some(finished)
 }
 
 fn push_lines<'a>(text: &mut String, lines: impl IntoIterator<Item = &'a str>) {

@@ -107,9 +107,11 @@ fn candidates_go_into_every_accepted_section() {
                   a=candidate:9 1 udp 1 192.0.2.2 9 typ host\r\n";
     let candidates =
         ["198.51.100.1:8080".parse().expect("address"), "[2001:db8::1]:8080".parse().expect("address")];
-    let (text, ufrag, password) = finish_answer(answer, &candidates).expect("finished");
-    assert_eq!((ufrag.as_str(), password.as_str()), ("abcd", "secret"));
-    assert!(!text.contains("192.0.2.2"));
+    let local = Credentials { ufrag: "ours".to_owned(), password: "our-secret".to_owned() };
+    let text = finish_answer(answer, &candidates, &local).expect("finished");
+    assert_eq!(credentials(answer).map(|theirs| theirs.password), Some("secret".to_owned()));
+    assert_eq!(credentials(&text), Some(local));
+    assert!(!text.contains("192.0.2.2") && !text.contains("secret\r\na=candidate:9"));
     assert!(text.contains("a=candidate:1 1 udp 2130706431 198.51.100.1 8080 typ host\r\n"));
     assert!(text.contains("a=candidate:2 1 udp 2130706175 2001:db8::1 8080 typ host\r\n"));
     assert_eq!(text.matches("end-of-candidates").count(), 1);
@@ -122,7 +124,9 @@ proptest! {
         let end = (at + len).min(text.len());
         text.replace_range(at..end, &junk);
         let _ = Offer::parse(&text, Codec::H264, true);
-        let _ = finish_answer(&text, &[]);
+        let local = Credentials { ufrag: "ours".to_owned(), password: "our-secret".to_owned() };
+        let finished = finish_answer(&text, &[], &local);
+        prop_assert!(finished.is_none_or(|finished| credentials(&finished) == Some(local)));
         let _ = Offer::parse(&junk, Codec::H264, true);
     }
 }

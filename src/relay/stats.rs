@@ -42,6 +42,12 @@ counted!(
         MalformedStun = "malformed_stun",
         UnknownUfrag = "unknown_ufrag",
         StunIntegrity = "stun_integrity",
+        /// A copy of a binding request, from another address.
+        StunReplayed = "stun_replayed",
+        /// Plaintext DTLS that no handshake needs, or more of it than one needs.
+        DtlsRefused = "dtls_refused",
+        /// RTP from a viewer, or RTCP of too many senders.
+        MediaFromViewer = "media_from_viewer",
         TooManyHandshakes = "too_many_handshakes",
         /// The media socket was full; the viewer skips to the next key frame.
         WouldBlock = "would_block",
@@ -92,6 +98,8 @@ counted!(
         Echoes = "retransmits_doubled",
         /// Viewers' clocks told back to them, by which they know their round trip.
         ClocksAnswered = "clocks_answered",
+        /// A viewer's packets go to another address from now on.
+        PathMoves = "path_moves",
         SourceRestarts = "source_restarts",
         /// Viewers whose media our own sealer sealed, and those of which the crate did it.
         SealedHere = "viewers_sealed_here",

@@ -30,7 +30,6 @@ pub(super) struct Viewer {
     pub(super) id: ViewerId,
     pub(super) session: u64,
     pub(super) slot: Option<u8>,
-    pub(super) principal: String,
     pub(super) peer: Peer,
     pub(super) track: DownTrack,
     pub(super) quality: Quality,
@@ -94,14 +93,7 @@ impl Fresh {
 }
 
 impl Viewer {
-    pub(super) fn new(
-        now: Instant,
-        id: ViewerId,
-        session: u64,
-        slot: Option<u8>,
-        principal: String,
-        peer: Peer,
-    ) -> Self {
+    pub(super) fn new(now: Instant, id: ViewerId, session: u64, slot: Option<u8>, peer: Peer) -> Self {
         let [v0, v1, a0, a1] = random();
         // Bases below 2^15 leave the rollover counter in no doubt (RFC 3711 section 3.3.1).
         let base = |high, low| u16::from_be_bytes([high, low]) >> 1;
@@ -109,7 +101,6 @@ impl Viewer {
             id,
             session,
             slot,
-            principal,
             peer,
             track: DownTrack::new(now, base(v0, v1)),
             quality: Quality::new(now),

@@ -25,7 +25,7 @@ pub enum Person {
 }
 
 impl Person {
-    /// The name for the relay.
+    /// What events and figures call this person.
     pub fn principal(&self) -> String {
         match self {
             Self::Owner(user) => format!("user:{user}"),

@@ -255,7 +255,6 @@ impl Sessions {
             // Its token is a server's, and belongs into no browser.
             Access::Organisation => return Err(no_session()),
         };
-        let principal = person.principal();
         let name = match who {
             Principal::User(user) => user.name.clone(),
             Principal::Grant(_) | Principal::Operator | Principal::Organisation(_) => None,
@@ -267,7 +266,7 @@ impl Sessions {
                 NotAdmitted::NotFound => no_session(),
                 NotAdmitted::Full => RelayError::Full.into(),
             })?;
-        Ok(Admission { role, slot, principal, hints: handle.game.view.hints.clone() })
+        Ok(Admission { role, slot, hints: handle.game.view.hints.clone() })
     }
 
     /// The admitted viewer's offer, first or later; gives the answer. Waits while a session that starts has no media yet.
@@ -283,8 +282,7 @@ impl Sessions {
                 answer => return Ok(answer?),
             }
         }
-        let spec =
-            AddViewer { session: id, viewer, slot: ticket.slot, principal: ticket.principal, offer: sdp };
+        let spec = AddViewer { session: id, viewer, slot: ticket.slot, offer: sdp };
         let answer = media.add_viewer(spec).await.map_err(|error| match error {
             RelayError::NotFound => no_session(),
             RelayError::InvalidOffer(_)

@@ -186,8 +186,6 @@ pub struct EmbedView {
 pub struct Admission {
     pub role: Role,
     pub slot: Option<u8>,
-    /// For the relay's memory of SRTP profiles.
-    pub principal: String,
     pub hints: GameHints,
 }
 

@@ -158,7 +158,7 @@ macro_rules! replayed {
 }
 
 replayed! {
-    answer challenge client_message demux depacketizer feedback gateway_message ingest input_frame key_frames offer package
+    answer challenge client_message demux depacketizer dtls feedback gateway_message ingest input_frame key_frames offer package
     reference rtp runner_message save sdp_fragment sender_reports session_form still still_parts stun
 }
 

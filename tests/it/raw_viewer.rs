@@ -39,13 +39,7 @@ impl RawViewer {
         pc.add_transceiver_from_kind(RtpCodecKind::Video, None).expect("a transceiver");
         let offer = pc.create_offer(None).expect("an offer");
         pc.set_local_description(Instant::now(), offer.clone()).expect("described");
-        let spec = AddViewer {
-            session,
-            viewer: ViewerId::new(),
-            slot: None,
-            principal: "raw".to_owned(),
-            offer: offer.sdp,
-        };
+        let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, offer: offer.sdp };
         let answer = stage.relay.add_viewer(spec).await.expect("answered");
         let answer = RTCSessionDescription::answer(answer).expect("an answer");
         pc.set_remote_description(Instant::now(), answer).expect("accepted");

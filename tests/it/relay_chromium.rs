@@ -74,7 +74,7 @@ fn chromium_plays_with_gcm_and_goes_on_after_an_ice_restart() {
         let offer = browser.script(OFFER, json!([])).await;
         let viewer = ViewerId::new();
         let offer = offer.as_str().expect("an offer").to_owned();
-        let spec = AddViewer { session, viewer, slot: Some(0), principal: "user:one".to_owned(), offer };
+        let spec = AddViewer { session, viewer, slot: Some(0), offer };
         let answer = stage.relay.add_viewer(spec).await.expect("answered");
         assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
         let stats = browser.decoded(60).await;
@@ -110,7 +110,7 @@ fn a_spectator_in_chromium_becomes_a_player_and_watches_again_without_a_new_offe
         let browser = Browser::start().await;
         let offer = browser.script(OFFER, json!([])).await.as_str().expect("an offer").to_owned();
         let viewer = ViewerId::new();
-        let spec = AddViewer { session, viewer, slot: None, principal: "grant:one".to_owned(), offer };
+        let spec = AddViewer { session, viewer, slot: None, offer };
         let answer = stage.relay.add_viewer(spec).await.expect("answered");
         assert!(answer.contains("transport-cc") && answer.contains("transport-wide-cc"), "{answer}");
         assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
@@ -164,13 +164,7 @@ fn chromium_repairs_losses_by_rtx_without_a_freeze() {
         let hop = Hop::start(relay, 40);
         let browser = Browser::start().await;
         let offer = browser.script(OFFER, json!([])).await.as_str().expect("an offer").to_owned();
-        let spec = AddViewer {
-            session,
-            viewer: ViewerId::new(),
-            slot: None,
-            principal: "user:one".to_owned(),
-            offer,
-        };
+        let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, offer };
         let answer = stage.relay.add_viewer(spec).await.expect("answered");
         // The way leads through the hop.
         let answer = answer.replace(&format!("{} typ host", relay.port()), &format!("{} typ host", hop.port));

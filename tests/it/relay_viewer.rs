@@ -112,7 +112,6 @@ pub(crate) struct Watcher {
     pub(crate) pc: Arc<dyn PeerConnection>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) input: Option<Arc<dyn DataChannel>>,
-    pub(crate) principal: String,
 }
 
 #[derive(Default)]
@@ -218,7 +217,7 @@ impl Watcher {
         } else {
             None
         };
-        Self { id: ViewerId::new(), pc, seen, input, principal: "user:one".to_owned() }
+        Self { id: ViewerId::new(), pc, seen, input }
     }
 
     pub(crate) async fn offer(&self, ice_restart: bool) -> String {
@@ -247,13 +246,7 @@ impl Watcher {
         session: SessionId,
         slot: Option<u8>,
     ) -> Result<(), RelayError> {
-        let spec = AddViewer {
-            session,
-            viewer: self.id,
-            slot,
-            principal: self.principal.clone(),
-            offer: self.offer(false).await,
-        };
+        let spec = AddViewer { session, viewer: self.id, slot, offer: self.offer(false).await };
         self.accept(stage.relay.add_viewer(spec).await?).await;
         Ok(())
     }

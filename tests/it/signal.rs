@@ -97,7 +97,7 @@ impl SignalCore for FakeCore {
             touch: Vec::new(),
             pads: 0,
         };
-        Ok(Admission { role, slot, principal: "user:ann".to_owned(), hints })
+        Ok(Admission { role, slot, hints })
     }
 
     async fn control(

@@ -28,8 +28,8 @@ pub(crate) fn run() -> Outcome<()> {
     serve(sessions[0].1, |ask| match ask {
         Ask::Offer(offer) => loop {
             let (session, _) = *sessions.last().ok_or("no session")?;
-            let (principal, offer) = ("bench".to_owned(), offer.clone());
-            let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, principal, offer };
+            let offer = offer.clone();
+            let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, offer };
             match runtime.block_on(relay.add_viewer(spec)) {
                 Ok(answer) => return Ok(Reply::Answer(answer)),
                 Err(RelayError::Full) => sessions.push(open()?),

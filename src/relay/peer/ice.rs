@@ -1,8 +1,9 @@
-//! Binding requests: which of a viewer's addresses media goes to, and the checks that keep `rtc`'s agent content.
+//! The relay's own ICE-lite agent: answers binding requests and keeps `rtc`'s agent out of it.
 //!
-//! Only a proven nomination moves the path. `rtc` sees one constant pair of documentation addresses, nominated by
-//! messages made here, so it never loses its pair in an ICE restart.
+//! What a proven request does to the path is decided in `paths`. `rtc` sees one constant pair of documentation addresses,
+//! nominated by messages made here with its own credentials, so it never loses its pair in an ICE restart.
 
+use super::paths::Check;
 use super::{Peer, guard, random};
 use crate::relay::socket::Path;
 use crate::relay::stun;
@@ -24,6 +25,8 @@ pub(in crate::relay) enum Binding {
     /// Answer with this only.
     Conflict(Vec<u8>),
     Forged,
+    /// A copy of a request that came from another address.
+    Replayed,
 }
 
 impl Peer {
@@ -46,23 +49,27 @@ impl Peer {
         if request.controlled {
             return Binding::Conflict(stun::role_conflict(request.transaction, password));
         }
+        if self.paths.is_replayed(request.transaction, path.remote) {
+            return Binding::Replayed;
+        }
         let response = stun::success(request.transaction, path.remote, password);
-        self.consent = now;
-        let first = self.path.is_none();
-        // Only nominations move the path; after an ICE restart the old generation's do no more.
-        if request.use_candidate && (first || current || !self.nominated) {
-            self.path = Some(path);
-            self.nominated |= current;
-            if first {
-                self.nominate(now);
-            }
+        let check = match (current, request.use_candidate) {
+            (false, _) if self.paths.is_nominated() => Check::Outdated,
+            (true, true) => Check::Nomination,
+            (false, true) => Check::Former,
+            (_, false) => Check::Plain,
+        };
+        let first = self.paths.present().is_none();
+        self.paths.check(now, path, check);
+        if first {
+            self.nominate(now);
         }
         Binding::Proven(response)
     }
 
     /// Makes `rtc`'s agent select its one pair: request, its triggered check answered, request again.
     pub(super) fn nominate(&mut self, now: Instant) {
-        let request = stun::nominating_request(random(), &self.local, &self.remote.ufrag);
+        let request = stun::nominating_request(random(), &self.agent, &self.remote.ufrag);
         self.feed(now, &request);
         let mut check = None;
         let found = guard(|| {
@@ -72,9 +79,9 @@ impl Peer {
         });
         if let (Some(()), Some(transaction)) = (found, check) {
             self.feed(now, &stun::success(transaction, OWN, &self.remote.password));
-            self.feed(now, &stun::nominating_request(random(), &self.local, &self.remote.ufrag));
+            self.feed(now, &stun::nominating_request(random(), &self.agent, &self.remote.ufrag));
         }
-        // `rtc` makes its ClientHello on the event, but only a timeout moves it out.
+        // As the client `rtc` makes its ClientHello on the event, but only a timeout moves it out.
         let started = guard(|| {
             self.collect(now);
             self.pc.handle_timeout(now)
@@ -84,7 +91,21 @@ impl Peer {
         }
     }
 
-    pub(super) fn feed(&mut self, now: Instant, datagram: &[u8]) {
+    /// Hands a datagram to `rtc`, and tells `paths` when it proved to be the viewer's own.
+    pub(super) fn feed_from(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        let before = self.authenticated();
+        self.feed(now, datagram);
+        if self.authenticated() > before {
+            self.paths.authenticated(now, path);
+        }
+    }
+
+    /// How many records and packets have been authenticated and were no repetitions.
+    fn authenticated(&self) -> u64 {
+        self.keys.opened().saturating_add(self.feedback.received())
+    }
+
+    fn feed(&mut self, now: Instant, datagram: &[u8]) {
         let transport = TransportContext {
             local_addr: OWN,
             peer_addr: THEIRS,

@@ -1,46 +1,47 @@
-//! A peer's life: datagrams in and out, what `rtc` tells, its deadlines, and its end.
+//! A peer's life: datagrams in and out, `rtc`'s events, deadlines, and the end.
 //!
-//! A peer ends once: after the first reason nothing else is reported. Without consent (RFC 7675) or a connection in
-//! time it ends by itself. A panic inside `rtc` is caught at every call and ends this peer alone.
+//! A peer ends once: after the first reason nothing else is reported. Without evidence of life on its path (`paths`) or a
+//! connection in time it ends by itself. A panic inside `rtc` is caught at every call and ends this peer alone.
 
 use super::{Label, Peer, PeerEvent, guard};
+use crate::relay::demux::{self, Kind};
 use crate::relay::outbox::Outbox;
+use crate::relay::socket::Path;
+use crate::relay::stats::Drop;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::message::RTCMessage;
 use rtc::peer_connection::state::RTCPeerConnectionState;
-use rtc::peer_connection::transport::RTCDtlsTransportState;
 use rtc::sansio::Protocol;
 use rtc::statistics::StatsSelector;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// Consent (RFC 7675) ends this long after the last proven binding request.
-pub(super) const CONSENT: Duration = Duration::from_secs(20);
 /// A viewer that is not connected by then is gone.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
+/// Senders of RTCP that `rtc` may hear of: it keeps something for each, before it knows whether the packet is genuine.
+const RTCP_SENDERS: usize = 1024;
 
 impl Peer {
-    /// A DTLS, SRTP or SRTCP datagram from one of the peer's addresses.
-    pub(in crate::relay) fn datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// A DTLS or SRTCP datagram from one of the peer's known addresses. Viewers send no media.
+    pub(in crate::relay) fn datagram(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+    ) -> Result<(), Drop> {
         if self.done {
-            return;
+            return Ok(());
         }
-        if !self.connected && is_fatal_alert(datagram) {
-            self.handshake_refused();
-            return;
-        }
-        let alert = datagram.first() == Some(&21);
-        self.feed(now, datagram);
-        if alert && self.connected {
-            let closed = guard(|| {
-                let mut sender = self.pc.rtp_sender(self.video.sender);
-                let transport = sender.as_mut().and_then(|sender| sender.transport());
-                transport.is_some_and(|transport| transport.state() == RTCDtlsTransportState::Closed)
-            });
-            match closed {
-                Some(true) => self.gone("closed by the viewer"),
-                Some(false) => {}
-                None => self.fault(),
+        match demux::classify(datagram) {
+            Kind::Dtls => self.dtls(now, path, datagram),
+            Kind::Media => {
+                if !is_known_rtcp(datagram, &mut self.rtcp_senders) {
+                    return Err(Drop::MediaFromViewer);
+                }
+                self.feed_from(now, path, datagram);
+                Ok(())
             }
+            Kind::Stun | Kind::Unknown => Err(Drop::Malformed),
         }
     }
 
@@ -64,10 +65,10 @@ impl Peer {
             if guard(|| self.collect(now)).is_none() {
                 self.fault();
             }
-            if now.saturating_duration_since(self.consent) >= CONSENT && self.path.is_some() {
+            if !self.connected && now.saturating_duration_since(self.created) >= HANDSHAKE {
+                self.gone(self.handshake.trouble());
+            } else if self.paths.expires().is_some_and(|at| at <= now) {
                 self.gone("consent expired");
-            } else if !self.connected && now.saturating_duration_since(self.created) >= HANDSHAKE {
-                self.gone("no connection within 30 seconds");
             }
         }
         std::mem::take(&mut self.events)
@@ -78,36 +79,32 @@ impl Peer {
         if self.done {
             return None;
         }
-        let expires = if self.path.is_some() { self.consent + CONSENT } else { self.created + HANDSHAKE };
-        let own = if self.connected { expires } else { expires.min(self.created + HANDSHAKE) };
+        let connected_by = (!self.connected).then_some(self.created + HANDSHAKE);
+        let own = [self.paths.expires(), connected_by].into_iter().flatten().min();
         let theirs = guard(|| self.pc.poll_timeout()).flatten();
-        Some(theirs.map_or(own, |at| at.min(own)))
+        [own, theirs].into_iter().flatten().min()
     }
 
     /// Moves out what the crate wants sent to [`Self::path`].
     pub(in crate::relay) fn drain(&mut self, out: &mut Outbox) {
-        let mut refused = false;
-        let mut put = |datagram: &[u8]| {
-            refused |= is_fatal_alert(datagram);
-            out.push(datagram.len(), |packet| {
-                packet.copy_from_slice(datagram);
-                true
-            });
-        };
-        self.held.drain(..).for_each(|datagram| put(&datagram));
+        let mut datagrams = Vec::new();
         let done = guard(|| {
             while let Some(out) = self.pc.poll_write() {
                 // Answers to the messages of `nominate` go nowhere.
                 if out.message.first().is_some_and(|first| *first > 3) {
-                    put(&out.message);
+                    datagrams.push(out.message);
                 }
             }
         });
         if done.is_none() {
             self.fault();
         }
-        if refused && !self.connected && !self.done {
-            self.handshake_refused();
+        self.handshake.sent(datagrams.iter().map(|datagram| &**datagram));
+        for datagram in self.held.drain(..).chain(datagrams) {
+            out.push(datagram.len(), |packet| {
+                packet.copy_from_slice(&datagram);
+                true
+            });
         }
     }
 
@@ -128,6 +125,7 @@ impl Peer {
                     if !self.connected =>
                 {
                     self.connected = true;
+                    self.handshake.finish();
                     let report = self.pc.get_stats(now, StatsSelector::None);
                     let cipher = report
                         .transport()
@@ -166,20 +164,11 @@ impl Peer {
         self.events.extend(self.feedback.take().into_iter().map(PeerEvent::Feedback));
     }
 
-    fn handshake_refused(&mut self) {
-        if self.only_gcm && !self.done {
-            self.done = true;
-            self.events.push(PeerEvent::NoCommonCipher);
-        } else {
-            self.gone("the DTLS handshake was refused");
-        }
-    }
-
     pub(super) fn fault(&mut self) {
         self.gone("internal error");
     }
 
-    fn gone(&mut self, reason: &'static str) {
+    pub(super) fn gone(&mut self, reason: &'static str) {
         if !self.done {
             self.done = true;
             self.events.push(PeerEvent::Gone(reason));
@@ -187,7 +176,9 @@ impl Peer {
     }
 }
 
-/// A DTLS record of epoch 0 with a fatal alert (RFC 6347 section 4.1, RFC 5246 section 7.2).
-fn is_fatal_alert(datagram: &[u8]) -> bool {
-    matches!(datagram, [21, 0xfe, _, 0, 0, _, _, _, _, _, _, _, _, 2, ..])
+/// Whether a datagram is SRTCP (RFC 5761 section 4) of a sender that is known or has room among the `senders`.
+fn is_known_rtcp(datagram: &[u8], senders: &mut HashSet<u32>) -> bool {
+    let [_, 192..=223, _, _, s0, s1, s2, s3, ..] = *datagram else { return false };
+    let sender = u32::from_be_bytes([s0, s1, s2, s3]);
+    senders.contains(&sender) || (senders.len() < RTCP_SENDERS && senders.insert(sender))
 }

@@ -1,13 +1,15 @@
 //! One viewer's WebRTC connection: `rtc` for DTLS, SRTP and data channels; ICE-lite by ourselves (`ice`).
 //!
-//! Packets go to the address that the viewer nominated last (`ice`), offers are answered in `negotiation`, media goes
-//! out by `media`, and `life` carries datagrams and events. A panic inside `rtc` closes this peer and nothing else. No
-//! sockets and no clock here.
+//! `paths` decides where packets go, `handshake` which SRTP cipher is used, `negotiation` answers offers, `media` sends,
+//! and `life` carries datagrams and events. A panic inside `rtc` closes this peer and nothing else. No sockets and no clock
+//! here, and nothing that is bound to a thread: a peer can move to another.
 
+mod handshake;
 mod ice;
 mod life;
 mod media;
 mod negotiation;
+mod paths;
 mod sealing;
 mod tracks;
 
@@ -20,11 +22,14 @@ use super::seal::keys::KeyTap;
 use super::socket::Path;
 use super::stun::Credentials;
 use bytes::{Bytes, BytesMut};
+use handshake::Handshake;
 use media::Stream;
+use negotiation::StreamIds;
+use paths::Paths;
 use rtc::crypto::RTCCryptoProvider;
 use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::certificate::RTCCertificate;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,8 +50,6 @@ pub(super) enum PeerEvent {
         /// False: the crate seals its media.
         sealed_here: bool,
     },
-    /// The DTLS handshake was refused though only GCM was offered.
-    NoCommonCipher,
     Gone(&'static str),
     Feedback(Feedback),
     Input {
@@ -65,33 +68,37 @@ pub(super) enum Label {
 /// A viewer's connection.
 pub(super) struct Peer {
     pc: RTCPeerConnection,
+    shared: Arc<Shared>,
     feedback: FeedbackQueue,
+    /// As the last answer told the viewer.
     local: Credentials,
     remote: Credentials,
+    /// What `rtc`'s own agent takes for its own; see `ice`.
+    agent: Credentials,
     /// Before the last ICE restart: local password and both ufrags, still answered while the demux knows them.
     previous: Option<(Credentials, String)>,
     fingerprint: String,
-    path: Option<Path>,
-    nominated: bool,
+    paths: Paths,
+    handshake: Handshake,
+    ids: StreamIds,
     video: Stream,
     audio: Option<Stream>,
     keys: Arc<KeyTap>,
-    crypto: Arc<dyn RTCCryptoProvider>,
     /// Set once, at the connection; without it the crate seals.
     sealer: Option<Sealer>,
     /// Id of the transport-wide sequence number's extension, where it was agreed on.
     transport: Option<u8>,
     /// Players only.
     rate: Option<Estimator>,
-    /// Datagrams of the crate that are to be sent with the next ones.
+    /// Datagrams that are to be sent with the next ones.
     held: Vec<BytesMut>,
     /// Room for a retransmission's payload.
     again: Vec<u8>,
     channels: HashMap<usize, Label>,
-    only_gcm: bool,
+    /// SSRCs of RTCP that was handed to the crate; see `life`.
+    rtcp_senders: HashSet<u32>,
     connected: bool,
     done: bool,
-    consent: Instant,
     created: Instant,
     events: Vec<PeerEvent>,
 }
@@ -107,7 +114,7 @@ impl Peer {
     }
 
     pub(super) fn path(&self) -> Option<Path> {
-        self.path
+        self.paths.present()
     }
 
     pub(super) fn is_connected(&self) -> bool {

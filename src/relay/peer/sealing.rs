@@ -30,7 +30,7 @@ impl Peer {
             return false;
         }
         let sealed = self.held.get(held..).unwrap_or_default().iter().rfind(|datagram| is_srtcp(datagram));
-        self.sealer = sealed.and_then(|sealed| proof::sealer(&keys, sealed, self.crypto.crypto()));
+        self.sealer = sealed.and_then(|sealed| proof::sealer(&keys, sealed, self.shared.crypto.crypto()));
         self.sealer.is_some()
     }
 }

@@ -1,21 +1,31 @@
-use super::life::{CONSENT, HANDSHAKE};
+use super::life::HANDSHAKE;
+use super::paths::CONSENT;
 use super::*;
 use crate::relay::Codec;
+use crate::relay::dtls::hello_message;
 use crate::relay::outbox::Outbox;
 use crate::relay::sdp::Offer;
 use crate::relay::sdp::tests::OFFER;
+use crate::relay::stats::Drop;
 use crate::relay::stun;
 use std::time::Duration;
 
-fn peer(now: Instant) -> (Peer, Shared) {
+fn shared() -> Arc<Shared> {
     let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(rtc::crypto::providers::AwsLcRsProvider::default());
     let candidates = vec!["198.51.100.1:8080".parse().expect("address")];
-    let shared =
-        Shared { certificate: certificate(crypto.as_ref()).expect("certificate"), crypto, candidates };
-    let offer = Offer::parse(OFFER, Codec::H264, true).expect("usable");
-    let (peer, answer) = Peer::new(now, &offer, Codec::H264, &shared, true).expect("answered");
+    Arc::new(Shared { certificate: certificate(crypto.as_ref()).expect("certificate"), crypto, candidates })
+}
+
+fn peer(now: Instant) -> Peer {
+    answered(now, OFFER).0
+}
+
+/// The peer of an offer, and its answer.
+fn answered(now: Instant, offer: &str) -> (Peer, String) {
+    let offer = Offer::parse(offer, Codec::H264, true).expect("usable");
+    let (peer, answer) = Peer::new(now, &offer, Codec::H264, &shared()).expect("answered");
     assert!(answer.contains(&format!("a=ice-ufrag:{}", peer.ufrag())));
-    (peer, shared)
+    (peer, answer)
 }
 
 fn path(port: u16) -> Path {
@@ -24,7 +34,7 @@ fn path(port: u16) -> Path {
 
 /// A proven nomination from a port, with the peer's present credentials.
 fn nominate(peer: &mut Peer, now: Instant, port: u16) {
-    let datagram = stun::nominating_request([3; 12], &peer.local, &peer.remote.ufrag);
+    let datagram = stun::nominating_request(random(), &peer.local, &peer.remote.ufrag);
     let request = stun::Request::parse(&datagram).expect("a request");
     assert!(matches!(peer.binding(now, path(port), &request), Binding::Proven(_)));
 }
@@ -35,23 +45,73 @@ fn sent(peer: &mut Peer) -> Vec<Vec<u8>> {
     out.runs(1, usize::MAX).map(|(datagram, _)| datagram.to_vec()).collect()
 }
 
+/// A whole ClientHello in one record.
+fn hello(profiles: &[u16]) -> Vec<u8> {
+    let body = hello_message(profiles, &[], 20);
+    let [.., l0, l1] = (body.len() as u64).to_be_bytes();
+    let message = [&[1, 0, l0, l1, 0, 0, 0, 0, 0, 0, l0, l1], body.as_slice()].concat();
+    let [.., l0, l1] = (message.len() as u64).to_be_bytes();
+    [&[22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, l0, l1], message.as_slice()].concat()
+}
+
 #[test]
-fn dtls_begins_with_the_first_nomination_and_follows_the_last() {
+fn we_are_the_server_unless_the_viewer_insists_on_it() {
     let now = Instant::now();
-    let (mut peer, _) = peer(now);
-    assert!(sent(&mut peer).is_empty());
-    nominate(&mut peer, now, 1000);
-    let hello = sent(&mut peer);
-    assert!(hello.iter().any(|datagram| datagram.first() == Some(&22)), "a ClientHello");
-    assert!(hello.iter().all(|datagram| datagram.first() > Some(&3)), "none of rtc's own checks");
-    nominate(&mut peer, now, 2000);
+    for (setup, ours) in [("actpass", "passive"), ("active", "passive"), ("passive", "active")] {
+        let (mut peer, answer) = answered(now, &OFFER.replace("actpass", setup));
+        assert!(answer.contains(&format!("a=setup:{ours}\r\n")), "{setup}: {answer}");
+        nominate(&mut peer, now, 1000);
+        let first = sent(&mut peer);
+        assert!(first.iter().all(|datagram| datagram.first() > Some(&3)), "none of rtc's own checks");
+        assert_eq!(first.iter().any(|datagram| datagram.first() == Some(&22)), ours == "active");
+    }
+}
+
+#[test]
+fn a_hello_without_gcm_builds_the_connection_again_behind_the_same_answer() {
+    let now = Instant::now();
+    for (profiles, rebuilt) in [([7, 1].as_slice(), false), (&[1, 7], false), (&[1], true)] {
+        let mut peer = peer(now);
+        nominate(&mut peer, now, 1000);
+        let (agent, local) = (peer.agent.clone(), peer.local.clone());
+        let ssrcs = (peer.video_ssrc(), peer.audio_ssrc());
+        assert_eq!(peer.datagram(now, path(1000), &hello(profiles)), Ok(()));
+        assert_eq!(peer.agent != agent, rebuilt, "{profiles:?}");
+        assert_eq!((&peer.local, (peer.video_ssrc(), peer.audio_ssrc())), (&local, ssrcs));
+        assert!(peer.handshake.is_decided());
+        // HelloVerifyRequest, and the same again when the ClientHello is repeated.
+        let verify = sent(&mut peer);
+        assert!(matches!(verify.as_slice(), [datagram] if datagram.get(13) == Some(&3)), "{verify:?}");
+        assert_eq!(peer.datagram(now, path(1000), &hello(profiles)), Ok(()));
+        assert_eq!(sent(&mut peer), verify);
+    }
+}
+
+#[test]
+fn a_handshake_over_two_addresses_is_answered_where_it_comes_from() {
+    let now = Instant::now();
+    let mut peer = peer(now);
+    for port in [1000, 2000] {
+        let datagram = stun::nominating_request(random(), &peer.local, &peer.remote.ufrag);
+        let mut request = stun::Request::parse(&datagram).expect("a request");
+        request.use_candidate = false;
+        assert!(matches!(peer.binding(now, path(port), &request), Binding::Proven(_)));
+    }
+    assert_eq!(peer.path(), Some(path(1000)));
+    assert_eq!(peer.datagram(now, path(2000), &hello(&[7])), Ok(()));
     assert_eq!(peer.path(), Some(path(2000)));
+}
+
+#[test]
+fn a_peer_can_move_to_another_thread() {
+    const fn movable<T: Send>() {}
+    const { movable::<Peer>() };
 }
 
 #[test]
 fn a_forged_request_moves_nothing() {
     let now = Instant::now();
-    let (mut peer, _) = peer(now);
+    let mut peer = peer(now);
     nominate(&mut peer, now, 1000);
     let forged =
         Credentials { ufrag: peer.local.ufrag.clone(), password: "guessed-password-22-chars".to_owned() };
@@ -62,36 +122,36 @@ fn a_forged_request_moves_nothing() {
 }
 
 #[test]
-fn consent_ends_twenty_seconds_after_the_last_check() {
+fn consent_ends_thirty_seconds_after_the_last_check() {
     let now = Instant::now();
-    let (mut peer, _) = peer(now);
+    let mut peer = peer(now);
     nominate(&mut peer, now, 1000);
     let later = now + Duration::from_secs(15);
     assert!(!peer.poll(later).iter().any(|event| matches!(event, PeerEvent::Gone(_))));
     nominate(&mut peer, later, 1000);
     assert!(peer.deadline().is_some_and(|at| at <= later + CONSENT));
     peer.connected = true;
-    assert!(!peer.poll(later + Duration::from_secs(19)).contains(&PeerEvent::Gone("consent expired")));
-    assert!(peer.poll(later + Duration::from_secs(20)).contains(&PeerEvent::Gone("consent expired")));
+    assert!(!peer.poll(later + Duration::from_secs(29)).contains(&PeerEvent::Gone("consent expired")));
+    assert!(peer.poll(later + Duration::from_secs(30)).contains(&PeerEvent::Gone("consent expired")));
     assert_eq!(peer.deadline(), None);
 }
 
 #[test]
 fn a_viewer_that_never_comes_is_given_up() {
     let now = Instant::now();
-    let (mut peer, _) = peer(now);
+    let mut peer = peer(now);
     assert_eq!(peer.poll(now + HANDSHAKE), [PeerEvent::Gone("no connection within 30 seconds")]);
 }
 
 #[test]
 fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     let now = Instant::now();
-    let (mut peer, shared) = peer(now);
+    let mut peer = peer(now);
     nominate(&mut peer, now, 1000);
     let old = peer.local.clone();
     let text = OFFER.replace("ice-ufrag:abcd", "ice-ufrag:wxyz");
     let offer = Offer::parse(&text, Codec::H264, true).expect("usable");
-    peer.renegotiate(now, &offer, &shared).expect("answered");
+    peer.renegotiate(now, &offer).expect("answered");
     assert_ne!(peer.ufrag(), old.ufrag);
     assert_eq!(peer.path(), Some(path(1000)));
     let datagram = stun::nominating_request([4; 12], &old, "abcd");
@@ -108,13 +168,11 @@ fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
 #[test]
 fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
     let now = Instant::now();
-    let (_, shared) = peer(now);
     let numbered = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
     let offered = OFFER
         .replace("a=extmap:5 ", &format!("{numbered}\r\na=extmap:5 "))
         .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc");
-    let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
-    let (mut peer, answer) = Peer::new(now, &offer, Codec::H264, &shared, true).expect("answered");
+    let (mut peer, answer) = answered(now, &offered);
     assert!(answer.contains("transport-wide-cc") && answer.contains("transport-cc"), "{answer}");
     let measured = |peer: &mut Peer| (peer.rate().is_some(), peer.video.extensions.transport);
     assert_eq!(measured(&mut peer), (false, None), "who watches costs no feedback");
@@ -125,10 +183,48 @@ fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
 }
 
 #[test]
-fn a_fatal_alert_before_the_connection_is_a_missing_cipher() {
+fn a_plaintext_alert_ends_nothing() {
     let now = Instant::now();
-    let (mut peer, _) = peer(now);
+    let mut peer = peer(now);
     nominate(&mut peer, now, 1000);
-    peer.datagram(now, &[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 71]);
-    assert!(peer.poll(now).contains(&PeerEvent::NoCommonCipher));
+    let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 71];
+    assert_eq!(peer.datagram(now, path(1000), &alert), Ok(()));
+    assert_eq!(peer.poll(now), []);
+    assert_eq!(peer.datagram(now, path(1000), &hello(&[7])), Ok(()));
+    assert_eq!(sent(&mut peer).len(), 1, "the handshake goes on");
+    let end = PeerEvent::Gone("the viewer refused the DTLS handshake");
+    assert!(peer.poll(now + HANDSHAKE).contains(&end), "named when nothing came of it");
+}
+
+#[test]
+fn a_hello_without_any_known_cipher_is_named() {
+    let now = Instant::now();
+    let mut peer = peer(now);
+    nominate(&mut peer, now, 1000);
+    let _ = peer.datagram(now, path(1000), &hello(&[5, 6]));
+    let end = PeerEvent::Gone("the viewer offers no SRTP cipher that is supported here");
+    assert!(peer.poll(now + HANDSHAKE).contains(&end));
+}
+
+#[test]
+fn a_replayed_check_moves_nothing() {
+    let now = Instant::now();
+    let mut peer = peer(now);
+    let datagram = stun::nominating_request([3; 12], &peer.local, &peer.remote.ufrag);
+    let request = stun::Request::parse(&datagram).expect("a request");
+    assert!(matches!(peer.binding(now, path(1000), &request), Binding::Proven(_)));
+    assert_eq!(peer.binding(now, path(666), &request), Binding::Replayed);
+    assert_eq!(peer.path(), Some(path(1000)));
+}
+
+#[test]
+fn rtp_and_rtcp_of_countless_senders_are_dropped() {
+    let now = Instant::now();
+    let mut peer = peer(now);
+    nominate(&mut peer, now, 1000);
+    assert_eq!(peer.datagram(now, path(1000), &[0x80; 40]), Err(Drop::MediaFromViewer));
+    let report = |sender: u32| [[0x80, 201, 0, 1].as_slice(), &sender.to_be_bytes(), &[0; 20]].concat();
+    let dropped = (0..2000).filter(|sender| peer.datagram(now, path(1000), &report(*sender)).is_err());
+    assert_eq!(dropped.count(), 2000 - 1024);
+    assert_eq!(peer.datagram(now, path(1000), &report(5)), Ok(()));
 }

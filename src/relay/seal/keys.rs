@@ -4,8 +4,11 @@
 //! provider that passes everything on and notes one thing: single AES blocks, which nothing but SRTP's key derivation
 //! (RFC 3711 section 4.3) encrypts. What was noted is wiped when it is taken or dropped, and nothing is noted afterwards.
 //!
-//! The shape of the derivation is the crate's (`rtc` is pinned for it): for each direction, ours first, key and salt of
-//! SRTP and SRTCP. Any other shape gives no keys, and the crate seals for that peer.
+//! The shape of the derivation is the crate's (`rtc` is pinned for it): for each direction, ours first in both DTLS roles,
+//! key and salt of SRTP and SRTCP. Any other shape gives no keys, and the crate seals for that peer.
+//!
+//! It also counts what was opened: `rtc` drops repeated records and packets before it decrypts them, so each count is a
+//! fresh message of the peer's own.
 
 use rtc::crypto::{
     ActiveKeyExchange, AeadAlgorithm, AeadCipher, BlockCipherAlgorithm, CbcAlgorithm, CbcCipher,
@@ -13,6 +16,7 @@ use rtc::crypto::{
     RTCCrypto, RTCCryptoProvider, RTCRandom, SignatureScheme, SigningKey, StreamCipher,
     StreamCipherAlgorithm,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -40,6 +44,13 @@ pub(in crate::relay) struct KeyTap {
 struct Tapped {
     inner: Arc<dyn RTCCryptoProvider>,
     noted: Mutex<Noted>,
+    opened: Arc<AtomicU64>,
+}
+
+/// An AEAD that counts what it opens.
+struct Counted {
+    inner: Box<dyn AeadCipher>,
+    opened: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -64,8 +75,13 @@ impl Drop for Block {
 
 impl KeyTap {
     pub(in crate::relay) fn new(inner: &Arc<dyn RTCCryptoProvider>) -> Arc<Self> {
-        let crypto = Tapped { inner: Arc::clone(inner), noted: Mutex::default() };
+        let crypto = Tapped { inner: Arc::clone(inner), noted: Mutex::default(), opened: Arc::default() };
         Arc::new(Self { inner: Arc::clone(inner), crypto })
+    }
+
+    /// How many messages of the peer were authenticated by an AEAD: DTLS records and, with AES-GCM, SRTCP.
+    pub(in crate::relay) fn opened(&self) -> u64 {
+        self.crypto.opened.load(Ordering::Relaxed)
     }
 
     /// The keys we send with, once; `None` when the derivation has another shape than that of AES-GCM.
@@ -112,6 +128,34 @@ fn labels(blocks: &[&Block]) -> Option<Vec<u8>> {
             fits.then(|| block.input.get(7).zip(first.input.get(7)).map(|(one, other)| one ^ other))?
         })
         .collect()
+}
+
+impl AeadCipher for Counted {
+    fn tag_len(&self) -> usize {
+        self.inner.tag_len()
+    }
+
+    fn seal_in_place(
+        &mut self,
+        nonce: &[u8],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.inner.seal_in_place(nonce, aad, text, tag)
+    }
+
+    fn open_in_place(
+        &mut self,
+        nonce: &[u8],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8],
+    ) -> Result<(), CryptoError> {
+        self.inner.open_in_place(nonce, aad, text, tag)?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl RTCCryptoProvider for KeyTap {
@@ -168,7 +212,8 @@ impl RTCCrypto for Tapped {
     }
 
     fn new_aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn AeadCipher>, CryptoError> {
-        self.inner.crypto().new_aead(algorithm, key)
+        let inner = self.inner.crypto().new_aead(algorithm, key)?;
+        Ok(Box::new(Counted { inner, opened: Arc::clone(&self.opened) }))
     }
 
     fn new_cbc(&self, algorithm: CbcAlgorithm, key: &[u8]) -> Result<Box<dyn CbcCipher>, CryptoError> {

@@ -1,6 +1,6 @@
-//! What viewers send: each datagram to the peer it belongs to, by ufrag or by a proven address.
+//! Routes what viewers send to their peers: STUN by ufrag, everything else by an address that a proven check came from.
 //!
-//! What belongs to nobody is counted and dropped; nothing is answered unproven.
+//! Datagrams that belong to no peer are counted and dropped: a ClientHello from an unproven address costs a look-up.
 
 use super::{BATCHES, MEDIA, Shard};
 use crate::relay::demux::{self, Kind};
@@ -57,7 +57,14 @@ impl Shard {
                     self.stats.drop(Drop::UnknownPeer);
                     return None;
                 };
-                self.viewers.get_mut(&key)?.peer.datagram(now, datagram);
+                let peer = &mut self.viewers.get_mut(&key)?.peer;
+                let before = peer.path();
+                if let Err(reason) = peer.datagram(now, path, datagram) {
+                    self.stats.drop(reason);
+                }
+                if peer.path() != before {
+                    self.stats.count(Count::PathMoves, 1);
+                }
                 Some(key)
             }
             Kind::Unknown => {
@@ -82,8 +89,9 @@ impl Shard {
             return None;
         };
         let ip = path.remote.ip();
-        let new = self.viewers.get(&key)?.peer.path().is_none();
-        if new && self.viewers.values().filter(|other| is_shaking_hands_with(other, ip)).count() >= HANDSHAKES
+        let before = self.viewers.get(&key)?.peer.path();
+        if before.is_none()
+            && self.viewers.values().filter(|other| is_shaking_hands_with(other, ip)).count() >= HANDSHAKES
         {
             self.stats.drop(Drop::TooManyHandshakes);
             return None;
@@ -95,9 +103,16 @@ impl Shard {
                 self.stats.drop(Drop::StunIntegrity);
                 return None;
             }
+            Binding::Replayed => {
+                self.stats.drop(Drop::StunReplayed);
+                return None;
+            }
         };
         if proven {
             self.demux.seen(path.remote, key);
+        }
+        if before.is_some() && self.viewers.get(&key)?.peer.path() != before {
+            self.stats.count(Count::PathMoves, 1);
         }
         self.socket.send(path, &response, &mut self.stats);
         Some(key)

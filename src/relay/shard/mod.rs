@@ -9,7 +9,6 @@ mod upkeep;
 
 use super::command::Command;
 use super::demux::Demux;
-use super::fallback::Fallback;
 use super::outbox::Outbox;
 use super::peer::Shared;
 use super::session::Session;
@@ -21,6 +20,7 @@ use crate::ids::SessionId;
 use mio::{Events, Poll, Token};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -43,7 +43,7 @@ enum Deadline {
 pub(super) struct Shard {
     pub(super) poll: Poll,
     pub(super) socket: Socket,
-    pub(super) shared: Shared,
+    pub(super) shared: Arc<Shared>,
     pub(super) ingest_ip: IpAddr,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) stats: Stats,
@@ -51,7 +51,6 @@ pub(super) struct Shard {
     pub(super) by_id: HashMap<SessionId, u64>,
     pub(super) viewers: HashMap<u64, Viewer>,
     pub(super) demux: Demux<u64>,
-    pub(super) fallback: Fallback,
     timers: Timers<Deadline>,
     pub(super) next_key: u64,
     readable: HashSet<usize>,
@@ -69,7 +68,7 @@ impl Shard {
     pub(super) fn new(
         poll: Poll,
         mut socket: Socket,
-        shared: Shared,
+        shared: Arc<Shared>,
         ingest_ip: IpAddr,
         commands: mpsc::Receiver<Command>,
         stats: Stats,
@@ -86,7 +85,6 @@ impl Shard {
             by_id: HashMap::new(),
             viewers: HashMap::new(),
             demux: Demux::new(),
-            fallback: Fallback::default(),
             timers: Timers::new(),
             next_key: 0,
             readable: HashSet::new(),

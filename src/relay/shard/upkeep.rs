@@ -62,10 +62,6 @@ impl Shard {
                         (Err(reason), _) => self.stats.drop(reason),
                     }
                 }
-                PeerEvent::NoCommonCipher => {
-                    self.fallback.remember(now, &viewer.principal);
-                    end = Some("no common SRTP cipher; the next offer may use AES-CM");
-                }
                 PeerEvent::Gone(reason) => end = Some(reason),
             }
         }

@@ -128,7 +128,6 @@ impl From<Refused> for NotAdmitted {
 pub(super) struct Ticket {
     pub(super) has_media: bool,
     pub(super) slot: Option<u8>,
-    pub(super) principal: String,
 }
 
 /// What the service holds of a live session.

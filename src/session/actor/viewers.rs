@@ -54,11 +54,11 @@ impl Actor {
     pub(super) fn answer_tickets(&mut self) {
         let ending = self.state.end_reason().is_some();
         for (viewer, reply) in self.tickets_waiting.drain(..) {
-            let ticket = self.roster.get(viewer).filter(|_| !ending).map(|viewer| Ticket {
-                has_media: viewer.has_media,
-                slot: viewer.slot,
-                principal: viewer.person.principal(),
-            });
+            let ticket = self
+                .roster
+                .get(viewer)
+                .filter(|_| !ending)
+                .map(|viewer| Ticket { has_media: viewer.has_media, slot: viewer.slot });
             let _ = reply.send(ticket);
         }
     }
