@@ -8,8 +8,10 @@ use crate::content::packages::fuzz::archive as package_in;
 use crate::content::references::Reference;
 use crate::content::registry::fuzz::challenge as registry_challenge;
 use crate::h264::{Depacketizer, NAL_IDR, NAL_PPS, NAL_SPS, nal_type, nal_units};
+use crate::http::fuzz as http;
 use crate::http::session_api::fuzz as session_api;
 use crate::relay::fuzz as relay;
+use crate::session::hosted::environment_fuzz;
 use crate::store::saves::fuzz::archive as save_in;
 use crate::thumbnail::picture;
 use playgate_signaling::input::{InputFrame, MAX_FRAME_BYTES};
@@ -34,11 +36,13 @@ macro_rules! targets {
 
 targets! {
     answer: relay::answer,
+    catalogue_search: http::catalogue_search,
     challenge: registry_challenge,
     client_message: read_signaling,
     demux: relay::demux,
     depacketizer: depacketize,
     dtls: relay::dtls,
+    environment: environment_fuzz,
     feedback: relay::feedback,
     gateway_message: read_gateway_message,
     ingest: relay::ingest,
@@ -47,12 +51,15 @@ targets! {
     offer: relay::offer,
     package: unpack_package,
     reference: read_reference,
+    request_head: http::request_head,
     rtp: relay::rtp,
     runner_message: read_runner_message,
     save: unpack_save,
     sdp_fragment: read_sdp_fragment,
     sender_reports: relay::sender_reports,
-    session_form: read_session_forms,
+    session_form: session_api::bodies,
+    session_path: session_api::path,
+    session_query: session_api::query,
     still: relay::still,
     still_parts: choose_still_parts,
     stun: relay::stun,
@@ -137,12 +144,6 @@ fn read_reference(data: &[u8]) {
             Err(error) => panic!("{written}: {error}"),
         }
     }
-}
-
-/// The forms of the Session API: a body, and a query.
-fn read_session_forms(data: &[u8]) {
-    session_api::start(data);
-    session_api::query(data);
 }
 
 /// A save that a player brings.

@@ -16,6 +16,7 @@ pub mod control;
 mod datagrams;
 pub mod driver;
 pub mod events;
+mod files;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod games;

@@ -13,3 +13,4 @@ pub mod machine;
 pub mod message;
 pub mod runner;
 pub mod sdp_fragment;
+pub mod steps;

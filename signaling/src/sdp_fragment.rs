@@ -5,6 +5,7 @@
 //! fragment's credentials into a stored offer and takes those of an answer out, so that an ICE restart by PATCH can
 //! be served by a full offer/answer behind it.
 
+use crate::steps;
 use std::fmt::Write as _;
 
 /// The media type.
@@ -88,7 +89,7 @@ impl SdpFragment {
         let mut fragment = Self::default();
         let mut half = Half::default();
         let mut candidates = 0;
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in steps::lines(text).enumerate() {
             let number = number + 1;
             if line.is_empty() {
                 continue;
@@ -151,7 +152,7 @@ impl SdpFragment {
     pub fn of_description(sdp: &str) -> Self {
         let mut fragment = Self::default();
         let mut half = Half::default();
-        for line in sdp.lines() {
+        for line in steps::lines(sdp) {
             if let Some(value) = line.strip_prefix("m=") {
                 fragment.put(std::mem::take(&mut half).finish().unwrap_or_default());
                 if fragment.media.len() == 1 {
@@ -173,7 +174,7 @@ impl SdpFragment {
         let mut candidates = Some(self.media.iter().flat_map(|media| &media.candidates));
         let mut out = String::with_capacity(sdp.len() + 256);
         let mut sections = 0;
-        for line in sdp.lines() {
+        for line in steps::lines(sdp) {
             if line.starts_with("m=") {
                 sections += 1;
                 if sections == 2 {

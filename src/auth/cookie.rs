@@ -2,6 +2,7 @@
 
 use super::service::SIGN_IN;
 use axum::http::{HeaderMap, HeaderValue, header};
+use playgate_signaling::steps;
 use time::OffsetDateTime;
 
 const PLAIN: &str = "playgate-session";
@@ -18,7 +19,7 @@ pub fn read(headers: &HeaderMap, https: bool) -> Option<&str> {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
+        .flat_map(|value| steps::split(value, ';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name(https))
         .map(|(_, value)| value)

@@ -3,6 +3,7 @@
 use super::say;
 use crate::app::App;
 use crate::config::{Config, ConfigOverrides, ConfigSource};
+use crate::files;
 use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -23,6 +24,7 @@ pub struct ServeArgs {
 pub(super) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = load(args)?;
     telemetry::init(&config.log, LogOf::Process)?;
+    files::raise();
     let mut ends = Ends::listen()?;
     let lan = config.lan;
     // Standard output may be closed while the gateway lives on; the links are then nobody's loss.

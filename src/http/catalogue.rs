@@ -3,6 +3,7 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::input::Params;
+use super::limits::MAX_SEARCH_BYTES;
 use super::openapi::ApiProblem;
 use super::pages::{etag, not_modified};
 use crate::auth::Caller;
@@ -33,7 +34,7 @@ enum Sort {
 /// The games
 #[utoipa::path(
     get, path = "/api/games", operation_id = "games", tag = "Catalogue",
-    params(("page" = Option<u64>, Query, description = "From 1."), ("limit" = Option<u64>, Query, description = "1 to 50; 20 where absent."), ("search" = Option<String>, Query), ("tag" = Option<String>, Query), ("sort" = Option<String>, Query, description = "`title`, `createdAt` or `popular`."), ("order" = Option<String>, Query, description = "`asc` or `desc`.")),
+    params(("page" = Option<u64>, Query, description = "From 1."), ("limit" = Option<u64>, Query, description = "1 to 50; 20 where absent."), ("search" = Option<String>, Query, max_length = 256, description = "Words that a game's texts must hold, 256 bytes at most."), ("tag" = Option<String>, Query), ("sort" = Option<String>, Query, description = "`title`, `createdAt` or `popular`."), ("order" = Option<String>, Query, description = "`asc` or `desc`.")),
     responses(
         (status = 200, description = "A page of them.", body = Value, example = json!({ "games": [{ "id": "ember", "slug": "ember", "title": "Ember", "developer": "Playgate", "description": "...", "tags": ["arcade"], "thumbnail": "/api/games/ember/thumbnail", "releaseDate": "2026-01-01", "isFavorite": false, "width": 1280, "height": 720, "pointer": "none", "pads": 1 }], "pagination": { "page": 1, "limit": 20, "total": 1, "totalPages": 1 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
@@ -46,14 +47,22 @@ async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let page = params.whole("page", 1, 1..=u64::MAX)?;
     let limit = params.whole("limit", 20, 1..=50)?;
-    // Nobody counts plays yet: the most popular games are those the operator put first.
+    // Plays are not counted: the most popular games are those that the operator put first.
     let sorts = [("title", Sort::Title), ("createdAt", Sort::Created), ("popular", Sort::Given)];
     let sort = params.choice("sort", sorts, Sort::Given)?;
     let descending = params.choice("order", [("asc", false), ("desc", true)], false)?;
 
     let mut found: Vec<GameView> = state.core.games();
-    if let Some(words) = params.get("search").map(str::to_lowercase) {
-        found.retain(|game| words.split_whitespace().all(|word| mentions(game, word)));
+    if let Some(search) = params.get("search") {
+        if search.len() > MAX_SEARCH_BYTES {
+            let message = format!("'search' must not be longer than {MAX_SEARCH_BYTES} bytes.");
+            return Err(ApiError::invalid(message));
+        }
+        let search = search.to_lowercase();
+        found.retain(|game| {
+            let own = [&game.title, &game.developer, &game.description, &game.slug];
+            mentions_all(own.into_iter().chain(&game.tags), &search)
+        });
     }
     if let Some(tag) = params.get("tag").filter(|tag| !tag.is_empty()) {
         found.retain(|game| game.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)));
@@ -151,11 +160,12 @@ fn game_body(state: &HttpState, game: &GameView) -> Value {
     })
 }
 
-fn mentions(game: &GameView, word: &str) -> bool {
-    [&game.title, &game.developer, &game.description, &game.slug]
-        .into_iter()
-        .chain(&game.tags)
-        .any(|text| text.to_lowercase().contains(word))
+/// Whether each word, in lower case, is in one of a game's texts.
+pub(super) fn mentions_all<'t>(texts: impl Iterator<Item = &'t String>, words: &str) -> bool {
+    let texts: Vec<&str> = texts.map(String::as_str).collect();
+    // No word holds a line break, so none is found across two texts.
+    let texts = texts.join("\n").to_lowercase();
+    words.split_whitespace().all(|word| texts.contains(word))
 }
 
 fn by_title(a: &GameView, b: &GameView) -> Ordering {

@@ -1,13 +1,15 @@
 //! What a request came as: scheme, host, client address, trace id. Computed once, before any handler.
 //!
-//! Must hold: `X-Forwarded-*` count only from a trusted proxy; while anybody may sign in as a guest by default, only
-//! loopback names are served, so that no web page can reach the gateway by a name of its own (DNS rebinding).
+//! Invariants: `X-Forwarded-*` count only from a trusted proxy. A listener on a loopback address serves loopback host names
+//! only, so that no web page can reach the gateway by a name of its own (DNS rebinding); a configured public URL says that
+//! a proxy is in front of it.
 
 use super::proxy::{TrustedProxies, UnknownNetwork};
 use crate::config::Config;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
+use playgate_signaling::steps;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use uuid::Uuid;
 pub struct Access {
     /// Guests may sign in.
     pub guest: bool,
-    /// Only loopback names are served.
+    /// Only loopback host names are served. Depends on the listener, never on who may sign in.
     pub loopback_only: bool,
     /// The listener itself speaks TLS.
     pub tls: bool,
@@ -35,7 +37,7 @@ impl Access {
             && config.public_ip.is_empty();
         Ok(Self {
             guest: config.auth.guest.unwrap_or(local),
-            loopback_only: config.auth.guest.is_none() && local,
+            loopback_only: config.listen.ip().is_loopback() && !config.lan && config.public_url.is_none(),
             tls,
             public_url: config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
             fallback_host: if listening.ip().is_unspecified() {
@@ -91,7 +93,7 @@ impl Access {
             .get_all("x-forwarded-for")
             .iter()
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
+            .flat_map(|value| steps::split(value, ','))
             .collect();
         let mut client = peer;
         for hop in chain.iter().rev() {
@@ -208,6 +210,7 @@ fn host_name(text: &str) -> Option<String> {
 
 /// `scheme://host[:port]` in lower case and without the scheme's own port, as browsers write an origin (RFC 6454).
 fn origin(url: &str) -> String {
+    steps::spend(url.len());
     let lower = url.to_ascii_lowercase();
     let Some((scheme, rest)) = lower.split_once("://") else {
         return lower;

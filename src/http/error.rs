@@ -105,6 +105,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::StartFailed(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "start_failed", message)
             }
+            ServiceError::TooManyPlayers { .. } => Self::invalid(message),
             ServiceError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message),
             ServiceError::NotReady => {
                 Self::new(StatusCode::CONFLICT, "not_ready", message).retry_after(Duration::from_secs(1))

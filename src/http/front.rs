@@ -3,17 +3,19 @@
 //! Binding comes first and apart from serving, because the media socket takes the listener's number.
 
 use super::catalogue::{DrawThumbnail, Thumbnails};
+use super::connections::Connections;
 use super::context::Access;
 use super::layers::HttpMetrics;
 use super::places::Places;
 use super::proxy::UnknownNetwork;
-use super::serve::{ListenError, Listening, bind, serve};
+use super::serve::{ListenError, Listening, Rules, bind, serve};
 use super::tls::{self, SelfSigned, TlsError, names_of_this_machine};
 use super::{Assets, EmbedCore, EventStreams, HostedCore, HttpParts, SessionCore, router};
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::config::Config;
 use crate::events::WebhookView;
+use crate::files;
 use crate::schedule::NodeDirectory;
 use crate::store::Store;
 use crate::telemetry::Machine;
@@ -118,6 +120,7 @@ impl Front {
         let access = Access::new(config, self.address)?;
         let base_url = access.base_url();
         let places = Places::new(access.proxies().clone(), deps.metrics.refused_connections());
+        let connections = Connections::new(files::for_connections(), deps.metrics.connections());
         let codes = config.lan.then(|| codes(config, self.address, deps.announce));
         let streams = EventStreams::default();
         let parts = HttpParts {
@@ -139,15 +142,15 @@ impl Front {
             pictures: deps.pictures,
             assets: deps.assets,
         };
-        let (config, watching) = match self.certificate {
+        let (tls, watching) = match self.certificate {
             None => (None, None),
             Some(Certificate { config, cert, key, own }) => {
                 let watching = tokio::spawn(tls::watch(config.clone(), cert, key, own));
                 (Some(config), Some(watching))
             }
         };
-        let listening = serve(self.listener, router(parts, deps.signal), config, Some(places))
-            .map_err(FrontError::Serve)?;
+        let rules = Rules { tls, places: Some(places), connections: Some(connections) };
+        let listening = serve(self.listener, router(parts, deps.signal), rules).map_err(FrontError::Serve)?;
         Ok(Serving { address: self.address, base_url, listening, streams, watching })
     }
 }
@@ -211,9 +214,10 @@ impl Private {
     pub fn serve(self, control: Router, metrics: Router) -> Result<PrivateServing, FrontError> {
         let mut serving = Vec::new();
         for bridge in self.bridges {
-            serving.push(serve(bridge, control.clone(), None, None).map_err(FrontError::Serve)?);
+            serving.push(serve(bridge, control.clone(), Rules::default()).map_err(FrontError::Serve)?);
         }
-        serving.push(serve(self.listener, control.merge(metrics), None, None).map_err(FrontError::Serve)?);
+        serving
+            .push(serve(self.listener, control.merge(metrics), Rules::default()).map_err(FrontError::Serve)?);
         Ok(PrivateServing(serving))
     }
 }

@@ -1,8 +1,10 @@
-//! Reading what clients send: JSON bodies and query strings, each refusal with the field's name in it.
+//! Reads JSON bodies and query strings of the Sessions API. Each refusal names the field.
 //!
-//! A body is an object of at most [`MAX_BODY_BYTES`]; fields that are not known are passed over.
+//! A body is an object, its size is limited by [`super::limits`]; unknown fields are ignored.
 
 use super::error::ApiError;
+use super::limits::{self, ListLimit, kib};
+use super::offload::offload;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -10,9 +12,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use playgate_signaling::message::Role;
 use serde_json::{Map, Value};
 use std::str::FromStr;
-
-/// Largest JSON body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A JSON object.
 #[derive(Debug)]
@@ -23,9 +22,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let json = is_json(request.headers());
+        let limit = limits::of(&request);
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let message = format!("The request body is larger than {} KiB.", MAX_BODY_BYTES / 1024);
+                let message = format!("The request body is larger than {}.", kib(limit));
                 ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", message)
             } else {
                 ApiError::invalid("The request body could not be read.")
@@ -39,7 +39,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 "The request body must be JSON: send the header 'Content-Type: application/json'.",
             ));
         }
-        match serde_json::from_slice(&bytes) {
+        let read = offload(bytes.len(), move || serde_json::from_slice(&bytes)).await;
+        match read.map_err(ApiError::internal)? {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(other) => Err(ApiError::invalid(format!(
                 "The request body must be a JSON object, not {}.",
@@ -89,8 +90,9 @@ impl Body {
         }
     }
 
-    /// A list of strings, at most so many.
-    pub fn texts(&self, field: &str, most: usize) -> Result<Option<Vec<&str>>, ApiError> {
+    /// A list of strings.
+    pub(super) fn texts(&self, limit: &ListLimit) -> Result<Option<Vec<&str>>, ApiError> {
+        let ListLimit { field, items: most, bytes, .. } = *limit;
         let not_texts = |other: &Value| wrong_type(field, "a list of strings", other);
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
@@ -99,14 +101,17 @@ impl Body {
             }
             Some(Value::Array(items)) => items
                 .iter()
-                .map(|item| item.as_str().ok_or_else(|| not_texts(item)))
+                .map(|item| {
+                    let text = item.as_str().ok_or_else(|| not_texts(item))?;
+                    if text.len() <= bytes { Ok(text) } else { Err(too_long(field, bytes)) }
+                })
                 .collect::<Result<_, _>>()
                 .map(Some),
             Some(other) => Err(not_texts(other)),
         }
     }
 
-    /// What a guest may do, which must be there.
+    /// What an invited person may do, which must be there.
     pub fn role(&self, field: &str) -> Result<Role, ApiError> {
         match self.required_text(field)? {
             "player" => Ok(Role::Player),
@@ -201,6 +206,10 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     };
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn too_long(field: &str, bytes: usize) -> ApiError {
+    ApiError::invalid(format!("An entry of the '{field}' field is longer than {bytes} bytes."))
 }
 
 fn required(field: &str) -> ApiError {

@@ -1,6 +1,7 @@
 //! What happens to every request before and after its handler: context, host rule, deadline, headers, counting.
 
 use super::HttpState;
+use super::connections::ConnectionMetrics;
 use super::context::peer;
 use super::error::ApiError;
 use super::pages::page;
@@ -77,6 +78,7 @@ pub struct HttpMetrics {
     requests: Family<StatusLabel, Counter>,
     timeouts: Counter,
     refused: Counter,
+    connections: ConnectionMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,7 +104,26 @@ impl HttpMetrics {
             "Connections closed because their address had too many",
             own.refused.clone(),
         );
+        registry.register(
+            "playgate_http_connections",
+            "Open connections of the public listener",
+            own.connections.open.clone(),
+        );
+        registry.register(
+            "playgate_http_connections_evicted",
+            "Idle connections closed to make room for new ones",
+            own.connections.evicted.clone(),
+        );
+        registry.register(
+            "playgate_http_connections_full",
+            "Connections refused because as many were at work as this process may have files",
+            own.connections.refused.clone(),
+        );
         own
+    }
+
+    pub(super) fn connections(&self) -> ConnectionMetrics {
+        self.connections.clone()
     }
 
     pub(super) fn refused_connections(&self) -> Counter {

@@ -5,6 +5,7 @@
 //! ask for; no token reaches a log.
 
 mod catalogue;
+mod connections;
 pub mod context;
 pub mod core;
 mod cross_origin;
@@ -12,10 +13,13 @@ mod embeds;
 pub mod error;
 mod events;
 pub mod front;
+pub(crate) mod fuzz;
 mod health;
 pub mod input;
 mod layers;
+pub mod limits;
 mod nodes;
+mod offload;
 mod openapi;
 pub mod pages;
 mod places;
@@ -26,6 +30,7 @@ pub mod session_api;
 mod share;
 mod sign_in;
 mod slots;
+mod stalled;
 mod thumbnail;
 pub mod tls;
 mod webhooks;
@@ -51,7 +56,6 @@ use crate::schedule::NodeDirectory;
 use crate::store::Store;
 use crate::thumbnail::Thumbnailer;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use prometheus_client::registry::Registry;
 use std::ops::Deref;
@@ -100,8 +104,22 @@ impl Deref for HttpState {
 /// The public listener's router; `signal` is served under the same rules of host, context and headers.
 pub fn router(parts: HttpParts, signal: Router) -> Router {
     let state = HttpState(Arc::new(parts));
-    // Compressed are only files without a secret in them (no BREACH).
-    let (api, document) = OpenApiRouter::with_openapi(openapi::base())
+    let (api, document) = api().split_for_parts();
+    // Only files without a secret in them are compressed (no BREACH).
+    let pages = pages().merge(openapi::routes(document).with_state(())).layer(CompressionLayer::new());
+    api.merge(pages)
+        .merge(signal.with_state(()))
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::wrong_method)
+        .layer(from_fn(limits::apply))
+        .layer(from_fn(cross_origin::layer))
+        .layer(from_fn_with_state(state.clone(), layers::around))
+        .with_state(state)
+}
+
+/// Everything that the OpenAPI document describes.
+fn api() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(openapi::base())
         .merge(play::routes())
         .merge(slots::routes())
         .merge(share::routes())
@@ -113,18 +131,9 @@ pub fn router(parts: HttpParts, signal: Router) -> Router {
         .merge(events::routes())
         .merge(webhooks::routes())
         .merge(thumbnail::routes())
-        .layer(DefaultBodyLimit::max(input::MAX_BODY_BYTES))
         .merge(session_api::routes())
-        .split_for_parts();
-    let pages = pages::routes()
-        .merge(embeds::pages())
-        .merge(openapi::routes(document).with_state(()))
-        .layer(CompressionLayer::new());
-    api.merge(pages)
-        .merge(signal.with_state(()))
-        .fallback(layers::not_found)
-        .method_not_allowed_fallback(layers::wrong_method)
-        .layer(from_fn(cross_origin::layer))
-        .layer(from_fn_with_state(state.clone(), layers::around))
-        .with_state(state)
+}
+
+fn pages() -> Router<HttpState> {
+    pages::routes().merge(embeds::pages())
 }

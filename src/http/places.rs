@@ -1,22 +1,15 @@
-//! How many connections one address may have open at once: nobody alone takes every file descriptor, and every place for
-//! WebSockets that have not yet said who they are.
+//! How many connections one address may have open at once, so that a single client cannot take every file descriptor, nor every
+//! place for WebSockets that have not yet said who they are.
 //!
 //! A connection over the limit is closed at once and counted. An IPv6 address counts by its /64, which is what one
 //! subscriber has. Loopback and trusted proxies are not limited: behind them are many.
 
 use super::proxy::TrustedProxies;
-use axum_server::accept::Accept;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prometheus_client::metrics::counter::Counter;
-use std::future::Future;
-use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Connections of one address. A browser has up to seven; a house, an office or a school shares an address.
 const PER_ADDRESS: usize = 512;
@@ -39,7 +32,8 @@ impl Places {
         Self { most: PER_ADDRESS, unlimited: Arc::new(unlimited), taken: Arc::default(), refused }
     }
 
-    fn take(&self, from: IpAddr) -> Option<Place> {
+    /// A place for a connection from this address; `None` when it has too many.
+    pub(super) fn take(&self, from: IpAddr) -> Option<Place> {
         let from = from.to_canonical();
         if from.is_loopback() || self.unlimited.contains(from) {
             return Some(Place(None));
@@ -75,92 +69,6 @@ impl Drop for Place {
     }
 }
 
-/// Takes a place before anything is read of a connection, then accepts as the inner one does.
-#[derive(Debug, Clone)]
-pub(super) struct Limited<A> {
-    /// Absent: no limit.
-    pub(super) places: Option<Places>,
-    pub(super) inner: A,
-}
-
-type Accepting<S> = Pin<Box<dyn Future<Output = io::Result<(Placed, S)>> + Send>>;
-
-impl<A, S> Accept<TcpStream, S> for Limited<A>
-where
-    A: Accept<TcpStream, S, Stream = TcpStream, Service = S>,
-    A::Future: Send + 'static,
-    S: Send + 'static,
-{
-    type Stream = Placed;
-    type Service = S;
-    type Future = Accepting<S>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Accepting<S> {
-        let place = match &self.places {
-            None => Ok(Place(None)),
-            Some(places) => stream.peer_addr().and_then(|peer| {
-                places.take(peer.ip()).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
-            }),
-        };
-        let place = match place {
-            Ok(place) => place,
-            Err(error) => return Box::pin(std::future::ready(Err(error))),
-        };
-        let accepting = self.inner.accept(stream, service);
-        Box::pin(async move {
-            let (stream, service) = accepting.await?;
-            Ok((Placed { stream, _place: place }, service))
-        })
-    }
-}
-
-/// A connection with its place; a WebSocket made of it keeps both.
-#[derive(Debug)]
-pub(super) struct Placed {
-    stream: TcpStream,
-    _place: Place,
-}
-
-impl AsyncRead for Placed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Placed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +95,7 @@ mod tests {
         let third = places.take(ip("192.0.2.1"));
         assert!(third.is_some());
         drop((second, third));
-        assert!(places.taken.is_empty(), "nobody is remembered");
+        assert!(places.taken.is_empty(), "no address is remembered");
     }
 
     #[test]

@@ -5,10 +5,15 @@
 
 use super::stun::Credentials;
 use super::{Codec, RelayError};
+use playgate_signaling::steps;
 use std::net::SocketAddr;
 
 pub(super) const MAX_OFFER_BYTES: usize = 64 * 1024;
 const MAX_SECTIONS: usize = 16;
+/// Browsers offer about 100 lines for a section with video.
+const MAX_LINES: usize = 2000;
+/// Payload types are seven bits (RFC 3550 section 5.1).
+const PAYLOAD_TYPES: usize = 128;
 pub(super) const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 pub(super) const TRANSPORT: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -53,7 +58,11 @@ impl Offer {
         if text.len() > MAX_OFFER_BYTES {
             return Err(invalid("longer than 64 KiB"));
         }
-        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> =
+            steps::lines(text).map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        if lines.len() > MAX_LINES {
+            return Err(invalid("more than 2000 lines"));
+        }
         let mut sections = lines.split_inclusive_before(|line| line.starts_with("m="));
         let session = sections
             .next()
@@ -147,7 +156,7 @@ pub(super) fn mime(codec: Codec) -> &'static str {
 
 /// The ICE credentials in a description: those of its first section that has both.
 pub(super) fn credentials(description: &str) -> Option<Credentials> {
-    let lines: Vec<&str> = description.lines().map(str::trim_end).collect();
+    let lines: Vec<&str> = steps::lines(description).map(str::trim_end).collect();
     lines.split_inclusive_before(|line| line.starts_with("m=")).find_map(|section| {
         let (ufrag, password) = attribute(section, "ice-ufrag").zip(attribute(section, "ice-pwd"))?;
         Some(Credentials { ufrag: ufrag.to_owned(), password: password.to_owned() })
@@ -157,7 +166,7 @@ pub(super) fn credentials(description: &str) -> Option<Credentials> {
 /// The answer for the viewer: with the relay's own credentials and candidates in every accepted section, so that none
 /// depends on the first one being accepted. `None` when none is.
 pub(super) fn finish_answer(answer: &str, candidates: &[SocketAddr], local: &Credentials) -> Option<String> {
-    let lines: Vec<&str> = answer.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = steps::lines(answer).map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let mut finished = String::with_capacity(answer.len() + 1024);
     let mut accepted = false;
     for section in lines.split_inclusive_before(|line| line.starts_with("m=")) {
@@ -201,8 +210,7 @@ fn push_lines<'a>(text: &mut String, lines: impl IntoIterator<Item = &'a str>) {
 }
 
 fn attribute<'a>(section: &[&'a str], key: &str) -> Option<&'a str> {
-    section
-        .iter()
+    steps::each(section.iter().copied())
         .find_map(|line| line.strip_prefix("a=")?.strip_prefix(key)?.strip_prefix(':'))
         .map(str::trim)
 }
@@ -221,7 +229,7 @@ fn of_format<'a>(
     payload_type: u8,
     fits: impl Fn(&str) -> bool,
 ) -> Option<&'a str> {
-    section.iter().find_map(|line| {
+    steps::each(section.iter().copied()).find_map(|line| {
         let (pt, value) = line.strip_prefix("a=")?.strip_prefix(key)?.strip_prefix(':')?.split_once(' ')?;
         (pt.parse() == Ok(payload_type) && fits(value.trim())).then_some(value.trim())
     })
@@ -236,35 +244,88 @@ fn extension(section: &[&str], uri: &str) -> Option<u8> {
     })
 }
 
+/// The formats of a section, read in one pass. An offer may name one format thousands of times, and describe it as often:
+/// the first of each counts.
+struct Formats<'a> {
+    /// In the offer's order, each once.
+    offered: Vec<u8>,
+    /// `a=rtpmap` and `a=fmtp` by payload type.
+    maps: [Option<&'a str>; PAYLOAD_TYPES],
+    parameters: [Option<&'a str>; PAYLOAD_TYPES],
+}
+
+impl<'a> Formats<'a> {
+    fn read(section: &[&'a str]) -> Self {
+        let mut formats =
+            Self { offered: Vec::new(), maps: [None; PAYLOAD_TYPES], parameters: [None; PAYLOAD_TYPES] };
+        let mut seen = [false; PAYLOAD_TYPES];
+        for word in section.first().into_iter().flat_map(|media| steps::split(media, ' ').skip(3)) {
+            let Ok(payload_type) = word.parse::<u8>() else { continue };
+            if let Some(seen @ false) = seen.get_mut(usize::from(payload_type)) {
+                *seen = true;
+                formats.offered.push(payload_type);
+            }
+        }
+        for line in steps::each(section.iter().copied()) {
+            let Some(attribute) = line.strip_prefix("a=") else { continue };
+            let (table, rest) = if let Some(rest) = attribute.strip_prefix("rtpmap:") {
+                (&mut formats.maps, rest)
+            } else if let Some(rest) = attribute.strip_prefix("fmtp:") {
+                (&mut formats.parameters, rest)
+            } else {
+                continue;
+            };
+            let Some((payload_type, value)) = rest.split_once(' ') else { continue };
+            let entry = payload_type.parse::<u8>().ok().and_then(|at| table.get_mut(usize::from(at)));
+            if let Some(entry @ None) = entry {
+                *entry = Some(value.trim());
+            }
+        }
+        formats
+    }
+
+    fn map(&self, payload_type: u8) -> Option<&'a str> {
+        *self.maps.get(usize::from(payload_type))?
+    }
+
+    fn parameters(&self, payload_type: u8) -> Option<&'a str> {
+        *self.parameters.get(usize::from(payload_type))?
+    }
+
+    /// Whether the format's codec has this name, in any case.
+    fn is(&self, payload_type: u8, name: &str) -> bool {
+        self.map(payload_type)
+            .and_then(|map| map.split('/').next())
+            .is_some_and(|codec| codec.eq_ignore_ascii_case(name))
+    }
+}
+
 /// The best format of a section for a codec.
 fn choose(section: &[&str], codec: Codec) -> Option<Format> {
     let wanted = mime(codec).split_once('/')?.1;
-    let any = |_: &str| true;
-    let formats: Vec<u8> =
-        section.first()?.split(' ').skip(3).filter_map(|pt| pt.parse().ok()).filter(|pt| *pt < 128).collect();
+    let formats = Formats::read(section);
     let best = formats
+        .offered
         .iter()
+        .filter(|payload_type| formats.is(**payload_type, wanted))
         .filter_map(|payload_type| {
-            let mut map = of_format(section, "rtpmap", *payload_type, any)?.split('/');
-            let right = map.next()?.eq_ignore_ascii_case(wanted);
-            let channels = map.nth(1).and_then(|channels| channels.parse().ok()).unwrap_or(0);
-            let parameters = of_format(section, "fmtp", *payload_type, any).unwrap_or_default();
-            let rank = if right { rank(codec, parameters)? } else { return None };
-            Some((rank, *payload_type, parameters, channels))
+            let parameters = formats.parameters(*payload_type).unwrap_or_default();
+            Some((rank(codec, parameters)?, *payload_type, parameters))
         })
         .min_by_key(|(rank, ..)| *rank)?;
-    let (_, payload_type, parameters, channels) = best;
-    let rtx = formats.iter().find_map(|rtx| {
-        let is_rtx = of_format(section, "rtpmap", *rtx, any)?.split('/').next()?.eq_ignore_ascii_case("rtx");
-        let parameters = of_format(section, "fmtp", *rtx, any)?;
-        (is_rtx && parameter(parameters, "apt")?.parse() == Ok(payload_type))
-            .then(|| (*rtx, parameters.to_owned()))
+    let (_, payload_type, parameters) = best;
+    let channels = formats.map(payload_type).and_then(|map| map.split('/').nth(2)?.parse().ok()).unwrap_or(0);
+    let beside = |name: &str, fits: &dyn Fn(&str) -> bool| {
+        formats.offered.iter().filter(|beside| formats.is(**beside, name)).find_map(|beside| {
+            let parameters = formats.parameters(*beside).filter(|parameters| fits(parameters))?;
+            Some((*beside, parameters.to_owned()))
+        })
+    };
+    let rtx = beside("rtx", &|parameters| {
+        parameter(parameters, "apt").is_some_and(|apt| apt.parse() == Ok(payload_type))
     });
-    let redundant = formats.iter().find_map(|red| {
-        let is_red = of_format(section, "rtpmap", *red, any)?.split('/').next()?.eq_ignore_ascii_case("red");
-        let parameters = of_format(section, "fmtp", *red, any)?;
-        let twice = parameters.split('/').take(2).all(|pt| pt.parse() == Ok(payload_type));
-        (is_red && twice && codec == Codec::Opus).then(|| (*red, parameters.to_owned()))
+    let redundant = beside("red", &|parameters| {
+        codec == Codec::Opus && parameters.split('/').take(2).all(|pt| pt.parse() == Ok(payload_type))
     });
     Some(Format { payload_type, parameters: parameters.to_owned(), channels, rtx, redundant })
 }
@@ -296,50 +357,60 @@ fn rank(codec: Codec, parameters: &str) -> Option<u8> {
 }
 
 fn parameter<'a>(parameters: &'a str, key: &str) -> Option<&'a str> {
-    parameters.split(';').find_map(|pair| {
+    steps::split(parameters, ';').find_map(|pair| {
         pair.trim().split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     })
 }
 
-/// Writes a section with only the kept format, its feedback and the extensions that are used.
+/// Writes a section with only the kept format, its feedback and the extensions that are used. Of a section that is not
+/// accepted, its first format stands for all: `rtc` looks through the whole section again for each.
 fn reduce(text: &mut String, section: &[&str], keep: Option<&Format>, transport: bool) {
-    let Some(format) = keep else {
-        push_lines(text, section.iter().copied().filter(|line| !line.starts_with("a=candidate")));
-        return;
+    let first = section.first().and_then(|media| media.split(' ').nth(3));
+    let kept = |word: &str| match keep {
+        None => Some(word) == first,
+        Some(Format { payload_type, rtx, redundant, .. }) => {
+            let also = [rtx, redundant].into_iter().flatten();
+            let mut all = std::iter::once(payload_type).chain(also.map(|(also, _)| also));
+            all.any(|kept| word.parse() == Ok(*kept))
+        }
     };
-    let also = [&format.rtx, &format.redundant];
-    let kept = |pt: &str| {
-        let also = also.into_iter().flatten().any(|(also, _)| pt.parse() == Ok(*also));
-        pt.parse() == Ok(format.payload_type) || also
-    };
-    for line in section {
+    for line in steps::each(section.iter().copied()) {
         if let Some(media) = line.strip_prefix("m=") {
-            let mut words = media.split(' ');
+            let mut words = steps::split(media, ' ');
             let head: Vec<&str> = words.by_ref().take(3).collect();
-            let formats: Vec<&str> = words.filter(|pt| kept(pt)).collect();
+            let mut formats: Vec<&str> = Vec::new();
+            let mut written: Vec<Option<u8>> = Vec::new();
+            for word in words {
+                // Each once, however it is spelt: at most three are kept, so these stay short.
+                let payload_type = word.parse().ok();
+                if kept(word) && !written.contains(&payload_type) {
+                    formats.push(word);
+                    written.push(payload_type);
+                }
+            }
             push_lines(text, [format!("m={} {}", head.join(" "), formats.join(" ")).as_str()]);
             continue;
         }
         let Some((key, value)) = line.strip_prefix("a=").and_then(|attribute| attribute.split_once(':'))
         else {
-            push_lines(text, [*line]);
+            push_lines(text, [line]);
             continue;
         };
-        let keep = match key {
+        let keeps = match key {
             "rtcp-fb" if value.ends_with(" transport-cc") => {
                 transport && value.split(' ').next().is_some_and(kept)
             }
             "rtpmap" | "fmtp" | "rtcp-fb" => value.split(' ').next().is_some_and(kept),
             "extmap" => match value.split(' ').nth(1) {
-                Some(PLAYOUT_DELAY) => true,
-                Some(TRANSPORT) => transport,
+                Some(PLAYOUT_DELAY) => keep.is_some(),
+                Some(TRANSPORT) => keep.is_some() && transport,
                 Some(_) | None => false,
             },
             "candidate" | "ssrc" | "ssrc-group" | "rid" | "simulcast" | "msid" => false,
             _ => true,
         };
-        if keep {
-            push_lines(text, [*line]);
+        if keeps {
+            push_lines(text, [line]);
         }
     }
 }

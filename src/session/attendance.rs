@@ -1,6 +1,7 @@
 //! Who joins and leaves sessions, noted behind their actors: players' input does not wait for the disk. Of an organisation's
 //! sessions they are on its list of players too, under the same names, for as long as they play (contract G-5, G-6).
 
+use super::hosted::MAX_PLAYERS;
 use crate::ids::SessionId;
 use crate::store::{EventKind, Millis, Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
@@ -54,7 +55,8 @@ async fn write(store: &dyn Store, note: &Note) -> Result<(), StoreError> {
     if *listed {
         let player = std::slice::from_ref(player);
         if *kind == EventKind::PlayerJoined {
-            store.join_players(*session, player, *at).await?;
+            // A roster that is full stays as it is.
+            store.join_players(*session, player, MAX_PLAYERS, *at).await?;
         } else {
             store.leave_players(*session, player).await?;
         }

@@ -31,6 +31,9 @@ pub enum ServiceError {
     /// A sentence for people: a hosted session that did not start (420, rule 5).
     #[error("{0}")]
     StartFailed(String),
+    /// A join would make a session's roster too long (422).
+    #[error("A session has at most {most} players.")]
+    TooManyPlayers { most: u64 },
     /// An artifact above the limit (422, G16).
     #[error("What is there is larger than {} MiB.", limit >> 20)]
     TooLarge { limit: u64 },

@@ -73,6 +73,7 @@ impl From<ServiceError> for Refusal {
             | ServiceError::IdUsed
             | ServiceError::Terminated
             | ServiceError::StartFailed(_)
+            | ServiceError::TooManyPlayers { .. }
             | ServiceError::TooLarge { .. }
             | ServiceError::Internal(_) => ErrorCode::Internal,
         };

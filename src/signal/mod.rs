@@ -28,12 +28,16 @@ use axum::routing::{get, patch, post};
 /// Largest body of a WHEP request, in bytes.
 const MAX_BODY_BYTES: usize = playgate_signaling::message::MAX_MESSAGE_BYTES;
 
-/// The routes of this module.
+/// The routes of this module. The limits of bodies stand beside all others in `http::limits`, too.
 pub fn router(state: SignalState) -> Router {
+    routes().with_state(state)
+}
+
+pub(crate) fn routes() -> Router<SignalState> {
     let whep = Router::new()
         .route("/session/{id}/whep", post(whep::create).options(whep::options))
         .route("/session/{id}/whep/{viewer}", patch(whep::update).delete(whep::remove).options(whep::options))
         .layer(axum::middleware::map_response(whep_reply::allow_any_origin))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES));
-    Router::new().route("/session/{id}/signal", get(websocket::upgrade)).merge(whep).with_state(state)
+    Router::new().route("/session/{id}/signal", get(websocket::upgrade)).merge(whep)
 }

@@ -92,6 +92,7 @@ fn of_service(error: &ServiceError) -> (StatusCode, &'static str, Option<Duratio
         ServiceError::IdUsed
         | ServiceError::Terminated
         | ServiceError::StartFailed(_)
+        | ServiceError::TooManyPlayers { .. }
         | ServiceError::TooLarge { .. }
         | ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", None),
     }

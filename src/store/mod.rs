@@ -14,8 +14,8 @@ pub use data_dir::{DataDir, create_private, database_in};
 pub use event_rows::{Attempt, DeliveryRow, EventKind, EventRow};
 pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
-    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Millis, ProfileRow, SLOTS, SessionRow,
-    SlotRow, TokenRow, TokenScope, UserRow, VersionRow,
+    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, Millis, ProfileRow, SLOTS,
+    SessionRow, SlotRow, TokenRow, TokenScope, UserRow, VersionRow,
 };
 pub use saves::{SaveError, SaveStore};
 pub use sqlite::SqliteStore;
@@ -78,8 +78,9 @@ pub trait Store: Send + Sync {
     /// A hosted session that could not be started is as if it had never been asked for: its id is free again.
     async fn forget_external_id(&self, id: SessionId, now: Millis) -> Result<()>;
 
-    /// Enters who is not there yet; gives the whole roster, the first to join first. One step, as all of these.
-    async fn join_players(&self, id: SessionId, players: &[String], now: Millis) -> Result<Vec<String>>;
+    /// Adds the players who are not there yet, all of them or none: a session has at most `most`.
+    async fn join_players(&self, id: SessionId, players: &[String], most: u64, now: Millis)
+    -> Result<Joined>;
     /// Takes out who is there; gives how many are left.
     async fn leave_players(&self, id: SessionId, players: &[String]) -> Result<u64>;
     async fn players(&self, id: SessionId) -> Result<Vec<String>>;

@@ -226,6 +226,15 @@ pub enum Inserted {
     ExternalIdUsed,
 }
 
+/// What came of a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joined {
+    /// Everybody in the session, the first to join first.
+    Roster(Vec<String>),
+    /// It would have been too many: nobody was added.
+    Full,
+}
+
 /// What came of a write that carries a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fenced {

@@ -1,6 +1,8 @@
 //! Listeners, certificates and codes on real sockets, with the fake session core behind them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod idle;
+
 use crate::http::fake::{FakeCore, assets};
 use crate::http::fake_embeds::FakeEmbeds;
 use crate::http::fake_hosted::FakeHosted;

@@ -1,6 +1,8 @@
 //! Every fuzz target on its corpus, and on some thousands of mutations of it, in every run: quick, seeded, on any
 //! toolchain. `PLAYGATE_TEST_FUZZ_ROUNDS` asks for more of them; libFuzzer itself runs in `tests/fuzz`.
 
+mod growth;
+
 use playgate::fuzz::{TARGETS, Target};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -158,8 +160,9 @@ macro_rules! replayed {
 }
 
 replayed! {
-    answer challenge client_message demux depacketizer dtls feedback gateway_message ingest input_frame key_frames offer package
-    reference rtp runner_message save sdp_fragment sender_reports session_form still still_parts stun
+    answer catalogue_search challenge client_message demux depacketizer dtls environment feedback gateway_message ingest
+    input_frame key_frames offer package reference request_head rtp runner_message save sdp_fragment sender_reports
+    session_form session_path session_query still still_parts stun
 }
 
 #[test]

@@ -8,8 +8,8 @@ use playgate::session::machine::ContainerStatus;
 use playgate::session::quality::Quality;
 use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::{
-    Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, SessionRow, SqliteStore,
-    Store, TokenRow, TokenScope,
+    Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, Joined, SessionRow,
+    SqliteStore, Store, TokenRow, TokenScope,
 };
 use playgate_signaling::message::Role;
 use std::sync::Arc;
@@ -49,11 +49,32 @@ suite!(
     an_embed_token_counts_its_visits_and_ends_them_when_it_is_taken_back,
     an_organisation_has_sessions_that_are_not_hosted,
     tokens_are_found_listed_and_revoked,
+    a_join_adds_all_of_its_players_or_none_and_a_roster_has_its_bound,
     what_happens_to_a_session_is_noted_once_and_in_order,
     deliveries_begin_with_now_and_are_due_until_they_are_answered_or_given_up,
 );
 
 type Any = Arc<dyn Store>;
+
+async fn a_join_adds_all_of_its_players_or_none_and_a_roster_has_its_bound(store: Any) {
+    let row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+    let join = async |players: &[&str], at| store.join_players(row.id, &names(players), 3, at).await.unwrap();
+    assert_eq!(join(&["b", "a", "b"], 1).await, Joined::Roster(names(&["a", "b"])));
+    assert_eq!(join(&["c", "d"], 2).await, Joined::Full);
+    assert_eq!(store.players(row.id).await.unwrap(), names(&["a", "b"]), "nobody of them was added");
+    assert_eq!(join(&["c", "a"], 3).await, Joined::Roster(names(&["a", "b", "c"])));
+    assert_eq!(join(&["c", "a"], 4).await, Joined::Roster(names(&["a", "b", "c"])), "who is there stays");
+    assert_eq!(join(&[], 5).await, Joined::Roster(names(&["a", "b", "c"])));
+    assert_eq!(store.leave_players(row.id, &names(&["a", "x"])).await.unwrap(), 2);
+    // A thousand names are one statement.
+    let many: Vec<String> = (0..1000).map(|number| format!("{number:0256}")).collect();
+    let Joined::Roster(roster) = store.join_players(row.id, &many, 10_000, 6).await.unwrap() else {
+        panic!("there is room")
+    };
+    assert_eq!(roster.len(), 1002);
+}
 
 async fn what_happens_to_a_session_is_noted_once_and_in_order(store: Any) {
     let (mut news, mut row) = (store.news(), session(&store, &user("u"), 0).await);

@@ -1,20 +1,43 @@
-"""What the contract's schema lets through and no container can be given (src/http/session_api/start.rs): such requests are
-answered 422, and are not what the contract means by valid ones. And logs that are followed: they end with the container, and
-the judge gives a body up after ten seconds."""
+"""What the contract's schema lets through and this gateway refuses with 422, and why (src/http/limits.rs, src/http/session_api/start.rs):
+names and values that no container can be given, ids that no URL path can carry, lists and texts beyond their bounds. And logs
+that are followed: they end with the container, and the judge gives a body up after ten seconds."""
+
+import unicodedata
 
 import schemathesis
 
 
+def size(text):
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def within(body, field, most):
+    value = body.get(field)
+    return not isinstance(value, str) or size(value) <= most
+
+
 @schemathesis.hook
 def filter_body(context, body):
-    if not isinstance(body, dict) or "image" not in body:
+    if not isinstance(body, dict):
         return True
+    if "image" in body:
+        return start_fits(body)
+    players = body.get("players")
+    listed = players if isinstance(players, list) else []
+    named = all(not isinstance(player, str) or 1 <= size(player) <= 256 for player in listed)
+    return named and len(listed) <= 1000 and within(body, "session", 256)
+
+
+def start_fits(body):
     env = body.get("env")
     names = env if isinstance(env, dict) else {}
-    can_be_named = all(name and "=" not in name for name in names)
+    can_be_named = all(name and "=" not in name and size(name) <= 256 for name in names)
     identifier = body.get("id")
-    fits = not isinstance(identifier, str) or len(identifier.encode("utf-8", "surrogatepass")) <= 256
-    return can_be_named and fits
+    reachable = not isinstance(identifier, str) or (
+        identifier not in (".", "..") and all(unicodedata.category(c) != "Cc" for c in identifier)
+    )
+    bounds = {"id": 256, "location": 256, "image": 256, "version": 128, "ttl": 32}
+    return can_be_named and reachable and all(within(body, field, most) for field, most in bounds.items())
 
 
 @schemathesis.hook

@@ -25,11 +25,13 @@ pub(crate) struct Options {
     /// Further flags of `serve`.
     pub(crate) args: Vec<String>,
     pub(crate) listen: String,
+    /// Soft and hard limit of open files; the test's own without.
+    pub(crate) files: Option<(u32, u32)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { toml: String::new(), args: Vec::new(), listen: "127.0.0.1:0".to_owned() }
+        Self { toml: String::new(), args: Vec::new(), listen: "127.0.0.1:0".to_owned(), files: None }
     }
 }
 
@@ -178,7 +180,17 @@ fn config(toml: &str, data: &Path) -> String {
 }
 
 async fn spawn(options: &Options, data: &Path, log: &Arc<Mutex<Vec<String>>>) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_playgate"))
+    let program = env!("CARGO_BIN_EXE_playgate");
+    let mut command = match options.files {
+        None => Command::new(program),
+        Some((soft, hard)) => {
+            let mut shell = Command::new("sh");
+            let limit = format!("ulimit -Hn {hard} && ulimit -Sn {soft} && exec \"$0\" \"$@\"");
+            shell.args(["-c", &limit, program]);
+            shell
+        }
+    };
+    let mut child = command
         .args(["serve", "--config"])
         .arg(data.join("config.toml"))
         .args(["--listen", &options.listen])

@@ -107,6 +107,7 @@ impl Driver for ProcessDriver {
             tokio::spawn(output::log_lines(spec.session, stderr));
         }
         let pid = child.id().ok_or_else(|| DriverError::Other("the child has no process id".to_owned()))?;
+        crate::files::restore_for(pid);
         let group = Group::of_leader(pid).map_err(DriverError::Start)?;
         let reference = InstanceRef::Process { pid, start_ticks: group.start_ticks() };
         let (orders, orders_rx) = watch::channel(None);

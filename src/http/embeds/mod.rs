@@ -12,6 +12,7 @@ use super::HttpState;
 use super::context::{Context, web_origin};
 use super::error::ApiError;
 use super::input::Body;
+use super::limits::ORIGINS;
 use super::openapi::ApiProblem;
 use super::play::NO_SESSION;
 use super::share::sign;
@@ -34,7 +35,6 @@ use utoipa_axum::routes;
 
 /// A token's life where none is asked for: thirty days.
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 86_400);
-const MAX_ORIGINS: usize = 16;
 const MAX_USES: u64 = 1_000_000_000;
 /// Control slots as people count them.
 const SLOTS: std::ops::RangeInclusive<u64> = 1..=4;
@@ -82,7 +82,7 @@ fn read(body: &Body) -> Result<EmbedRequest, ApiError> {
     if slot.is_some() && role == Role::Spectator {
         return Err(ApiError::invalid("A spectator has no 'slot'."));
     }
-    let sent = body.texts("origins", MAX_ORIGINS)?.filter(|sent| !sent.is_empty());
+    let sent = body.texts(&ORIGINS)?.filter(|sent| !sent.is_empty());
     let sent = sent.ok_or_else(|| {
         ApiError::invalid(
             "The 'origins' field must name the web sites that may show it, like https://arcade.example.",

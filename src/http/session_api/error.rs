@@ -19,8 +19,10 @@ use uuid::Uuid;
 
 /// Clients are told to come back after 2 to 5 seconds (rule 5).
 const CAPACITY_WAIT: Duration = Duration::from_secs(3);
-/// More than these are not told one by one.
+/// More violations are only counted.
 const MAX_VIOLATIONS: usize = 100;
+/// Longest name of a field in an answer, in bytes: names of unknown fields are the caller's own text.
+const MAX_FIELD_BYTES: usize = 300;
 
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,9 +32,38 @@ pub struct FieldViolation {
     pub description: String,
 }
 
-impl FieldViolation {
-    pub(super) fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { field: field.into(), description: description.into() }
+/// What is wrong with a request, in the order in which it was found.
+#[derive(Debug, Default)]
+pub(super) struct Violations {
+    listed: Vec<FieldViolation>,
+    more: usize,
+}
+
+impl Violations {
+    /// Cheap however many there are: beyond [`MAX_VIOLATIONS`] nothing is copied.
+    pub(super) fn add(&mut self, field: &str, description: &str) {
+        if self.listed.len() == MAX_VIOLATIONS {
+            self.more += 1;
+            return;
+        }
+        let mut field = field.to_owned();
+        if field.len() > MAX_FIELD_BYTES {
+            field.truncate(field.floor_char_boundary(MAX_FIELD_BYTES));
+            field.push_str("...");
+        }
+        self.listed.push(FieldViolation { field, description: description.to_owned() });
+    }
+
+    /// 422 that names each bad field, where there is one.
+    pub(super) fn finish(self) -> Result<(), SessionApiError> {
+        let Some(first) = self.listed.first() else { return Ok(()) };
+        let mut details = format!("'{}' {}", first.field, first.description);
+        match self.listed.len() - 1 + self.more {
+            0 => {}
+            1 => details.push_str(" One more field is not right."),
+            others => details.push_str(&format!(" {others} more fields are not right.")),
+        }
+        Err(SessionApiError { violations: self.listed, ..SessionApiError::invalid(details) })
     }
 }
 
@@ -129,20 +160,11 @@ impl SessionApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidRequest, details)
     }
 
-    /// 422 that names each bad field.
-    pub(super) fn violations(mut violations: Vec<FieldViolation>) -> Self {
-        let more = violations.len().saturating_sub(MAX_VIOLATIONS);
-        violations.truncate(MAX_VIOLATIONS);
-        let mut details = match violations.first() {
-            Some(first) => format!("'{}' {}", first.field, first.description),
-            None => String::new(),
-        };
-        match violations.len().saturating_sub(1) + more {
-            0 => {}
-            1 => details.push_str(" One more field is not right."),
-            others => details.push_str(&format!(" {others} more fields are not right.")),
-        }
-        Self { violations, ..Self::invalid(details) }
+    /// 422 for one bad field.
+    pub(super) fn violation(field: &str, description: &str) -> Self {
+        let violations =
+            vec![FieldViolation { field: field.to_owned(), description: description.to_owned() }];
+        Self { violations, ..Self::invalid(format!("'{field}' {description}")) }
     }
 
     /// 401. One text for every reason: a stranger learns nothing of why.
@@ -230,6 +252,9 @@ impl From<ServiceError> for SessionApiError {
         let conflict = |details| Self::new(StatusCode::CONFLICT, Code::Conflict, details);
         match error {
             ServiceError::InvalidRequest(_) | ServiceError::TooLarge { .. } => Self::invalid(details),
+            ServiceError::TooManyPlayers { most } => {
+                Self::violation("players", &format!("would be more than {most} in this session."))
+            }
             ServiceError::NotFound(_) => Self::not_found(details),
             ServiceError::IdUsed | ServiceError::Terminated => conflict(details),
             ServiceError::NoServers | ServiceError::StartFailed(_) => Self::capacity(details),

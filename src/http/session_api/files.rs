@@ -42,8 +42,7 @@ pub(super) async fn artifacts(
     if !path.starts_with('/') || path.contains('\0') {
         // A session that is not there is told first, as everywhere.
         state.hosted.describe(&name, &session).await?;
-        let violation = super::error::FieldViolation::new("path", "must be an absolute Unix path.");
-        return Err(SessionApiError::violations(vec![violation]));
+        return Err(SessionApiError::violation("path", "must be an absolute Unix path."));
     }
     let artifact = state.hosted.artifact(&name, &session, &path).await?;
     let mut response = Body::from_stream(artifact.bytes).into_response();

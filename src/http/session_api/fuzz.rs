@@ -1,28 +1,51 @@
-//! What fuzzing sees of the Session API's forms. Called by `crate::fuzz` only.
+//! What fuzzing sees of the Session API's bodies, queries and paths. Called by `crate::fuzz` only.
 
 use super::form::Form;
+use super::grants::GrantRequest;
+use super::players::{JoinSession, LeaveSession};
 use super::query::{Params, filter};
-use super::start::SessionRun;
-use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts};
+use super::segments::Segments;
+use super::start;
+use axum::extract::FromRequestParts;
 use axum::http::Request;
+use axum::http::request::Parts;
 use futures_util::FutureExt;
 
-/// The body of a start.
-pub(crate) fn start(data: &[u8]) {
-    let request = Request::new(Body::from(data.to_vec()));
-    // A body in memory is there at once.
-    if let Some(Ok(form)) = Form::from_request(request, &()).now_or_never() {
-        let _ = SessionRun::read(form).and_then(SessionRun::into_request);
+/// Every body.
+pub(crate) fn bodies(data: &[u8]) {
+    let form = || Form::parse(data);
+    if let Ok((request, _)) = form().and_then(start::read) {
+        assert!(request.env.len() <= 1000 && request.args.len() <= 1000 && request.labels.len() <= 256);
     }
+    if let Ok(request) = form().and_then(JoinSession::read) {
+        assert!(request.players.len() <= 1000);
+    }
+    let _ = form().and_then(LeaveSession::read);
+    let _ = form().and_then(GrantRequest::read);
 }
 
 /// The query of a list.
 pub(crate) fn query(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(request) = Request::get(format!("/session?{text}")).body(()) else { return };
-    let (mut parts, ()) = request.into_parts();
-    if let Some(Ok(params)) = Params::from_request_parts(&mut parts, &()).now_or_never() {
-        let _ = filter(params);
+    let Some(mut parts) = parts(data, "/session?") else { return };
+    if let Some(Ok(params)) = Params::from_request_parts(&mut parts, &()).now_or_never()
+        && let Ok(filter) = filter(params)
+    {
+        assert!(filter.labels.len() <= 64 && filter.not_labels.len() <= 64);
     }
+}
+
+/// The parts of a path.
+pub(crate) fn path(data: &[u8]) {
+    let Some(mut parts) = parts(data, "/tag/") else { return };
+    if let Some(Ok(segments)) = Segments::from_request_parts(&mut parts, &()).now_or_never() {
+        for index in 0..4 {
+            let _ = segments.get(index, "unknown");
+        }
+    }
+}
+
+fn parts(data: &[u8], before: &str) -> Option<Parts> {
+    let text = std::str::from_utf8(data).ok()?;
+    let (parts, ()) = Request::get(format!("{before}{text}")).body(()).ok()?.into_parts();
+    Some(parts)
 }

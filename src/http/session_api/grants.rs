@@ -3,10 +3,11 @@
 
 use super::caller::Organisation;
 use super::error::{ErrorResponse, SessionApiError};
-use super::form::Form;
+use super::form::{Form, JsonBody};
 use super::segments::Segments;
 use super::sessions::NO_SESSION;
 use crate::http::context::web_origin;
+use crate::http::limits::{MAX_NAME_BYTES, ORIGINS};
 use crate::http::share::{DEFAULT_SECONDS, LIFE, invitation};
 use crate::http::{Context, HttpState};
 use crate::render::seconds;
@@ -18,17 +19,14 @@ use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// The token carries them.
-const MAX_ORIGINS: usize = 16;
-
 /// Who may do what, where and how long.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct GrantRequest {
     #[schema(value_type = String, example = "player")]
     role: Role,
-    /// Web sites whose pages may use the token, besides the session's own page. None: any.
-    #[schema(example = json!(["https://play.example.org"]))]
+    /// Web sites whose pages may use the token, besides the session's own page; at most 16. None: any.
+    #[schema(max_items = 16, example = json!(["https://play.example.org"]))]
     origins: Option<Vec<String>>,
     /// Seconds, 60 to 604800. Absent: a day.
     #[schema(minimum = 60, maximum = 604_800, example = 3600)]
@@ -71,9 +69,9 @@ pub(super) async fn grant(
     Organisation(name): Organisation,
     context: Context,
     segments: Segments,
-    form: Form,
+    body: JsonBody,
 ) -> Result<(StatusCode, Json<GrantOk>), SessionApiError> {
-    let request = GrantRequest::read(form)?;
+    let request = body.read(GrantRequest::read).await?;
     let id = segments.get(1, NO_SESSION)?;
     let expires_in = Duration::from_secs(request.expires_in.unwrap_or(DEFAULT_SECONDS));
     let origins = request.origins.unwrap_or_default();
@@ -91,8 +89,8 @@ pub(super) async fn grant(
 }
 
 impl GrantRequest {
-    fn read(mut form: Form) -> Result<Self, SessionApiError> {
-        let role = match form.required_text("role", 1).as_str() {
+    pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
+        let role = match form.required_text("role", 1..=MAX_NAME_BYTES).as_str() {
             "player" => Some(Role::Player),
             "spectator" => Some(Role::Spectator),
             // Absent, empty or of another type: said already.
@@ -102,15 +100,12 @@ impl GrantRequest {
                 None
             }
         };
-        let origins = form.texts("origins", 1).map(|sent| {
-            if sent.len() > MAX_ORIGINS {
-                form.refuse("origins", format!("must not be more than {MAX_ORIGINS}."));
-            }
+        let origins = form.texts(&ORIGINS, 1).map(|sent| {
             let site = |(index, text): (usize, &String)| {
                 let site = web_origin(text);
                 if site.is_none() {
                     let text = "must be a web site like https://play.example.org, without a path.";
-                    form.refuse(format!("origins[{index}]"), text);
+                    form.refuse(&format!("origins[{index}]"), text);
                 }
                 site
             };

@@ -10,6 +10,7 @@ mod files;
 mod form;
 pub(crate) mod fuzz;
 mod grants;
+mod json;
 mod places;
 mod players;
 mod query;
@@ -24,7 +25,6 @@ pub use error::{ErrorResponse, FieldViolation, SessionApiError};
 pub(super) use sessions::PlayerCount;
 
 use super::HttpState;
-use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +44,6 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(places::locations))
         .routes(routes!(places::tag))
         .merge(one)
-        .layer(DefaultBodyLimit::max(form::MAX_BODY_BYTES))
 }
 
 /// Whether what is at this path, if only a 404, speaks this API. The player's page is `/session/{id}/`, with the slash.

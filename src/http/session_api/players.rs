@@ -2,29 +2,34 @@
 
 use super::caller::Organisation;
 use super::error::{ErrorResponse, SessionApiError};
-use super::form::Form;
+use super::form::{Form, JsonBody};
+use super::json::json_response;
 use crate::http::HttpState;
+use crate::http::limits::{MAX_ID_BYTES, PLAYERS};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-/// Players who come to a session.
+/// Players who join a session.
 #[derive(Debug, ToSchema)]
 pub(super) struct JoinSession {
     #[schema(example = "f7965a22-e327-4541-a30e-8262890d3a29")]
     session: String,
-    #[schema(example = json!(["ada", "bob"]))]
-    players: Vec<String>,
+    /// At most 1000 in one request and 10000 in one session, each of 1 to 256 bytes.
+    #[schema(max_items = 1000, example = json!(["ada", "bob"]))]
+    pub(super) players: Vec<String>,
 }
 
-/// Players who go.
+/// Players who leave a session.
 #[derive(Debug, ToSchema)]
 pub(super) struct LeaveSession {
     /// Absent: the one session of yours that all of these players are in.
     session: Option<String>,
-    #[schema(example = json!(["bob"]))]
+    /// At most 1000, each of 1 to 256 bytes.
+    #[schema(max_items = 1000, example = json!(["bob"]))]
     players: Vec<String>,
 }
 
@@ -65,13 +70,31 @@ pub(super) struct LeaveSessionOk {
 pub(super) async fn join(
     State(state): State<HttpState>,
     Organisation(name): Organisation,
-    mut form: Form,
-) -> Result<Json<JoinSessionOk>, SessionApiError> {
-    let request =
-        JoinSession { session: form.required_text("session", 0), players: form.required_texts("players") };
-    form.finish()?;
+    body: JsonBody,
+) -> Result<Response, SessionApiError> {
+    let request = body.read(JoinSession::read).await?;
     let players = state.hosted.join(&name, &request.session, &request.players).await?;
-    Ok(Json(JoinSessionOk { count: u64::try_from(players.len()).unwrap_or(u64::MAX), players }))
+    let bytes = players.iter().map(String::len).sum();
+    let answer = JoinSessionOk { count: u64::try_from(players.len()).unwrap_or(u64::MAX), players };
+    json_response(bytes, answer).await
+}
+
+impl JoinSession {
+    pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
+        let session = form.required_text("session", 0..=MAX_ID_BYTES);
+        let players = form.required_texts(&PLAYERS, 1);
+        form.finish()?;
+        Ok(Self { session, players })
+    }
+}
+
+impl LeaveSession {
+    pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
+        let session = form.text("session", 0..=MAX_ID_BYTES);
+        let players = form.required_texts(&PLAYERS, 1);
+        form.finish()?;
+        Ok(Self { session, players })
+    }
 }
 
 /// Let players leave
@@ -92,10 +115,9 @@ pub(super) async fn join(
 pub(super) async fn leave(
     State(state): State<HttpState>,
     Organisation(name): Organisation,
-    mut form: Form,
+    body: JsonBody,
 ) -> Result<Json<LeaveSessionOk>, SessionApiError> {
-    let request = LeaveSession { session: form.text("session", 0), players: form.required_texts("players") };
-    form.finish()?;
+    let request = body.read(LeaveSession::read).await?;
     let count = state.hosted.leave(&name, request.session.as_deref(), &request.players).await?;
     let mut seen = HashSet::new();
     let players = request.players.iter().filter(|player| seen.insert(player.as_str())).cloned().collect();

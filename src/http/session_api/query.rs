@@ -1,16 +1,19 @@
 //! Query strings, strictly: `name=value` and `name[key]=value` (OpenAPI's `deepObject`, brackets plain or percent-encoded,
 //! G27). A parameter that is given twice is refused; one that no operation has is passed over.
 
-use super::error::{FieldViolation, SessionApiError};
+use super::error::{SessionApiError, Violations};
+use crate::http::limits::{FILTERS, ListLimit};
 use crate::session::hosted::HostedFilter;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use playgate_signaling::steps;
+use std::collections::HashSet;
 
 /// The pairs, and what was wrong with those that were read so far.
 #[derive(Debug)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
-    violations: Vec<FieldViolation>,
+    violations: Violations,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
@@ -19,12 +22,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionApiError> {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(pairs) = query.map_err(|_| SessionApiError::invalid("The query string cannot be read."))?;
-        Ok(Self { pairs, violations: Vec::new() })
+        Ok(Self { pairs, violations: Violations::default() })
     }
 }
 
 impl Params {
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        steps::spend(self.pairs.len());
         let mut found = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         let value = found.next()?.clone();
         if found.next().is_some() {
@@ -52,48 +56,57 @@ impl Params {
         false
     }
 
-    /// The keys and values of `name[key]=value`.
-    fn deep(&mut self, name: &str) -> Vec<(String, String)> {
-        let mut found: Vec<(String, String)> = Vec::new();
-        let pairs = self.pairs.clone();
-        for (key, value) in pairs {
+    /// The keys and values of `name[key]=value`, as they were sent.
+    fn deep(&mut self, limit: &ListLimit) -> Vec<(String, String)> {
+        let name = limit.field;
+        let (mut found, mut known) = (Vec::new(), HashSet::new());
+        for (key, value) in &self.pairs {
+            steps::spend(key.len() + value.len() + 1);
             let Some(rest) = key.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('['))
             else {
                 continue;
             };
-            match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                Some(inner) if found.iter().any(|(key, _)| key == inner) => {
-                    self.refuse(&key, "must be given once.");
+            let inner = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let problem = match inner {
+                None => "must be written as name[key]=value.",
+                Some(inner) if known.contains(inner) => "must be given once.",
+                Some(inner) if inner.len() > limit.name_bytes => "has a key that is too long.",
+                Some(_) if value.len() > limit.bytes => "has a value that is too long.",
+                Some(_) if found.len() == limit.items => "is one key too many.",
+                Some(inner) => {
+                    known.insert(inner);
+                    found.push((inner.to_owned(), value.clone()));
+                    continue;
                 }
-                Some(inner) => found.push((inner.to_owned(), value)),
-                None => self.refuse(&key, "must be written as name[key]=value."),
-            }
+            };
+            self.violations.add(key, problem);
         }
         found
     }
 
     pub(super) fn finish(self) -> Result<(), SessionApiError> {
-        if self.violations.is_empty() { Ok(()) } else { Err(SessionApiError::violations(self.violations)) }
+        self.violations.finish()
     }
 
     fn refuse(&mut self, field: &str, description: &str) {
-        self.violations.push(FieldViolation::new(field, description));
+        self.violations.add(field, description);
     }
 }
 
 /// Rules 8 to 11.
 pub(super) fn filter(mut params: Params) -> Result<HostedFilter, SessionApiError> {
+    let [with, without, players] = &FILTERS;
     let mut filter = HostedFilter {
         all: params.flag("all"),
         location: params.text("location"),
         image: params.text("image"),
         tag: params.text("tag"),
         host: params.text("host"),
-        labels: params.deep("filter"),
-        not_labels: params.deep("filterNot"),
+        labels: params.deep(with),
+        not_labels: params.deep(without),
         ..HostedFilter::default()
     };
-    for (key, value) in params.deep("playerCount") {
+    for (key, value) in params.deep(players) {
         let field = format!("playerCount[{key}]");
         let bound = match key.as_str() {
             "lt" => &mut filter.fewer_players_than,

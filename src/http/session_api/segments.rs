@@ -3,6 +3,7 @@
 use super::error::SessionApiError;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use playgate_signaling::steps;
 use std::convert::Infallible;
 
 /// The parts between the slashes as they were sent.
@@ -12,7 +13,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segments {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.uri.path().split('/').skip(1).map(str::to_owned).collect()))
+        Ok(Self(steps::split(parts.uri.path(), '/').skip(1).map(str::to_owned).collect()))
     }
 }
 
@@ -29,6 +30,7 @@ fn decode(part: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        steps::spend(1);
         let pair = if byte == b'%' { bytes.get(at + 1..at + 3) } else { None };
         let hex = pair.filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
         let value = hex.and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());

@@ -5,12 +5,13 @@
 
 use super::caller::Organisation;
 use super::error::{ErrorResponse, SessionApiError};
+use super::json::rendered;
 use super::query::{Params, filter};
 use super::segments::Segments;
 use super::view::{DescribedSession, SessionListEntry};
 use crate::http::{Context, HttpState};
 use crate::ids::SessionId;
-use axum::Json;
+use crate::session::hosted::HostedView;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -57,10 +58,19 @@ pub(super) async fn list(
     Organisation(name): Organisation,
     context: Context,
     params: Params,
-) -> Result<Json<SessionListOk>, SessionApiError> {
+) -> Result<Response, SessionApiError> {
     let views = state.hosted.list(&name, &filter(params)?).await?;
-    let sessions = views.iter().map(|view| SessionListEntry::new(view, &context)).collect();
-    Ok(Json(SessionListOk { sessions }))
+    rendered(views.iter().map(bytes_of).sum(), move || {
+        let sessions = views.iter().map(|view| SessionListEntry::new(view, &context)).collect();
+        SessionListOk { sessions }
+    })
+    .await
+}
+
+/// About how much callers' text a session shows.
+fn bytes_of(view: &HostedView) -> usize {
+    let texts = view.hosted.env.iter().chain(&view.hosted.labels).chain(&view.hosted.image_labels);
+    texts.map(|(name, value)| name.len() + value.len()).sum::<usize>() + view.external_id.len()
 }
 
 /// Bounds of the number of players.
@@ -89,10 +99,11 @@ pub(super) async fn describe(
     Organisation(name): Organisation,
     context: Context,
     segments: Segments,
-) -> Result<Json<DescribedSession>, SessionApiError> {
+) -> Result<Response, SessionApiError> {
     let id = segments.get(1, NO_SESSION)?;
     let (view, players) = state.hosted.describe(&name, &id).await?;
-    Ok(Json(DescribedSession::new(&view, players, &context)))
+    let bytes = bytes_of(&view) + players.iter().map(String::len).sum::<usize>();
+    rendered(bytes, move || DescribedSession::new(&view, players, &context)).await
 }
 
 /// Stop a session

@@ -1,14 +1,15 @@
 //! `POST /session` (G-1).
 //!
-//! What the contract's schema forbids is told first; then what is not there (404); last what is only here impossible: a
-//! name no environment can hold, or an id of more than 256 bytes.
+//! Refusals come in this order: what the schema forbids (types, bounds, unknown fields), then what does not exist (404), last
+//! what only this server cannot do: a name that no environment can hold, or an id that no URL path can carry.
 
 use super::caller::Organisation;
-use super::error::{ErrorResponse, FieldViolation, SessionApiError};
-use super::form::Form;
+use super::error::{ErrorResponse, SessionApiError, Violations};
+use super::form::{Form, JsonBody};
 use crate::driver::Port;
 use crate::http::HttpState;
-use crate::session::hosted::HostRequest;
+use crate::http::limits::{ARGS, ENV, LABELS, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TTL_BYTES};
+use crate::session::hosted::{HostRequest, may_become_too_long};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,8 +18,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// Longest id, in bytes.
-const MAX_ID_BYTES: usize = 256;
 /// Longest ttl, in minutes: eight thousand years. More is an overflow (G17).
 const MAX_TTL_MINUTES: u64 = u32::MAX as u64;
 
@@ -26,30 +25,32 @@ const MAX_TTL_MINUTES: u64 = u32::MAX as u64;
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct SessionRun {
-    /// Yours to choose, 1-256 bytes, never used twice. Absent: a UUID is made up.
-    #[schema(min_length = 1, example = "f7965a22-e327-4541-a30e-8262890d3a29")]
+    /// Yours to choose, 1 to 256 bytes, never used twice. Not `.` or `..` and without control characters, which the path
+    /// `/session/{id}` could not carry. Absent: a UUID is made up.
+    #[schema(min_length = 1, max_length = 256, example = "f7965a22-e327-4541-a30e-8262890d3a29")]
     id: Option<String>,
     /// A location, or a region to choose the best location of.
-    #[schema(min_length = 1, example = "europe")]
+    #[schema(min_length = 1, max_length = 256, example = "europe")]
     location: String,
-    #[schema(min_length = 1, example = "nginx")]
+    #[schema(min_length = 1, max_length = 256, example = "nginx")]
     image: String,
-    /// Environment of the container; whoever may read the session sees it. Values are not empty.
+    /// Environment of the container; whoever may read the session sees it. At most 1000 variables; names of at most 256
+    /// bytes, values not empty. A name and its value together have at most 128 KiB, also once `${GAMEYE_...}` is replaced.
     #[schema(example = json!({ "MAX_PLAYERS": "8" }))]
     env: Option<BTreeMap<String, String>>,
-    /// Arguments of its program; none of them is empty.
-    #[schema(example = json!(["--match-type=quick-play"]))]
+    /// Arguments of its program, at most 1000; none of them is empty or longer than 128 KiB.
+    #[schema(max_items = 1000, example = json!(["--match-type=quick-play"]))]
     args: Option<Vec<String>>,
     /// Start it again when it fails: not after a stop, and not at the end of its ttl.
     restart: Option<bool>,
-    /// Yours; sessions can be listed by them.
+    /// Yours; sessions can be listed by them. At most 256; names of at most 256 bytes, values of at most 4096.
     #[schema(example = json!({ "mode": "ranked" }))]
     labels: Option<BTreeMap<String, String>>,
     /// Tag of the image. Absent: the one with the highest priority.
-    #[schema(min_length = 1, example = "1.27")]
+    #[schema(min_length = 1, max_length = 128, example = "1.27")]
     version: Option<String>,
     /// After this time it is ended by force: hours and minutes, one minute at least.
-    #[schema(pattern = "^([0-9]+h([0-9]+m)?|[0-9]+m)$", example = "2h30m")]
+    #[schema(pattern = "^([0-9]+h([0-9]+m)?|[0-9]+m)$", max_length = 32, example = "2h30m")]
     ttl: Option<String>,
     /// `"true"` puts CPU, memory and network of this session on `/metrics`.
     enable_metrics: Option<TrueOrFalse>,
@@ -109,18 +110,24 @@ pub(super) struct PublishedPort {
 pub(super) async fn run(
     State(state): State<HttpState>,
     Organisation(name): Organisation,
-    form: Form,
+    body: JsonBody,
 ) -> Result<(StatusCode, Json<SessionRunOk>), SessionApiError> {
-    let request = SessionRun::read(form)?.into_request()?;
-    let unfit = unfit(&request);
-    if !unfit.is_empty() {
+    let (request, unfit) = body.read(read).await?;
+    if let Err(unfit) = unfit {
         state.hosted.locations(&name, &request.image).await?;
-        return Err(SessionApiError::violations(unfit));
+        return Err(unfit);
     }
     let view = state.hosted.run(&name, request).await?;
     let ports = view.hosted.ports.iter().map(PublishedPort::new).collect();
     let answer = SessionRunOk { id: view.external_id, host: view.hosted.host.clone(), ports };
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// The request, and whether this server can do it.
+pub(super) fn read(form: Form) -> Result<(HostRequest, Result<(), SessionApiError>), SessionApiError> {
+    let request = SessionRun::read(form)?.into_request()?;
+    let unfit = unfit(&request);
+    Ok((request, unfit))
 }
 
 impl PublishedPort {
@@ -132,16 +139,16 @@ impl PublishedPort {
 impl SessionRun {
     pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
         let run = Self {
-            id: form.text("id", 1),
-            location: form.required_text("location", 1),
-            image: form.required_text("image", 1),
-            env: form.map("env", 1),
-            args: form.texts("args", 1),
+            id: form.text("id", 1..=MAX_ID_BYTES),
+            location: form.required_text("location", 1..=MAX_NAME_BYTES),
+            image: form.required_text("image", 1..=MAX_NAME_BYTES),
+            env: form.map(&ENV, 1),
+            args: form.texts(&ARGS, 1),
             restart: form.flag("restart"),
-            labels: form.map("labels", 0),
-            version: form.text("version", 1),
-            ttl: form.text("ttl", 0),
-            enable_metrics: match form.text("enableMetrics", 0).as_deref() {
+            labels: form.map(&LABELS, 0),
+            version: form.text("version", 1..=MAX_TAG_BYTES),
+            ttl: form.text("ttl", 0..=MAX_TTL_BYTES),
+            enable_metrics: match form.text("enableMetrics", 0..=MAX_NAME_BYTES).as_deref() {
                 None => None,
                 Some("true") => Some(TrueOrFalse::True),
                 Some("false") => Some(TrueOrFalse::False),
@@ -191,39 +198,63 @@ fn parse_ttl(text: &str) -> Option<Duration> {
     (total <= MAX_TTL_MINUTES).then(|| Duration::from_secs(total.max(1) * 60))
 }
 
-/// What no container can be given: names and values are ended by a NUL there, and names by `=`.
-fn unfit(request: &HostRequest) -> Vec<FieldViolation> {
-    let mut found = Vec::new();
-    let mut refuse = |field: String, text: String| found.push(FieldViolation::new(field, text));
+/// What no container can be given (names and values end at a NUL there, and names at `=`), and ids that no path can carry.
+fn unfit(request: &HostRequest) -> Result<(), SessionApiError> {
+    let mut found = Violations::default();
     let no_nul = "must not hold a NUL character.";
-    if let Some(id) = &request.id {
-        if id.len() > MAX_ID_BYTES {
-            refuse("id".to_owned(), format!("must not be longer than {MAX_ID_BYTES} bytes."));
-        }
-        if id.contains('\0') {
-            refuse("id".to_owned(), no_nul.to_owned());
-        }
+    if let Some(id) = &request.id
+        && let Some(text) = unreachable_id(id)
+    {
+        found.add("id", text);
     }
+    // Absent: a UUID.
+    let id_bytes = request.id.as_ref().map_or(36, String::len);
     for (name, value) in &request.env {
         if name.is_empty() || name.contains(['=', '\0']) {
             let text = "is no name of an environment variable: it must not be empty nor hold '=' or NUL.";
-            refuse(format!("env.{name}"), text.to_owned());
+            found.add(&format!("env.{name}"), text);
         }
         if value.contains('\0') {
-            refuse(format!("env.{name}"), no_nul.to_owned());
+            found.add(&format!("env.{name}"), no_nul);
+        }
+        if may_become_too_long(name, value, id_bytes) {
+            let text = "is longer than 128 KiB with its name and with every reference replaced.";
+            found.add(&format!("env.{name}"), text);
         }
     }
     for (index, argument) in request.args.iter().enumerate() {
         if argument.contains('\0') {
-            refuse(format!("args[{index}]"), no_nul.to_owned());
+            found.add(&format!("args[{index}]"), no_nul);
         }
     }
-    found
+    found.finish()
+}
+
+/// Why `/session/{id}` cannot lead to a session of this id. Clients resolve the segments `.` and `..`, percent-encoded too
+/// (RFC 3986, section 5.2.4; WHATWG URL), and refuse or strip control characters.
+fn unreachable_id(id: &str) -> Option<&'static str> {
+    if id == "." || id == ".." {
+        Some("must not be '.' or '..': the path of the session would lead elsewhere.")
+    } else if id.chars().any(char::is_control) {
+        Some("must not hold control characters: the path of the session could not carry them.")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a10_an_id_that_a_path_cannot_carry_is_named() {
+        for id in [".", "..", "a\0b", "a\nb", "\u{7f}", "\u{85}"] {
+            assert!(unreachable_id(id).is_some(), "{id:?}");
+        }
+        for id in ["...", ".a", "a.", "a/..", "a b", "%2e", "a?b#c", "\u{2028}", "ü"] {
+            assert!(unreachable_id(id).is_none(), "{id:?}");
+        }
+    }
 
     #[test]
     fn g17_ttl_takes_hours_and_minutes_and_nothing_else() {

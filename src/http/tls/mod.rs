@@ -6,7 +6,7 @@ mod self_signed;
 mod watch;
 
 pub use addresses::{host_name, machine_addresses};
-pub use plain::PlainAnswer;
+pub use plain::expect_tls;
 pub use self_signed::{SelfSigned, SelfSignedError, names_of_this_machine};
 pub use watch::watch;
 

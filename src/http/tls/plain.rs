@@ -1,9 +1,6 @@
-//! Somebody speaks plain HTTP to the HTTPS port: they are sent to the https address instead of a broken connection.
+//! Plain HTTP on the HTTPS port: the client is sent to the https address instead of getting a broken connection.
 
-use axum_server::accept::Accept;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,39 +10,31 @@ use tokio::time::timeout;
 const TLS_HANDSHAKE: u8 = 0x16;
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 8 * 1024;
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// Passes TLS connections on and answers the others itself.
-#[derive(Debug, Clone, Copy)]
-pub struct PlainAnswer;
-
-type Accepting<S> = Pin<Box<dyn Future<Output = io::Result<(TcpStream, S)>> + Send>>;
-
-impl<S: Send + 'static> Accept<TcpStream, S> for PlainAnswer {
-    type Stream = TcpStream;
-    type Service = S;
-    type Future = Accepting<S>;
-
-    fn accept(&self, mut stream: TcpStream, service: S) -> Accepting<S> {
-        Box::pin(async move {
-            let _ = stream.set_nodelay(true);
-            let mut first = [0];
-            let seen =
-                timeout(PATIENCE, stream.peek(&mut first)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-            if seen == 1 && first[0] != TLS_HANDSHAKE {
-                timeout(PATIENCE, answer(&mut stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            Ok((stream, service))
-        })
+/// Gives a connection back that begins with TLS; answers any other itself, which is an error.
+pub async fn expect_tls(mut stream: TcpStream) -> io::Result<TcpStream> {
+    let mut first = [0];
+    let seen = timeout(PATIENCE, stream.peek(&mut first)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    if seen == 1 && first[0] != TLS_HANDSHAKE {
+        timeout(PATIENCE, answer(&mut stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        return Err(io::ErrorKind::InvalidData.into());
     }
+    Ok(stream)
 }
 
 async fn answer(stream: &mut TcpStream) -> io::Result<()> {
     let mut head = Vec::with_capacity(1024);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
+    let mut searched = 0;
+    while head.len() < MAX_HEAD_BYTES {
         if stream.read_buf(&mut head).await? == 0 {
             break;
         }
+        // Only what is new, and where it meets the old: a head may come byte by byte.
+        if head[searched..].windows(HEAD_END.len()).any(|end| end == HEAD_END) {
+            break;
+        }
+        searched = head.len().saturating_sub(HEAD_END.len() - 1);
     }
     stream.write_all(response(&head).as_bytes()).await?;
     stream.shutdown().await

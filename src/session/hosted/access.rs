@@ -1,7 +1,7 @@
 //! What an organisation does with its hosted sessions. What is not its own is not found, in the same words as what is
 //! not there.
 
-use super::Artifact;
+use super::{Artifact, MAX_PLAYERS};
 use crate::auth::Principal;
 use crate::driver::{ArtifactError, InstanceRef};
 use crate::ids::Owner;
@@ -10,7 +10,7 @@ use crate::session::actor::Command;
 use crate::session::service::ask;
 use crate::session::view::{GrantView, SessionView};
 use crate::session::{ServiceError, Sessions};
-use crate::store::SessionRow;
+use crate::store::{Joined, SessionRow};
 use playgate_signaling::message::Role;
 use std::time::Duration;
 
@@ -54,7 +54,10 @@ impl Sessions {
             return Err(ServiceError::NotFound("The provided session has ended.".to_owned()));
         }
         let now = self.context().clock.now_ms();
-        self.context().store.join_players(row.id, players, now).await.map_err(internal)
+        match self.context().store.join_players(row.id, players, MAX_PLAYERS, now).await.map_err(internal)? {
+            Joined::Roster(roster) => Ok(roster),
+            Joined::Full => Err(ServiceError::TooManyPlayers { most: MAX_PLAYERS }),
+        }
     }
 
     /// Contract G-6: gives how many are left (G20).

@@ -1,7 +1,14 @@
 //! The environment of a hosted session's container (contract 2.5).
 
 use crate::driver::Port;
+use playgate_signaling::steps;
 use std::collections::BTreeMap;
+
+/// Longest name and value of one variable together, in bytes: Linux gives a program no longer one (`MAX_ARG_STRLEN`
+/// with `=` and the final NUL).
+const MAX_VARIABLE_BYTES: usize = 128 * 1024 - 2;
+/// Longest address of a node and longest port number.
+const LONGEST_OTHER_VALUE: usize = 15;
 
 /// The caller's variables and this gateway's, which win. A value of the caller's may name one of ours: `${GAMEYE_HOST}` or
 /// `$(GAMEYE_HOST)`.
@@ -22,19 +29,29 @@ pub(in crate::session) fn environment(
         own.insert(format!("GAMEYE_PORT_{protocol}_{}", port.container), port.host.to_string());
     }
     let mut all: BTreeMap<String, String> =
-        caller.iter().map(|(name, value)| (name.clone(), filled_in(value, &own))).collect();
+        caller.iter().map(|(name, value)| (name.clone(), expand(value, &own))).collect();
     all.extend(own);
     all
 }
 
-fn filled_in(value: &str, own: &BTreeMap<String, String>) -> String {
+/// Whether a variable could become longer than a program can be given, once references in its value are replaced. Counts
+/// every `${` and `$(` as a reference.
+pub fn may_become_too_long(name: &str, value: &str, external_id_bytes: usize) -> bool {
+    let references = steps::split(value, '$').skip(1).filter(|rest| rest.starts_with(['{', '('])).count();
+    let longest = external_id_bytes.max(LONGEST_OTHER_VALUE);
+    name.len() + value.len() + references.saturating_mul(longest) > MAX_VARIABLE_BYTES
+}
+
+/// Replaces references to the gateway's own variables; anything else stays as it is. Passes each byte twice at most.
+fn expand(value: &str, own: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(value.len());
     let mut rest = value;
-    while let Some(at) = rest.find('$') {
+    while let Some(at) = steps::find(rest, '$') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         match reference(rest).and_then(|(name, length)| Some((own.get(name)?, length))) {
             Some((value, length)) => {
+                steps::spend(value.len());
                 out.push_str(value);
                 rest = &rest[length..];
             }
@@ -48,15 +65,32 @@ fn filled_in(value: &str, own: &BTreeMap<String, String>) -> String {
     out
 }
 
-/// A name in braces or parentheses behind a dollar sign, and how long the whole of it is.
+/// A name in braces or parentheses behind a dollar sign, and the length of the whole. Names of ours are capital letters,
+/// digits and underscores: a search for the closing bracket must not go further, or many open brackets would each search
+/// the whole text.
 fn reference(text: &str) -> Option<(&str, usize)> {
     let close = match text.as_bytes().get(1)? {
-        b'{' => '}',
-        b'(' => ')',
+        b'{' => b'}',
+        b'(' => b')',
         _ => return None,
     };
-    let end = text.find(close)?;
-    Some((&text[2..end], end + 1))
+    let of_a_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let end = 2 + steps::leading(&text[2..], of_a_name);
+    (text.as_bytes().get(end) == Some(&close)).then(|| (&text[2..end], end + 1))
+}
+
+/// What fuzzing sees of it: nothing but what was named is replaced, and an expansion of an expansion by no variables is
+/// the same.
+pub(crate) fn fuzz(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let caller = BTreeMap::from([("A".to_owned(), text.to_owned())]);
+    let all = environment(&caller, "match-1", "192.0.2.1", &[]);
+    let expanded = all.get("A").map_or("", String::as_str);
+    assert_eq!(expand(expanded, &BTreeMap::new()), expanded);
+    if !text.contains("GAMEYE_") {
+        assert_eq!(expanded, text);
+    }
+    assert!(may_become_too_long("A", text, 7) || expanded.len() < MAX_VARIABLE_BYTES);
 }
 
 #[cfg(test)]

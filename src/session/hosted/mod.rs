@@ -16,6 +16,8 @@ mod run;
 mod tags;
 
 pub(in crate::session) use environment::environment;
+pub(crate) use environment::fuzz as environment_fuzz;
+pub use environment::may_become_too_long;
 pub use images::{HostedImage, ImageError, Images};
 pub(in crate::session) use janitor::Janitor;
 pub(in crate::session) use metrics::HostedMetrics;
@@ -29,6 +31,9 @@ use crate::session::view::EndReason;
 use playgate_signaling::message::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Players on the roster of one session at most: each join answers with the whole roster.
+pub(in crate::session) const MAX_PLAYERS: u64 = 10_000;
 
 /// What a Session API caller asks for (contract SessionRun), its fields checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -14,8 +14,8 @@ mod sessions;
 
 use super::{
     Admission, Announcement, Attempt, DeliveryRow, EmbedRow, EmbedTarget, EventKind, EventRow, Fenced,
-    Figures, GrantRow, Inserted, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources, Result,
-    SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
+    Figures, GrantRow, Inserted, Joined, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources,
+    Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
 };
 use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::quality::Quality;
@@ -171,8 +171,14 @@ impl Store for SqliteStore {
         sessions::forget_external_id(&self.writer, id, now).await
     }
 
-    async fn join_players(&self, id: SessionId, players: &[String], now: Millis) -> Result<Vec<String>> {
-        players::join(self.begin().await?, id, players, now).await
+    async fn join_players(
+        &self,
+        id: SessionId,
+        players: &[String],
+        most: u64,
+        now: Millis,
+    ) -> Result<Joined> {
+        players::join(self.begin().await?, &self.readers, id, players, most, now).await
     }
 
     async fn leave_players(&self, id: SessionId, players: &[String]) -> Result<u64> {

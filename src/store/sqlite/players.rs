@@ -1,31 +1,43 @@
 //! Rows of players who joined hosted sessions.
+//!
+//! Each change is one statement, however many players it names: the database has a single writer, and everybody else's
+//! writes wait for it.
 
 use super::convert::{parsed, to_json, unsigned};
 use super::{Millis, Result, database};
 use crate::ids::{Owner, SessionId};
+use crate::store::Joined;
 use sqlx::sqlite::{SqliteExecutor, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 use std::collections::HashMap;
 
-/// Gives the whole roster after it.
+/// Adds the players, unless the session would have more than `most`: then nothing changes.
 pub(super) async fn join(
     mut transaction: Transaction<'static, Sqlite>,
+    readers: &SqlitePool,
     session: SessionId,
     players: &[String],
+    most: u64,
     now: Millis,
-) -> Result<Vec<String>> {
-    for player in players {
-        sqlx::query("INSERT INTO joined_players (session_id, player, joined_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(session.to_string())
-            .bind(player)
-            .bind(now)
-            .execute(&mut *transaction)
-            .await
-            .map_err(database)?;
+) -> Result<Joined> {
+    let added = sqlx::query(
+        "INSERT INTO joined_players (session_id, player, joined_at)
+         SELECT ?1, value, ?2 FROM json_each(?3) WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(session.to_string())
+    .bind(now)
+    .bind(to_json(&players)?)
+    .execute(&mut *transaction)
+    .await
+    .map_err(database)?
+    .rows_affected();
+    if added > 0 && count(&mut transaction, session).await? > most {
+        transaction.rollback().await.map_err(database)?;
+        return Ok(Joined::Full);
     }
-    let roster = roster(&mut *transaction, session).await?;
     transaction.commit().await.map_err(database)?;
-    Ok(roster)
+    // Read beside the writer: a large roster takes a while.
+    Ok(Joined::Roster(roster(readers, session).await?))
 }
 
 /// Gives how many are left.
@@ -42,9 +54,18 @@ pub(super) async fn leave(
     .execute(&mut *transaction)
     .await
     .map_err(database)?;
-    let left = roster(&mut *transaction, session).await?.len();
+    let left = count(&mut transaction, session).await?;
     transaction.commit().await.map_err(database)?;
-    Ok(u64::try_from(left).unwrap_or(u64::MAX))
+    Ok(left)
+}
+
+async fn count(transaction: &mut Transaction<'static, Sqlite>, session: SessionId) -> Result<u64> {
+    let row = sqlx::query("SELECT count(*) AS players FROM joined_players WHERE session_id = ?")
+        .bind(session.to_string())
+        .fetch_one(&mut **transaction)
+        .await
+        .map_err(database)?;
+    unsigned(&row, "players")
 }
 
 pub(super) async fn of(pool: &SqlitePool, session: SessionId) -> Result<Vec<String>> {

@@ -305,7 +305,13 @@ pub(super) async fn retained(pool: &SqlitePool, organisation: Option<&str>) -> R
     .fetch_all(pool)
     .await
     .map_err(database)?;
-    rows.iter().map(read).collect()
+    read_all(rows).await
+}
+
+/// Reads many rows, off the async workers: each may hold hundreds of kilobytes of a caller's environment.
+async fn read_all(rows: Vec<SqliteRow>) -> Result<Vec<SessionRow>> {
+    let read = tokio::task::spawn_blocking(move || rows.iter().map(read).collect());
+    read.await.map_err(|error| StoreError::Database(Box::new(error)))?
 }
 
 pub(super) async fn forget_external_id(pool: &SqlitePool, id: SessionId, now: Millis) -> Result<()> {

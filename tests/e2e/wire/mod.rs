@@ -5,6 +5,7 @@ mod control;
 mod crashes;
 mod embeds;
 mod events;
+mod files;
 mod grants;
 mod refusals;
 mod standard_client;

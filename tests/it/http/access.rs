@@ -93,13 +93,17 @@ async fn a_wrong_bearer_token_is_not_saved_by_a_good_cookie() {
 }
 
 #[tokio::test]
-async fn by_default_only_loopback_names_are_served() {
-    let site = Site::new().await;
-    let status = |host: &'static str| {
-        let site = &site;
-        async move {
-            site.send(plain("GET", "/api/health").header("host", host).body(Body::empty()).unwrap()).await
-        }
+async fn a_loopback_listener_serves_loopback_names_only_whoever_may_sign_in() {
+    for guest in [None, Some(true), Some(false)] {
+        only_loopback_names_are_served(&Site::with(|c| c.auth.guest = guest).await).await;
+    }
+    let addressed = Site::with(|c| c.public_ip = vec!["203.0.113.5".parse().unwrap()]).await;
+    only_loopback_names_are_served(&addressed).await;
+}
+
+async fn only_loopback_names_are_served(site: &Site) {
+    let status = |host: &'static str| async move {
+        site.send(plain("GET", "/api/health").header("host", host).body(Body::empty()).unwrap()).await
     };
     for host in ["localhost", "127.0.0.1:8080", "[::1]:8080", "a.b.localhost:1"] {
         assert_eq!(status(host).await.status, 200, "{host}");
@@ -115,12 +119,19 @@ async fn by_default_only_loopback_names_are_served() {
 }
 
 #[tokio::test]
-async fn when_guests_are_allowed_on_purpose_or_not_at_all_any_name_is_served() {
+async fn with_a_public_url_or_an_address_for_others_any_name_is_served() {
     for (change, guest) in [
-        ((|c| c.auth.guest = Some(true)) as fn(&mut playgate::config::Config), true),
-        (|c| c.auth.guest = Some(false), false),
-        (|c| c.public_url = Some("https://play.example".into()), false),
-        (|c| c.public_ip = vec!["203.0.113.5".parse().unwrap()], false),
+        (
+            (|c| c.public_url = Some("https://play.example".into())) as fn(&mut playgate::config::Config),
+            false,
+        ),
+        (
+            |c| {
+                c.public_url = Some("https://play.example".into());
+                c.auth.guest = Some(true);
+            },
+            true,
+        ),
         (|c| c.listen = "0.0.0.0:8080".parse().unwrap(), false),
         (|c| c.lan = true, false),
     ] {
@@ -156,7 +167,7 @@ async fn forwarded_headers_count_only_from_a_trusted_proxy() {
     assert_eq!(context(&anyone, &FORWARDED).await, expected);
 
     let trusting = Site::with(|c| {
-        c.auth.guest = Some(true);
+        c.listen = "0.0.0.0:8080".parse().unwrap();
         c.trusted_proxies = vec!["192.0.2.0/24".into(), "10.0.0.0/8".into()];
     })
     .await;

@@ -356,6 +356,8 @@ async fn the_catalogue_is_paged_searched_and_sorted() {
     assert!(slugs(&site.get("/api/games?page=18446744073709551615&limit=50").await.json()).is_empty());
     assert_eq!(slugs(&site.get("/api/games?search=METEOR%20run").await.json()), ["meteor"]);
     assert_eq!(slugs(&site.get("/api/games?search=nothing").await.json()).len(), 0);
+    assert_eq!(site.get(&format!("/api/games?search={}", "a+".repeat(128))).await.status, 200);
+    site.get(&format!("/api/games?search={}", "a".repeat(257))).await.is_error(400, "invalid_request");
     assert_eq!(site.get("/api/games?search=nothing").await.json()["pagination"]["totalPages"], 0);
     assert_eq!(slugs(&site.get("/api/games?tag=Story").await.json()), ["garden"]);
     assert_eq!(slugs(&site.get("/api/games?sort=title&order=desc&limit=1").await.json()), ["garden"]);

@@ -7,3 +7,4 @@ mod judge;
 mod nginx;
 mod rules;
 mod stand;
+mod worst;

@@ -206,6 +206,40 @@ async fn players_that_are_no_list_of_strings_are_422() {
 }
 
 #[tokio::test]
+async fn a6_players_are_bounded_in_number_and_length() {
+    let office = Office::new().await;
+    let many = |count: usize| (0..count).map(|number| format!("player-{number}")).collect::<Vec<_>>();
+    for (method, path) in [("PUT", "/session/player/join"), ("DELETE", "/session/player/leave")] {
+        for (players, fields) in [
+            (json!(many(1001)), vec!["players"]),
+            (json!(["a".repeat(257)]), vec!["players[0]"]),
+            (json!(["ada", ""]), vec!["players[1]"]),
+            (json!(["ada", "a".repeat(200_000)]), vec!["players[1]"]),
+        ] {
+            let answer = office.send(method, path, &json!({ "session": "mine", "players": players })).await;
+            assert_eq!(answer.is_error_response(422, "INVALID_REQUEST", path), fields, "{method}");
+            assert!(answer.bytes.len() < 4096, "the answer does not repeat what was sent");
+        }
+        let beyond = json!({ "session": "mine", "players": ["a".repeat(400_000)] });
+        let answer = office.send(method, path, &beyond).await;
+        answer.is_error_response(422, "INVALID_REQUEST", path);
+        assert!(answer.text().contains("320 KiB"), "{}", answer.text());
+    }
+    assert!(office.site.hosted.calls().is_empty(), "nothing of it reached the core");
+
+    office.site.hosted.with(view("mine"));
+    let most: Vec<String> = (0..1000).map(|number| format!("{number:0256}")).collect();
+    let answer =
+        office.send("PUT", "/session/player/join", &json!({ "session": "mine", "players": most })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    office.site.hosted.refuse(|| ServiceError::TooManyPlayers { most: 10_000 });
+    let answer =
+        office.send("PUT", "/session/player/join", &json!({ "session": "mine", "players": ["a"] })).await;
+    let fields = answer.is_error_response(422, "INVALID_REQUEST", "/session/player/join");
+    assert_eq!(fields, ["players"]);
+}
+
+#[tokio::test]
 async fn rule_19_locations_come_with_addresses() {
     let office = Office::new().await;
     let answer = office.get("/available-location/nginx").await;

@@ -86,3 +86,16 @@ async fn rule_11_g8_and_g9_labels_filter_both_ways() {
         assert_eq!(violated(&office, query).await.len(), 1, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a6_filters_are_bounded_in_number_and_length() {
+    let office = Office::new().await;
+    let keys = |count: usize| (0..count).map(|key| format!("filter[{key}]=v&")).collect::<String>();
+    assert_eq!(filter(&office, &keys(64)).await.labels.len(), 64);
+    for query in
+        [keys(65), format!("filter[{}]=v", "k".repeat(257)), format!("filterNot[k]={}", "v".repeat(4097))]
+    {
+        let answer = office.get(&format!("/session?{query}")).await;
+        assert_eq!(answer.is_error_response(422, "INVALID_REQUEST", "/session").len(), 1);
+    }
+}

@@ -61,9 +61,9 @@ async fn every_field_reaches_the_core_and_those_left_out_have_their_defaults() {
 }
 
 #[tokio::test]
-async fn g3_any_string_up_to_256_bytes_is_an_id() {
+async fn g3_any_string_up_to_256_bytes_that_a_path_can_carry_is_an_id() {
     let office = Office::new().await;
-    for id in ["player", "a/b", "ü☃", " ", "..", "%2F", &"x".repeat(256), &"ü".repeat(128)] {
+    for id in ["player", "a/b", "ü☃", " ", "...", "%2F", &"x".repeat(256), &"ü".repeat(128)] {
         let answer = office.send("POST", "/session", &with("id", json!(id))).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["id"]), (201, &json!(id)));
     }
@@ -186,6 +186,59 @@ async fn what_no_container_can_hold_is_422_after_an_unknown_image_was_404() {
 }
 
 #[tokio::test]
+async fn a10_an_id_that_no_path_can_carry_is_422() {
+    let office = Office::new().await;
+    for id in [".", "..", "a\nb", "a\0b", "\u{7f}"] {
+        let answer = office.send("POST", "/session", &with("id", json!(id))).await;
+        let fields = answer.is_error_response(422, "INVALID_REQUEST", "/session");
+        assert_eq!(fields, ["id"], "{id:?}");
+    }
+    assert!(office.site.hosted.requests.lock().unwrap().is_empty());
+    for id in ["...", "a/b", ".hidden", "ü ☃"] {
+        assert_eq!(office.send("POST", "/session", &with("id", json!(id))).await.status, 201, "{id:?}");
+    }
+}
+
+#[tokio::test]
+async fn a6_lists_and_texts_of_a_start_are_bounded() {
+    let office = Office::new().await;
+    let object =
+        |count: usize| (0..count).map(|n| (format!("K{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
+    let long = "x".repeat(129 * 1024);
+    for (field, value, fields) in [
+        ("env", json!(object(1001)), vec!["env"]),
+        ("env", json!({ "A": long }), vec!["env.A"]),
+        // 7000 references that could each become an id of 36 bytes.
+        ("env", json!({ "A": "${GAMEYE_SESSION_ID}".repeat(6000) }), vec!["env.A"]),
+        ("args", json!(vec!["x"; 1001]), vec!["args"]),
+        ("args", json!([long]), vec!["args[0]"]),
+        ("labels", json!(object(257)), vec!["labels"]),
+        ("labels", json!({ "A": "x".repeat(4097) }), vec!["labels.A"]),
+        ("id", json!("x".repeat(257)), vec!["id"]),
+        ("location", json!("x".repeat(257)), vec!["location"]),
+        ("image", json!("x".repeat(257)), vec!["image"]),
+        ("version", json!("x".repeat(129)), vec!["version"]),
+        ("ttl", json!(format!("{}1h", "0".repeat(40))), vec!["ttl"]),
+    ] {
+        let answer = office.send("POST", "/session", &with(field, value)).await;
+        assert_eq!(answer.is_error_response(422, "INVALID_REQUEST", "/session"), fields, "{field}");
+    }
+    let name = "N".repeat(257);
+    let answer = office.send("POST", "/session", &with("env", json!({ name.as_str(): "v" }))).await;
+    assert_eq!(answer.is_error_response(422, "INVALID_REQUEST", "/session"), [format!("env.{name}")]);
+    let unknown = with(&"u".repeat(5000), json!(1));
+    let answer = office.send("POST", "/session", &unknown).await;
+    let fields = answer.is_error_response(422, "INVALID_REQUEST", "/session");
+    assert!(fields[0].len() <= 303 && answer.bytes.len() < 2048, "names are cut: {}", answer.text());
+
+    for (field, value) in
+        [("env", json!(object(1000))), ("args", json!(vec!["x"; 1000])), ("labels", json!(object(256)))]
+    {
+        assert_eq!(office.send("POST", "/session", &with(field, value)).await.status, 201, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn g5_a_body_that_is_none_is_422() {
     let office = Office::new().await;
     for body in ["", "{", "null", "[]", "\"text\"", "7", "{\"id\":\"\\ud800\"}"] {
@@ -195,11 +248,12 @@ async fn g5_a_body_that_is_none_is_422() {
             "/session",
         );
     }
-    let large = with("env", json!({ "A": "x".repeat(1 << 20) })).to_string();
+    let large = with("env", json!({ "A": "x".repeat(256 * 1024) })).to_string();
     let answer = office.send_text("POST", "/session", &large).await;
     answer.is_error_response(422, "INVALID_REQUEST", "/session");
-    assert!(answer.text().contains("1024 KiB"));
-    let fits = with("env", json!({ "A": "x".repeat(200 * 1024) })).to_string();
+    assert!(answer.text().contains("256 KiB"));
+    let half = "x".repeat(100 * 1024);
+    let fits = with("env", json!({ "A": half, "B": half })).to_string();
     assert_eq!(office.send_text("POST", "/session", &fits).await.status, 201);
     for kind in ["text/plain", "application/x-www-form-urlencoded"] {
         let request = office.request("POST", "/session").header("content-type", kind);
