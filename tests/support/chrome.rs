@@ -141,6 +141,13 @@ impl Chrome {
         self.driver.action_chain().send_keys(keys).perform().await.expect("keys can be typed");
     }
 
+    /// Presses a key while Ctrl and Alt are held.
+    pub(crate) async fn with_ctrl_alt(&self, key: char) {
+        let chain = self.driver.action_chain().key_down(Key::Control).key_down(Key::Alt);
+        let chain = chain.send_keys(key.to_string()).key_up(Key::Alt).key_up(Key::Control);
+        chain.perform().await.expect("keys can be typed");
+    }
+
     /// A click at a place of the game's picture, in pixels of its 1280x720.
     pub(crate) async fn click_picture(&self, x: f64, y: f64) {
         let place = self.run(PICTURE_PLACE).await.unwrap();

@@ -194,7 +194,7 @@ async fn the_menu_opens_on_purpose_and_ending_asks_first() {
     menu_is(&page, true).await;
     page.keys(Key::Escape).await;
     menu_is(&page, false).await;
-    page.keys(Key::Control + (Key::Alt + "m")).await;
+    page.with_ctrl_alt('m').await;
     menu_is(&page, true).await;
     assert!(page.picture().await.unwrap().changed(&title) < 0.01, "the game got none of that");
     page.click_picture(250.0, 448.0).await;
@@ -233,7 +233,7 @@ async fn the_menu_opens_on_purpose_and_ending_asks_first() {
     page.click_picture(640.0, 300.0).await;
     owns_its_pixels(&page).await;
     page.screenshot("full-screen").await;
-    page.keys(Key::Control + (Key::Alt + "m")).await;
+    page.with_ctrl_alt('m').await;
     menu_is(&page, true).await;
     page.click("#stop").await;
     page.until_shows_element("#confirm").await;
