@@ -6,6 +6,7 @@ mod crashes;
 mod embeds;
 mod events;
 mod grants;
+mod other_players;
 mod refusals;
 mod standard_client;
 mod thumbnail;
