@@ -21,6 +21,7 @@ mod readme;
 mod relay;
 mod relay_chromium;
 mod relay_fairness;
+mod relay_paths;
 mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;

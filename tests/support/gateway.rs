@@ -128,6 +128,17 @@ impl Gateway {
         token.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr))).trim().to_owned()
     }
 
+    /// Viewers whose packets the relay sealed by itself, which is AES-GCM, and viewers whose packets `rtc` sealed.
+    pub(crate) async fn sealed(&self) -> (u64, u64) {
+        let operator = self.client().with_token(&self.mint(&["--operator"]).await);
+        let metrics = operator.text("/metrics").await;
+        let counted = |what: &str| {
+            let lines = metrics.lines().filter(|line| line.contains(&format!("what=\"{what}\"")));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+        };
+        (counted("viewers_sealed_here"), counted("viewers_sealed_by_crate"))
+    }
+
     pub(crate) async fn finish(self) {
         self.finish_despite("\0").await;
     }

@@ -80,6 +80,17 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// A page that is no JSON, found.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let response = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let response = response.send().await.expect("the gateway answers");
+        response.error_for_status().expect("found").text().await.expect("text")
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.call(Method::DELETE, path, None).await
     }

@@ -168,8 +168,11 @@ impl Admitted<'_> {
     }
 }
 
+/// Number of a message, and from where to where a piece of it reaches.
+type Piece = (u16, usize, usize);
+
 /// Bodies of a client's messages, cut into overlapping pieces; then the order in which pieces are sent, with repetitions.
-fn pieces() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<(u16, usize, usize)>)> {
+fn pieces() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<Piece>)> {
     let bodies = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..700), 1..4);
     (bodies, 1usize..400, 0usize..40, any::<prop::sample::Index>()).prop_flat_map(
         |(rest, size, overlap, twice)| {

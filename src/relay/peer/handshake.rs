@@ -28,6 +28,7 @@ const REPETITIONS: u8 = 16;
 /// What a peer's handshake has come to.
 pub(super) struct Handshake {
     inflow: Inflow,
+    client: bool,
     /// What the connection is built from, until the viewer's ClientHello is here. `None` from the start: we are the client.
     undecided: Option<Box<(Offer, Codec)>>,
     /// Our last flight, for when the viewer repeats its own.
@@ -44,12 +45,18 @@ impl Handshake {
     pub(super) fn new(offer: Option<(Offer, Codec)>) -> Self {
         Self {
             inflow: Inflow::default(),
+            client: offer.is_none(),
             undecided: offer.map(Box::new),
             flight: Vec::new(),
             records: true,
             repetitions: 0,
             trouble: None,
         }
+    }
+
+    /// Whether we are the DTLS client.
+    pub(super) fn is_client(&self) -> bool {
+        self.client
     }
 
     /// A later offer of the same viewer: what is built from now on is built from this one.
@@ -97,9 +104,9 @@ impl Handshake {
 impl Peer {
     /// A datagram with DTLS records.
     pub(super) fn dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Drop> {
-        let admitted = self.handshake.inflow.admit(datagram, self.connected);
+        let admitted = self.handshake.inflow.admit(datagram, self.established.is_some());
         let refused = if admitted.refused { Err(Drop::DtlsRefused) } else { Ok(()) };
-        if !self.connected && admitted.alert.is_some() {
+        if self.established.is_none() && admitted.alert.is_some() {
             self.handshake.trouble = Some("the viewer refused the DTLS handshake");
         }
         if let Some(hello) = admitted.hello {
@@ -108,18 +115,19 @@ impl Peer {
         if admitted.news {
             self.handshake.flight.clear();
             self.handshake.records = true;
-        } else if admitted.repeated && !self.connected && self.handshake.repetitions < REPETITIONS {
+        } else if admitted.repeated && self.established.is_none() && self.handshake.repetitions < REPETITIONS
+        {
             self.handshake.repetitions += 1;
             self.held.extend(self.handshake.flight.iter().cloned());
         }
         if admitted.records.is_empty() || self.done {
             return refused;
         }
-        if !self.connected {
+        if self.established.is_none() {
             self.paths.handshake(now, path);
         }
         self.feed_from(now, path, &admitted.records);
-        if admitted.sealed_alert && self.connected {
+        if admitted.sealed_alert && self.established.is_some() {
             self.end_if_closed();
         }
         refused

@@ -101,7 +101,7 @@ impl Peer {
     }
 
     /// How many records and packets have been authenticated and were no repetitions.
-    fn authenticated(&self) -> u64 {
+    pub(super) fn authenticated(&self) -> u64 {
         self.keys.opened().saturating_add(self.feedback.received())
     }
 

@@ -18,8 +18,28 @@ use std::time::{Duration, Instant};
 
 /// A viewer that is not connected by then is gone.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
+/// Our last flight and the first media are kept this far apart. Clients hand their keys over by an event (`rtc` does, and so
+/// do the bots), so what they read in one go with the end of the handshake is lost to them.
+const KEYS_IN_PLACE: Duration = Duration::from_millis(5);
 /// Senders of RTCP that `rtc` may hear of: it keeps something for each, before it knows whether the packet is genuine.
 const RTCP_SENDERS: usize = 1024;
+
+/// A handshake that is done on our side.
+pub(super) struct Established {
+    /// The viewer has its keys by then, as far as time can tell.
+    ready: Instant,
+    /// How much the viewer had authenticated until then: one message more, and it has its keys.
+    heard: u64,
+    cipher: String,
+    sealed_here: bool,
+}
+
+#[cfg(test)]
+impl Established {
+    pub(super) fn for_test(now: Instant) -> Self {
+        Self { ready: now, heard: 0, cipher: String::new(), sealed_here: false }
+    }
+}
 
 impl Peer {
     /// A DTLS or SRTCP datagram from one of the peer's known addresses. Viewers send no media.
@@ -58,14 +78,15 @@ impl Peer {
             match due {
                 Some(true) => {}
                 // A handshake out of retransmissions.
-                Some(false) if !self.connected => self.gone("the DTLS handshake failed"),
+                Some(false) if self.established.is_none() => self.gone("the DTLS handshake failed"),
                 Some(false) => {}
                 None => self.fault(),
             }
             if guard(|| self.collect(now)).is_none() {
                 self.fault();
             }
-            if !self.connected && now.saturating_duration_since(self.created) >= HANDSHAKE {
+            self.connect_when_ready(now);
+            if self.established.is_none() && now.saturating_duration_since(self.created) >= HANDSHAKE {
                 self.gone(self.handshake.trouble());
             } else if self.paths.expires().is_some_and(|at| at <= now) {
                 self.gone("consent expired");
@@ -79,8 +100,11 @@ impl Peer {
         if self.done {
             return None;
         }
-        let connected_by = (!self.connected).then_some(self.created + HANDSHAKE);
-        let own = [self.paths.expires(), connected_by].into_iter().flatten().min();
+        let next = match &self.established {
+            None => Some(self.created + HANDSHAKE),
+            Some(established) => (!self.connected).then_some(established.ready),
+        };
+        let own = [self.paths.expires(), next].into_iter().flatten().min();
         let theirs = guard(|| self.pc.poll_timeout()).flatten();
         [own, theirs].into_iter().flatten().min()
     }
@@ -122,17 +146,22 @@ impl Peer {
             )]
             match event {
                 RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Connected)
-                    if !self.connected =>
+                    if self.established.is_none() =>
                 {
-                    self.connected = true;
-                    self.handshake.finish();
                     let report = self.pc.get_stats(now, StatsSelector::None);
                     let cipher = report
                         .transport()
                         .map(|transport| transport.srtp_cipher.trim_start_matches("SRTP_").to_owned());
                     let sealed_here = self.decide_sealing(now);
-                    self.events
-                        .push(PeerEvent::Connected { cipher: cipher.unwrap_or_default(), sealed_here });
+                    // As the client we have the viewer's last flight: it was done before us.
+                    let pause = if self.handshake.is_client() { Duration::ZERO } else { KEYS_IN_PLACE };
+                    self.established = Some(Established {
+                        ready: now + pause,
+                        heard: self.authenticated(),
+                        cipher: cipher.unwrap_or_default(),
+                        sealed_here,
+                    });
+                    self.handshake.finish();
                 }
                 RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Failed) => {
                     self.gone("the connection failed")
@@ -162,6 +191,19 @@ impl Peer {
             }
         }
         self.events.extend(self.feedback.take().into_iter().map(PeerEvent::Feedback));
+    }
+
+    fn connect_when_ready(&mut self, now: Instant) {
+        let heard = self.authenticated();
+        if let Some(established) = &self.established
+            && !self.connected
+            && (now >= established.ready || heard > established.heard)
+        {
+            self.connected = true;
+            let (cipher, sealed_here) = (established.cipher.clone(), established.sealed_here);
+            // Before what the viewer may have sent by now.
+            self.events.insert(0, PeerEvent::Connected { cipher, sealed_here });
+        }
     }
 
     pub(super) fn fault(&mut self) {

@@ -23,6 +23,7 @@ use super::socket::Path;
 use super::stun::Credentials;
 use bytes::{Bytes, BytesMut};
 use handshake::Handshake;
+use life::Established;
 use media::Stream;
 use negotiation::StreamIds;
 use paths::Paths;
@@ -97,6 +98,8 @@ pub(super) struct Peer {
     channels: HashMap<usize, Label>,
     /// SSRCs of RTCP that was handed to the crate; see `life`.
     rtcp_senders: HashSet<u32>,
+    /// The handshake is done on our side; `connected` follows when the viewer can open what it is sent (`life`).
+    established: Option<Established>,
     connected: bool,
     done: bool,
     created: Instant,

@@ -126,6 +126,7 @@ impl Peer {
             again: Vec::new(),
             channels: HashMap::new(),
             rtcp_senders: HashSet::new(),
+            established: None,
             connected: false,
             done: false,
             created: now,

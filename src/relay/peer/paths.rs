@@ -180,7 +180,7 @@ impl Known {
     }
 
     /// Whether a plain check on `other` may take this path's place.
-    fn is_silent(&self, now: Instant, other: &Known) -> bool {
+    fn is_silent(&self, now: Instant, other: &Self) -> bool {
         // An address that appeared during the silence is most likely the same viewer behind another mapping.
         let appeared = other.since > self.proven;
         let patience =

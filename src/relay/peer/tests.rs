@@ -130,7 +130,8 @@ fn consent_ends_thirty_seconds_after_the_last_check() {
     assert!(!peer.poll(later).iter().any(|event| matches!(event, PeerEvent::Gone(_))));
     nominate(&mut peer, later, 1000);
     assert!(peer.deadline().is_some_and(|at| at <= later + CONSENT));
-    peer.connected = true;
+    peer.established = Some(life::Established::for_test(now));
+    assert!(matches!(peer.poll(later).as_slice(), [PeerEvent::Connected { .. }]));
     assert!(!peer.poll(later + Duration::from_secs(29)).contains(&PeerEvent::Gone("consent expired")));
     assert!(peer.poll(later + Duration::from_secs(30)).contains(&PeerEvent::Gone("consent expired")));
     assert_eq!(peer.deadline(), None);

@@ -103,6 +103,7 @@ async fn firefox_shows_vp8_from_ffmpeg() {
     let _ffmpeg = ffmpeg(video, audio);
     let page = Firefox::start().await;
     shows_the_source(&page, &gateway.url, "external-firefox").await;
+    assert_eq!(gateway.sealed().await, (1, 0), "AES-GCM, at the first handshake");
     page.quit().await;
     gateway.finish().await;
 }

@@ -282,6 +282,7 @@ async fn a_player_that_is_not_ours_watches_by_whep() {
     })
     .await;
     page.screenshot("embed-whep").await;
+    assert_eq!(gateway.sealed().await, (1, 0), "AES-GCM, at the first handshake");
     let viewers = async |wanted: u64| {
         eventually(&format!("{wanted} watch"), SOON, async || {
             let status = owner.status(&session).await;
