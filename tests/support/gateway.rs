@@ -196,7 +196,7 @@ async fn spawn(options: &Options, data: &Path, log: &Arc<Mutex<Vec<String>>>) ->
         None => Command::new(program),
         Some((soft, hard)) => {
             let mut shell = Command::new("sh");
-            let limit = format!("ulimit -Hn {hard} && ulimit -Sn {soft} && exec \"$0\" \"$@\"");
+            let limit = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
             shell.args(["-c", &limit, program]);
             shell
         }
