@@ -33,12 +33,12 @@ impl SessionMetrics {
         registry.register("input_frames_invalid", "Input frames refused", metrics.input_invalid.clone());
         registry.register(
             "input_frames_dropped",
-            "Input frames no runner took",
+            "Input frames that no runner took",
             metrics.input_dropped.clone(),
         );
         registry.register(
-            "player_notes_dropped",
-            "Players' coming and going that was not noted, because too much was",
+            "player_events_dropped",
+            "Arrivals and departures of players that were not recorded, because too many were waiting",
             metrics.notes_dropped.clone(),
         );
         metrics

@@ -6,6 +6,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod bypass;
 pub(crate) mod chrome;
+pub(crate) mod conventions;
 pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod firefox;

@@ -178,7 +178,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape, window: Duratio
     let decoded = page.number("framesDecoded").await.unwrap();
     page.until_above("framesDecoded", decoded + 60.0).await;
 
-    let asked = |cause: &'static str| linked.metric("playgate_relay_key_frame_requests", cause);
+    let asked = |cause: &'static str| linked.metric("playgate_relay_key_frame_requests_total", cause);
     let (keys, line) = (asked("sent_to_source").await, linked.media.counters(Direction::Down));
     page.run(WATCH_FRAMES).await.unwrap();
     let (before, begun) = (page.run(COUNTS).await.unwrap(), Instant::now());
@@ -197,7 +197,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape, window: Duratio
     let frozen_percent = video("totalFreezesDuration") / seconds * 100.0;
     let concealed_percent = audio("concealedSamples") / audio("totalSamplesReceived") * 100.0;
     let silent_percent = audio("silentConcealedSamples") / audio("totalSamplesReceived") * 100.0;
-    let clocks = linked.metric("playgate_relay_traffic", "clocks_answered").await;
+    let clocks = linked.metric("playgate_relay_clocks_answered_total", "").await;
     let figures = json!({
         "seconds": seconds, "frames_seen": seen["frames"], "freezes_ms": seen["freezes"], "pauses": seen["pauses"],
         "freezes": video("freezeCount"), "frozen_percent": frozen_percent,
