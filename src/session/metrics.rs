@@ -45,8 +45,6 @@ impl SessionMetrics {
     }
 
     pub fn ended(&self, reason: EndReason) {
-        let name = serde_json::to_value(reason).ok();
-        let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-        self.ended.get_or_create(&vec![("reason".to_owned(), name)]).inc();
+        self.ended.get_or_create(&vec![("reason".to_owned(), reason.to_string())]).inc();
     }
 }

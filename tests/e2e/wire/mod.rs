@@ -7,6 +7,7 @@ mod embeds;
 mod events;
 mod files;
 mod grants;
+mod logs;
 mod metrics;
 mod refusals;
 mod standard_client;
