@@ -203,7 +203,10 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("relay");
         let metrics = Self {
-            counts: Count::ALL.iter().map(|(_, name, help)| counts(registry, name, help.trim().trim_end_matches('.'))).collect(),
+            counts: Count::ALL
+                .iter()
+                .map(|(_, name, help)| counts(registry, name, help.trim().trim_end_matches('.')))
+                .collect(),
             drops: Dropped::ALL.iter().map(|(_, name, help)| counts(registry, name, help)).collect(),
             key_frames: Family::default(),
             send_sizes: Family::default(),

@@ -4,6 +4,7 @@
 //! with it. Pictures and logs of a run are left in `tests/artifacts/`.
 
 pub(crate) mod artifacts;
+pub(crate) mod baseline;
 pub(crate) mod bypass;
 pub(crate) mod chrome;
 pub(crate) mod conventions;
