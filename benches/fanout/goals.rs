@@ -53,6 +53,18 @@ pub(crate) fn check(results: &Results) -> Vec<Goal> {
                 );
             }
         }
+        if let Some(baseline) = results.point(Kind::Baseline, load) {
+            let before = &baseline.median;
+            goal(
+                true,
+                format!(
+                    "beside the baseline {at}: CPU per packet {:.2} x, p99 of the delay {:.2} x, memory per viewer {:.2} x",
+                    relay.of_floor / baseline.of_floor,
+                    ours.p99_ms / before.p99_ms,
+                    ours.rss_kib / before.rss_kib
+                ),
+            );
+        }
         let limit = DELAY_FACTOR * least.p99_ms + DELAY_MS;
         goal(
             ours.p99_ms <= limit,

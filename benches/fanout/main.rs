@@ -143,7 +143,7 @@ impl Plan {
 fn measure(args: &Args) -> Outcome<bool> {
     let began = Instant::now();
     let wanted: Vec<Kind> = match args.servers.as_slice() {
-        [] if args.brief => vec![Kind::Relay, Kind::Janus, Kind::JanusTuned],
+        [] if args.brief => vec![Kind::Relay, Kind::Baseline, Kind::Janus, Kind::JanusTuned],
         [] => Kind::ALL.into_iter().filter(|kind| *kind != Kind::Floor).collect(),
         given => given.iter().copied().filter(|kind| *kind != Kind::Floor).collect(),
     };

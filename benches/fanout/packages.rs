@@ -12,6 +12,8 @@ const GOCODE: &str = "/usr/share/gocode";
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     pub(crate) pion: Option<PathBuf>,
+    /// The fan-out benchmark of the commit that figures are compared with.
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 /// Installs what is missing where that is ours to do; gives the kinds that can run.
@@ -37,6 +39,11 @@ pub(crate) fn prepare(kinds: &[Kind]) -> Outcome<(Tools, Vec<Kind>)> {
     for kind in kinds {
         let lacks = match kind {
             Kind::Floor | Kind::Relay | Kind::Webrtc => None,
+            Kind::Baseline => {
+                tools.baseline = baseline();
+                let why = "PLAYGATE_TEST_BASELINE names no build of it (bash tests/run perf --baseline)";
+                tools.baseline.is_none().then(|| why.to_owned())
+            }
             Kind::Pion => build_pion(&mut tools).err().map(|error| error.to_string()),
             Kind::Janus | Kind::JanusTuned => (!has("janus")).then(|| "no janus is installed".to_owned()),
         };
@@ -46,6 +53,12 @@ pub(crate) fn prepare(kinds: &[Kind]) -> Outcome<(Tools, Vec<Kind>)> {
         }
     }
     Ok((tools, able))
+}
+
+/// Beside the `playgate` that `tests/baseline` built.
+fn baseline() -> Option<PathBuf> {
+    let playgate = PathBuf::from(std::env::var_os("PLAYGATE_TEST_BASELINE")?);
+    Some(playgate.with_file_name("fanout")).filter(|bench| bench.is_file())
 }
 
 /// Versions for the table.

@@ -30,13 +30,13 @@ text{font:12px system-ui,sans-serif;fill:#24292f}\
 .webrtc{stroke:#bc4c00;fill:#bc4c00}\
 .pion{stroke:#1a7f37;fill:#1a7f37}\
 .janus{stroke:#cf222e;fill:#cf222e}\
-.janus-tuned{stroke:#8250df;fill:#8250df}\
+.janus-tuned{stroke:#8250df;fill:#8250df}.baseline{stroke:#57606a;fill:#57606a}\
 path.line{fill:none}\
 @media (prefers-color-scheme:dark){\
 text{fill:#e6edf3}.small{fill:#9198a1}.grid{stroke:#3d444d}\
 .floor{stroke:#9198a1;fill:#9198a1}.relay{stroke:#4493f8;fill:#4493f8}.webrtc{stroke:#f0883e;fill:#f0883e}\
 .pion{stroke:#3fb950;fill:#3fb950}.janus{stroke:#ff7b72;fill:#ff7b72}\
-.janus-tuned{stroke:#ab7df8;fill:#ab7df8}path.line{fill:none}}";
+.janus-tuned{stroke:#ab7df8;fill:#ab7df8}.baseline{stroke:#8c959f;fill:#8c959f}path.line{fill:none}}";
 
 /// One diagram.
 struct Panel {
@@ -197,6 +197,7 @@ fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::Floor => "floor",
         Kind::Relay => "relay",
+        Kind::Baseline => "baseline",
         Kind::Webrtc => "webrtc",
         Kind::Pion => "pion",
         Kind::Janus => "janus",

@@ -63,7 +63,7 @@ impl App {
     /// A whole gateway in this process.
     pub async fn start(self, config: Config) -> Result<RunningApp> {
         let data_dir = Arc::new(DataDir::lock(&config.data_dir)?);
-        let mut registry = Registry::default();
+        let mut registry = telemetry::registry();
         telemetry::register_process(&mut registry);
 
         let store: Arc<dyn Store> = open_store(&data_dir.database()).await?;

@@ -134,7 +134,10 @@ pub enum ViewerError {
     #[error("cannot start the decoder")]
     Decoder(#[source] std::io::Error),
     /// The wait's deadline passed, or the connection ended before.
-    #[error("{what} did not happen within {timeout:?}; so far: {stats:?}")]
+    #[error(
+        "{what} did not happen within {timeout:?}; so far {} pictures, {} video and {} sound packets came{}",
+        stats.frames, stats.packets, stats.audio_packets, if stats.connected.is_some() { "" } else { ", and no connection" }
+    )]
     Timeout { what: String, timeout: Duration, stats: Box<ViewerStats> },
     #[error("input was not sent: the viewer has no input channels")]
     NoInput,

@@ -2,7 +2,7 @@
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 type ByKind = Family<Vec<(String, String)>, Counter>;
 
@@ -30,18 +30,25 @@ impl ContentMetrics {
             "Downloads of images and packages begun",
             metrics.started.clone(),
         );
-        registry.register(
-            "content_downloads_finished",
-            "Downloads that brought what was wanted",
-            metrics.finished.clone(),
-        );
+        registry.register("content_downloads_finished", "Downloads that succeeded", metrics.finished.clone());
         registry.register("content_downloads_failed", "Downloads that failed", metrics.failed.clone());
-        registry.register("content_download_bytes", "Bytes downloaded", metrics.bytes.clone());
+        registry.register_with_unit(
+            "content_download",
+            "Bytes downloaded",
+            Unit::Bytes,
+            metrics.bytes.clone(),
+        );
         registry.register(
             "content_package_evictions",
             "Packages removed to make room",
             metrics.evictions.clone(),
         );
+        // A series that appears with its first event hides that event from `rate()`.
+        for kind in [Kind::Image, Kind::Package] {
+            for family in [&metrics.started, &metrics.finished, &metrics.failed, &metrics.bytes] {
+                drop(family.get_or_create(&labels(kind)));
+            }
+        }
         metrics
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("playgate_control");
+        let registry = registry.sub_registry_with_prefix("control");
         registry.register("connected", "Runners that said hello", self.connected.clone());
         registry.register("refused", "Connections refused: token, session or hello", self.refused.clone());
         registry.register("replaced", "Connections closed by a newer one", self.replaced.clone());

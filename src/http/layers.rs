@@ -89,18 +89,10 @@ struct StatusLabel {
 impl HttpMetrics {
     pub fn new(registry: &mut Registry) -> Self {
         let own = Self::default();
+        registry.register("http_requests", "HTTP requests by status of the answer", own.requests.clone());
+        registry.register("http_timeouts", "HTTP requests that ran out of time", own.timeouts.clone());
         registry.register(
-            "playgate_http_requests",
-            "HTTP requests by status of the answer",
-            own.requests.clone(),
-        );
-        registry.register(
-            "playgate_http_timeouts",
-            "HTTP requests that ran out of time",
-            own.timeouts.clone(),
-        );
-        registry.register(
-            "playgate_http_connections_refused",
+            "http_connections_refused",
             "Connections closed because their address had too many",
             own.refused.clone(),
         );

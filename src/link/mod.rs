@@ -1,23 +1,32 @@
-//! A link between players and the relay, emulated in user space: loss, delay, jitter, a rate with a bounded queue,
-//! reordering and duplication, each direction on its own, and changeable while it runs. For tests and load runs; it needs
-//! no root and serves no one in production.
+//! Emulated lines between players and a gateway, for tests and load runs, never in production: random and burst loss,
+//! delay, jitter, a rate or a delivery trace with a bounded queue, reordering, duplication, timed steps and outages. Each
+//! direction is its own and can be changed while it runs.
 //!
-//! A [`Link`] is a UDP proxy: it listens where the players are told that the relay is, and gives every player an upstream
-//! socket of its own, so that the relay sees distinct addresses. `shape` says what a line is like, `shaper` decides a
-//! packet's fate (pure: no clock, no socket, no randomness but a seed), `driver` is the thread that keeps the times.
+//! There are two drivers over one pure model. A [`Link`] is a UDP proxy and needs no privilege: it listens where players
+//! are told that the relay is, and gives each an upstream socket and a line of its own. A [`Bridge`] carries the IP packets
+//! of two TUN devices, TCP included; all connections share its line. `shape`, `trace` and `course` say what a line is
+//! like; `shaper` decides a packet's fate without a clock, a socket or any randomness but a seed; `flights` holds the
+//! packets under way.
 //!
-//! Always: the same seed gives the nth packet of a client the same draws, whatever the clock says; packets under way are
-//! bounded in number and bytes; order is kept unless reordering was asked for. A client's line is its own: a rate limit
-//! is each client's, not shared by all.
+//! Invariants: the same seed gives the nth packet the same draws, whatever the clock says; packets under way are bounded
+//! in number and bytes; order is kept unless reordering was asked for.
 
+mod bridge;
+mod course;
 mod driver;
 mod endpoint;
+mod flights;
 mod random;
+mod running;
 mod shape;
 mod shaper;
+mod trace;
 
+pub use bridge::{Bridge, BridgeConfig};
+pub use course::{Conditions, Course, Lane};
 pub use shape::{Jitter, Loss, Queue, Rate, Reorder, Shape};
 pub use shaper::{Fate, OVERHEAD_BYTES, Shaper};
+pub use trace::{OPPORTUNITY_BYTES, Trace, TraceError};
 
 use driver::Shared;
 use std::io;
@@ -30,9 +39,21 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the player to the relay.
-    Up,
+    Up = 0,
     /// From the relay to the player.
-    Down,
+    Down = 1,
+}
+
+impl Direction {
+    pub const BOTH: [Self; 2] = [Self::Up, Self::Down];
+
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Up => Self::Down,
+            Self::Down => Self::Up,
+        }
+    }
 }
 
 /// How a link is started.
@@ -57,13 +78,14 @@ impl LinkConfig {
     }
 }
 
-/// What has happened to the packets of one direction, over all clients.
+/// What has happened to the packets of one direction, over all clients. Bytes are UDP payload of a [`Link`], IP packets of a
+/// [`Bridge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Packets that came in, and their UDP payload.
+    /// Packets that came in, and their bytes.
     pub packets: u64,
     pub bytes: u64,
-    /// Sent on, copies included, and their UDP payload.
+    /// Sent on, copies included, and their bytes.
     pub delivered: u64,
     pub delivered_bytes: u64,
     /// Lost on the line.
@@ -106,7 +128,7 @@ pub enum LinkError {
     System(#[from] io::Error),
 }
 
-/// A running link; ends when dropped, with all that is under way.
+/// A running UDP proxy; ends when dropped, with all that is under way.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
@@ -130,16 +152,24 @@ impl Link {
     }
 
     /// Changes a direction. Packets under way keep the times they have been given.
-    pub fn set(&self, direction: Direction, shape: Shape) {
-        self.shared.set(direction, shape);
+    pub fn set(&self, direction: Direction, course: impl Into<Course>) {
+        self.shared.running.set(direction, course.into());
     }
 
+    /// Both directions lose everything for so long.
+    pub fn outage(&self, lasts: Duration) {
+        for direction in Direction::BOTH {
+            self.shared.running.outage(direction, lasts);
+        }
+    }
+
+    /// The shape at this moment.
     pub fn shape(&self, direction: Direction) -> Shape {
-        self.shared.shape(direction)
+        self.shared.running.shape(direction)
     }
 
     pub fn counters(&self, direction: Direction) -> Counters {
-        self.shared.counters(direction)
+        self.shared.running.counters(direction)
     }
 
     /// Clients known now.
@@ -155,7 +185,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.running.stop();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has nothing left to end.
             let _ = thread.join();

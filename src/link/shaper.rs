@@ -3,8 +3,11 @@
 //! Always: without reordering no packet is due before one that came earlier; a line never carries more than its rate over
 //! any stretch of time; nothing is due later than [`LONGEST`] after it came.
 
+use super::course::{Conditions, Traced};
 use super::random::{Purpose, draw};
 use super::shape::{Loss, Queue, Rate, Shape};
+use super::trace::OPPORTUNITY_BYTES;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// What an IPv4 and a UDP header add to a payload on the line.
@@ -28,7 +31,7 @@ pub enum Fate {
     },
 }
 
-/// One direction of one client's line.
+/// One direction of a line.
 #[derive(Debug)]
 pub struct Shaper {
     seed: u64,
@@ -38,6 +41,7 @@ pub struct Shaper {
     bad: bool,
     /// When the line will have carried what was given to it.
     line_free: Option<Instant>,
+    traced: Option<Backlog>,
     /// The latest time given out, but for packets held back.
     newest: Option<Instant>,
     /// The jitter of a grain (as a share of the most), and when it began.
@@ -46,16 +50,22 @@ pub struct Shaper {
 
 impl Shaper {
     pub fn new(seed: u64) -> Self {
-        Self { seed, number: 0, bad: false, line_free: None, newest: None, grain: None }
+        Self { seed, number: 0, bad: false, line_free: None, traced: None, newest: None, grain: None }
     }
 
     /// A packet of `bytes` UDP payload comes in. `now` never goes back.
     pub fn offer(&mut self, shape: &Shape, now: Instant, bytes: usize) -> Fate {
+        self.offer_packet(&Conditions::from(*shape), now, bytes as u64 + OVERHEAD_BYTES)
+    }
+
+    /// An IP packet of `size` bytes comes in. `now` never goes back.
+    pub fn offer_packet(&mut self, conditions: &Conditions, now: Instant, size: u64) -> Fate {
+        let shape = &conditions.shape;
         self.number += 1;
         let lost = self.is_lost(shape.loss);
         let twice = self.happens(shape.duplicate, Purpose::Duplicate);
-        let Some(sent) = self.carry(shape.rate, now, bytes) else { return Fate::Overflow };
-        let copied = if twice { self.carry(shape.rate, now, bytes) } else { None };
+        let Some(sent) = self.carry(conditions, now, size) else { return Fate::Overflow };
+        let copied = if twice { self.carry(conditions, now, size) } else { None };
         if lost {
             return Fate::Lost;
         }
@@ -85,9 +95,16 @@ impl Shaper {
     }
 
     /// When the line has carried the packet. `None`: there is no room in the queue.
-    fn carry(&mut self, rate: Option<Rate>, now: Instant, bytes: usize) -> Option<Instant> {
-        let Some(rate) = rate else { return Some(now) };
-        let size = bytes as u64 + OVERHEAD_BYTES;
+    fn carry(&mut self, conditions: &Conditions, now: Instant, size: u64) -> Option<Instant> {
+        if let Some(traced) = &conditions.traced {
+            let backlog = self.traced.get_or_insert_with(|| Backlog::new(traced.begun));
+            return backlog.carry(traced, now, size);
+        }
+        let Some(rate) = conditions.shape.rate else { return Some(now) };
+        self.carry_at(rate, now, size)
+    }
+
+    fn carry_at(&mut self, rate: Rate, now: Instant, size: u64) -> Option<Instant> {
         let takes = time_of(size, rate.bits_per_second)?;
         let wait = self.line_free.map_or(Duration::ZERO, |free| free.saturating_duration_since(now));
         let fits = wait.is_zero()
@@ -124,6 +141,57 @@ impl Shaper {
         let at = if shape.jitter.is_some_and(|jitter| !jitter.keeps_order) { at } else { at.max(newest) };
         self.newest = Some(at.max(newest));
         (at, at < newest)
+    }
+}
+
+/// What waits for the opportunities of a trace.
+#[derive(Debug)]
+struct Backlog {
+    /// Which trace: a new one starts with an empty backlog.
+    begun: Instant,
+    /// The opportunity in use, and what is left of it.
+    opportunity: u64,
+    left: u64,
+    /// When each packet has been carried, and its size.
+    waiting: VecDeque<(Instant, u64)>,
+    bytes: u64,
+}
+
+impl Backlog {
+    fn new(begun: Instant) -> Self {
+        Self { begun, opportunity: 0, left: OPPORTUNITY_BYTES, waiting: VecDeque::new(), bytes: 0 }
+    }
+
+    fn carry(&mut self, traced: &Traced, now: Instant, size: u64) -> Option<Instant> {
+        if self.begun != traced.begun {
+            *self = Self::new(traced.begun);
+        }
+        while let Some((_, carried)) = self.waiting.pop_front_if(|(done, _)| *done <= now) {
+            self.bytes -= carried;
+        }
+        let fits = match (self.waiting.back(), traced.queue) {
+            (None, Queue::Bytes(_) | Queue::Time(_)) => true,
+            (Some(_), Queue::Bytes(most)) => self.bytes.saturating_add(size) <= most,
+            (Some((done, _)), Queue::Time(most)) => done.saturating_duration_since(now) <= most,
+        };
+        let first = traced.trace.from(now.saturating_duration_since(traced.begun));
+        let (mut opportunity, mut left) = (self.opportunity, self.left);
+        if opportunity < first {
+            (opportunity, left) = (first, OPPORTUNITY_BYTES);
+        }
+        let mut rest = size;
+        while rest > left {
+            rest -= left;
+            (opportunity, left) = (opportunity + 1, OPPORTUNITY_BYTES);
+        }
+        let done = traced.begun.checked_add(traced.trace.at(opportunity))?.max(now);
+        if !fits || done.saturating_duration_since(now) > LONGEST {
+            return None;
+        }
+        (self.opportunity, self.left) = (opportunity, left - rest);
+        self.bytes += size;
+        self.waiting.push_back((done, size));
+        Some(done)
     }
 }
 

@@ -4,26 +4,28 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 macro_rules! counted {
-    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $label:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $item_doc:literal])* $item:ident = $label:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(super) enum $name {
-            $($(#[$item_doc])* $item,)*
+            $($(#[doc = $item_doc])* $item,)*
         }
 
         impl $name {
-            const ALL: &[(Self, &'static str)] = &[$((Self::$item, $label)),*];
+            /// Each with its name on `/metrics` and its documentation.
+            const ALL: &[(Self, &'static str, &'static str)] =
+                &[$((Self::$item, $label, concat!("", $($item_doc),*))),*];
         }
     };
 }
 
 counted!(
-    /// Why something was not taken or not sent.
+    /// Why something was not taken or not sent. What it was is in [`Drop::what`].
     Drop {
         Malformed = "malformed",
         /// RTP from an address that is not the session's.
@@ -70,7 +72,7 @@ counted!(
 );
 
 counted!(
-    /// Who caused the wish for a key frame.
+    /// What a key frame was requested for; the requests sent to the source are among them.
     Cause {
         Joiner = "joiner",
         Viewer = "viewer",
@@ -82,27 +84,35 @@ counted!(
 );
 
 counted!(
-    /// What is counted without a reason.
+    /// What is counted without a reason, each as a metric of its own: the name, and the documentation as its help.
     Count {
+        /// RTP and RTCP packets received from sources
         IngestPackets = "ingest_packets",
+        /// Payload received from sources
         IngestBytes = "ingest_bytes",
+        /// Datagrams received on the media sockets
         MediaInPackets = "media_in_packets",
+        /// Payload of datagrams received on the media sockets
         MediaInBytes = "media_in_bytes",
+        /// Media packets sent to viewers
         MediaOutPackets = "media_out_packets",
+        /// Media bytes sent to viewers
         MediaOutBytes = "media_out_bytes",
-        Sends = "media_sends",
-        /// Calls that brought datagrams in, on all sockets.
-        Receives = "receives",
+        /// System calls that received datagrams, on all sockets
+        Receives = "receive_calls",
+        /// Packets sent again on request
         Retransmits = "retransmits",
-        /// Second copies of retransmissions.
+        /// Second copies of packets sent again
         Echoes = "retransmits_doubled",
-        /// Viewers' clocks told back to them, by which they know their round trip.
+        /// Timestamps of viewers echoed to them, by which they measure their round trip
         ClocksAnswered = "clocks_answered",
-        /// A viewer's packets go to another address from now on.
+        /// Viewers whose media goes to another address from now on
         PathMoves = "path_moves",
+        /// Sources that started a new stream
         SourceRestarts = "source_restarts",
-        /// Viewers whose media our own sealer sealed, and those of which the crate did it.
+        /// Viewers whose media is encrypted by the relay itself
         SealedHere = "viewers_sealed_here",
+        /// Viewers whose media is encrypted by the WebRTC library
         SealedByCrate = "viewers_sealed_by_crate",
     }
 );
@@ -117,6 +127,58 @@ counted!(
     }
 );
 
+/// What is dropped: each kind is a metric, with the reasons as its label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dropped {
+    Packets,
+    Retransmits,
+    InputFrames,
+    Events,
+    Viewers,
+}
+
+impl Dropped {
+    /// In their order, with names and help.
+    const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Packets, "packets_dropped", "Packets that were not taken or not sent, by reason"),
+        (Self::Retransmits, "retransmits_dropped", "Packets that were not sent again on request, by reason"),
+        (Self::InputFrames, "input_frames_dropped", "Input frames that were not taken, by reason"),
+        (Self::Events, "events_dropped", "Events that the control plane had no room for, by reason"),
+        (Self::Viewers, "viewers_dropped", "Viewers whose media was paused or ended, by reason"),
+    ];
+}
+
+impl Drop {
+    fn what(self) -> Dropped {
+        match self {
+            Self::Malformed
+            | Self::ForeignSource
+            | Self::UnlatchedPort
+            | Self::PayloadType
+            | Self::SequenceJump
+            | Self::BeforeRestart
+            | Self::Duplicate
+            | Self::MalformedRtcp
+            | Self::UnknownPeer
+            | Self::OtherMachine
+            | Self::MalformedStun
+            | Self::UnknownUfrag
+            | Self::StunIntegrity
+            | Self::StunReplayed
+            | Self::DtlsRefused
+            | Self::MediaFromViewer
+            | Self::TooManyHandshakes
+            | Self::WouldBlock
+            | Self::SendFailed
+            | Self::Unsealed => Dropped::Packets,
+            Self::RetransmitLimit | Self::RetransmitGone => Dropped::Retransmits,
+            Self::InputWithoutSlot | Self::InputOversized | Self::InputRate => Dropped::InputFrames,
+            Self::EventsFull => Dropped::Events,
+            Self::Shed | Self::PeerFault => Dropped::Viewers,
+        }
+    }
+}
+
 /// Upper bounds of relay delays, in seconds.
 const DELAYS: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05];
 
@@ -125,8 +187,10 @@ type Labels = Vec<(&'static str, String)>;
 /// The metric families of all shards.
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
-    counts: Family<Labels, Counter>,
-    drops: Family<Labels, Counter>,
+    /// In the order of [`Count`].
+    counts: Vec<Family<Labels, Counter>>,
+    /// In the order of [`Dropped`].
+    drops: Vec<Family<Labels, Counter>>,
     key_frames: Family<Labels, Counter>,
     send_sizes: Family<Labels, Counter>,
     busy: Family<Labels, Counter<f64, AtomicU64>>,
@@ -137,9 +201,13 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("relay");
         let metrics = Self {
-            counts: Family::default(),
-            drops: Family::default(),
+            counts: Count::ALL
+                .iter()
+                .map(|(_, name, help)| counts(registry, name, help.trim().trim_end_matches('.')))
+                .collect(),
+            drops: Dropped::ALL.iter().map(|(_, name, help)| counts(registry, name, help)).collect(),
             key_frames: Family::default(),
             send_sizes: Family::default(),
             busy: Family::default(),
@@ -147,38 +215,26 @@ impl Metrics {
             viewers: Family::default(),
             sessions: Family::default(),
         };
+        registry.register("key_frame_requests", "Key frame requests, by cause", metrics.key_frames.clone());
         registry.register(
-            "playgate_relay_traffic",
-            "Packets, bytes, sends and retransmissions, by what",
-            metrics.counts.clone(),
-        );
-        registry.register(
-            "playgate_relay_drops",
-            "What the relay did not take or send, by reason",
-            metrics.drops.clone(),
-        );
-        registry.register(
-            "playgate_relay_key_frame_requests",
-            "Wishes for a key frame, by cause",
-            metrics.key_frames.clone(),
-        );
-        registry.register(
-            "playgate_relay_sends",
-            "Calls that sent packets to viewers, by how many packets (segments) one carried",
+            "send_calls",
+            "System calls that sent packets to viewers, by how many packets (segments) one carried",
             metrics.send_sizes.clone(),
         );
-        registry.register(
-            "playgate_relay_delay_seconds",
-            "From the first packet of a batch that a source sent to the last packet of it to the last viewer",
+        registry.register_with_unit(
+            "delay",
+            "From the first packet of a batch of a source to the last packet of it to the last viewer",
+            Unit::Seconds,
             metrics.delay.clone(),
         );
-        registry.register(
-            "playgate_relay_busy_seconds",
-            "Time a shard's loop was not waiting",
+        registry.register_with_unit(
+            "busy",
+            "Time that a shard's loop was not waiting",
+            Unit::Seconds,
             metrics.busy.clone(),
         );
-        registry.register("playgate_relay_viewers", "Viewers of a shard", metrics.viewers.clone());
-        registry.register("playgate_relay_sessions", "Sessions of a shard", metrics.sessions.clone());
+        registry.register("viewers", "Viewers of a shard", metrics.viewers.clone());
+        registry.register("sessions", "Sessions of a shard", metrics.sessions.clone());
         metrics
     }
 
@@ -188,28 +244,35 @@ impl Metrics {
             labels.extend(label.map(|(key, value)| (key, value.to_owned())));
             labels
         };
-        let counters = |family: &Family<Labels, Counter>, key: &'static str, names: Vec<&'static str>| {
-            names.into_iter().map(|name| (0, family.get_or_create_owned(&own(Some((key, name)))))).collect()
+        let counter = |family: &Family<Labels, Counter>, label| (0, family.get_or_create_owned(&own(label)));
+        let dropped = |(reason, name, _): &(Drop, &'static str, _)| {
+            counter(&self.drops[reason.what() as usize], Some(("reason", *name)))
         };
+        let cause =
+            |(_, name, _): &(Cause, &'static str, _)| counter(&self.key_frames, Some(("cause", *name)));
+        let size =
+            |(_, name, _): &(SendSize, &'static str, _)| counter(&self.send_sizes, Some(("segments", *name)));
         Stats {
-            counts: counters(&self.counts, "what", Count::ALL.iter().map(|(_, name)| *name).collect()),
-            drops: counters(&self.drops, "reason", Drop::ALL.iter().map(|(_, name)| *name).collect()),
-            key_frames: counters(
-                &self.key_frames,
-                "cause",
-                Cause::ALL.iter().map(|(_, name)| *name).collect(),
-            ),
-            send_sizes: counters(
-                &self.send_sizes,
-                "segments",
-                SendSize::ALL.iter().map(|(_, name)| *name).collect(),
-            ),
+            counts: self.counts.iter().map(|family| counter(family, None)).collect(),
+            drops: Drop::ALL.iter().map(dropped).collect(),
+            key_frames: Cause::ALL.iter().map(cause).collect(),
+            send_sizes: SendSize::ALL.iter().map(size).collect(),
             delay: self.delay.get_or_create_owned(&own(None)),
             busy: self.busy.get_or_create_owned(&own(None)),
             viewers: self.viewers.get_or_create_owned(&own(None)),
             sessions: self.sessions.get_or_create_owned(&own(None)),
         }
     }
+}
+
+/// Registers a family of counters. A name that ends in a unit is registered with it.
+fn counts(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, Counter> {
+    let family = Family::default();
+    match name.strip_suffix("_bytes") {
+        Some(stem) => registry.register_with_unit(stem, help, Unit::Bytes, family.clone()),
+        None => registry.register(name, help, family.clone()),
+    }
+    family
 }
 
 /// One shard's counters.
@@ -244,7 +307,6 @@ impl Stats {
 
     /// One call that sent so many packets and bytes to a viewer.
     pub(super) fn sent(&mut self, packets: usize, bytes: usize) {
-        self.count(Count::Sends, 1);
         self.count(Count::MediaOutPackets, packets as u64);
         self.count(Count::MediaOutBytes, bytes as u64);
         let size = match packets {

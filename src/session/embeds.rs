@@ -120,7 +120,7 @@ impl Sessions {
             revoked_at: None,
         };
         self.context().store.insert_embed(&row, &sha256).await.map_err(internal)?;
-        tracing::info!(embed = %row.id, owner = %row.owner, target = ?row.target, "embed token minted");
+        tracing::info!(embed = %row.id, owner = %row.owner, target = %row.target, "embed token minted");
         Ok((view(&row), token))
     }
 

@@ -137,7 +137,7 @@ pub(super) async fn launch(
             Ok(instance) => return Ok(Launched { instance, holds: Holds { content, site: None } }),
             // Somebody else's program was quicker: its ports are in the environment already, so all of it is made anew.
             Err(DriverError::PortTaken(text)) if places_left > 0 => {
-                tracing::info!(session = %plan.session, text, "ports were taken meanwhile; others are chosen");
+                tracing::info!(session = %plan.session, error = %text, "ports were taken meanwhile; others are chosen");
                 places_left -= 1;
             }
             Err(error) => return Err(failed("game", &error)),

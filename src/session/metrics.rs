@@ -33,20 +33,18 @@ impl SessionMetrics {
         registry.register("input_frames_invalid", "Input frames refused", metrics.input_invalid.clone());
         registry.register(
             "input_frames_dropped",
-            "Input frames no runner took",
+            "Input frames that no runner took",
             metrics.input_dropped.clone(),
         );
         registry.register(
-            "player_notes_dropped",
-            "Players' coming and going that was not noted, because too much was",
+            "player_events_dropped",
+            "Arrivals and departures of players that were not recorded, because too many were waiting",
             metrics.notes_dropped.clone(),
         );
         metrics
     }
 
     pub fn ended(&self, reason: EndReason) {
-        let name = serde_json::to_value(reason).ok();
-        let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-        self.ended.get_or_create(&vec![("reason".to_owned(), name)]).inc();
+        self.ended.get_or_create(&vec![("reason".to_owned(), reason.to_string())]).inc();
     }
 }

@@ -464,7 +464,7 @@ impl Sessions {
                 Ok(())
             }
             Err(error @ PlaceError::NoServers(_)) => {
-                tracing::info!(game = row.game, %error, "a launch was refused");
+                tracing::warn!(game = row.game, %error, "a launch was refused");
                 Err(ServiceError::NoServers)
             }
             Err(error @ PlaceError::Store(_)) => Err(internal(error)),

@@ -6,6 +6,7 @@ use super::quality::Quality;
 use crate::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
 use crate::store::EmbedTarget;
 use playgate_signaling::message::{GameHints, Progress, Role};
+use std::fmt;
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -37,6 +38,27 @@ pub enum EndReason {
     LaunchFailed,
     /// The gateway was shut down in order.
     GatewayShutdown,
+}
+
+impl EndReason {
+    /// Something did not work: worth an operator's look.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::GameCrashed
+            | Self::OutOfMemory
+            | Self::NodeLost
+            | Self::LaunchTimeout
+            | Self::LaunchFailed => true,
+            Self::StoppedByUser | Self::Idle | Self::Ttl | Self::GameExited | Self::GatewayShutdown => false,
+        }
+    }
+}
+
+/// The name that clients see.
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        serde::Serialize::serialize(self, f)
+    }
 }
 
 /// Steps of the timeline, each with its time once reached.

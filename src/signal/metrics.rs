@@ -23,6 +23,11 @@ pub(super) enum Cut {
     Silent,
 }
 
+impl Cut {
+    const ALL: [Self; 6] =
+        [Self::Connections, Self::Viewers, Self::Refused, Self::Flood, Self::SlowReader, Self::Silent];
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CutLabels {
     reason: Cut,
@@ -47,16 +52,24 @@ impl SignalMetrics {
         registry.register("whep_viewers", "Viewers that came by WHEP", metrics.whep_viewers.clone());
         registry.register("malformed_messages", "Messages that could not be read", metrics.malformed.clone());
         registry.register(
-            "resumed",
+            "resumed_viewers",
             "Viewers that came back after a broken connection",
             metrics.resumed.clone(),
         );
         registry.register(
             "pushes_lagged",
-            "Times a connection missed pushes and was told the status anew",
+            "Times a connection missed pushes and was sent the whole status instead",
             metrics.lagged.clone(),
         );
-        registry.register("cut", "Connections and requests turned away or cut off", metrics.cut.clone());
+        registry.register(
+            "refusals",
+            "Connections and requests that were refused or closed, by reason",
+            metrics.cut.clone(),
+        );
+        // A series that appears with its first event hides that event from `rate()`.
+        for reason in Cut::ALL {
+            drop(metrics.cut.get_or_create(&CutLabels { reason }));
+        }
         metrics
     }
 

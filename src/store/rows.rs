@@ -7,6 +7,7 @@ use crate::session::machine::ContainerStatus;
 use crate::session::quality::Quality;
 use crate::session::view::{EndReason, Milestone, Status};
 use playgate_signaling::message::Role;
+use std::fmt;
 use std::sync::Arc;
 
 /// Milliseconds since 1970-01-01 UTC.
@@ -147,6 +148,15 @@ pub enum EmbedTarget {
     Game(String),
     /// Visitors join it.
     Session(SessionId),
+}
+
+impl fmt::Display for EmbedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Game(slug) => write!(f, "{slug}"),
+            Self::Session(id) => write!(f, "{id}"),
+        }
+    }
 }
 
 /// An embed token, without its text.

@@ -1,4 +1,4 @@
-//! Metrics as text, and what this process tells of itself: read from `/proc/self` at each scrape, absent elsewhere.
+//! The registry of metrics, metrics as text, and the process's own: read from `/proc/self` at each scrape, absent elsewhere.
 
 use super::logs::errors_logged;
 use prometheus_client::collector::Collector;
@@ -6,7 +6,12 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::time::Instant;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The registry of a gateway. It gives every metric the prefix `playgate_`, so modules register names without it.
+pub fn registry() -> Registry {
+    Registry::with_prefix("playgate")
+}
 
 /// The registry in the OpenMetrics text format.
 pub fn encode(registry: &Registry) -> Result<String, std::fmt::Error> {
@@ -15,14 +20,14 @@ pub fn encode(registry: &Registry) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
-/// Adds the process's own figures: open file descriptors, resident memory, uptime, errors logged.
+/// Adds the process's own figures: open file descriptors, resident memory, when it started, errors logged.
 pub fn register_process(registry: &mut Registry) {
-    registry.register_collector(Box::new(Process { started: Instant::now() }));
+    registry.register_collector(Box::new(Process { started: SystemTime::now() }));
 }
 
 #[derive(Debug)]
 struct Process {
-    started: Instant,
+    started: SystemTime,
 }
 
 impl Collector for Process {
@@ -33,8 +38,10 @@ impl Collector for Process {
         if let Some(bytes) = resident_bytes() {
             gauge(&mut encoder, "process_resident_memory", "Resident memory", Some(&Unit::Bytes), bytes)?;
         }
-        let uptime = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
-        gauge(&mut encoder, "process_uptime", "Time since the start", Some(&Unit::Seconds), uptime)?;
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let started = i64::try_from(started).unwrap_or(i64::MAX);
+        let help = "Start of the process, since the Unix epoch";
+        gauge(&mut encoder, "process_start_time", help, Some(&Unit::Seconds), started)?;
         let errors = ConstCounter::new(errors_logged());
         let metric = encoder.encode_descriptor("log_errors", "Errors logged", None, errors.metric_type())?;
         errors.encode(metric)
@@ -70,15 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_tells_its_files_memory_and_age() {
-        let mut registry = Registry::default();
+    fn a_process_tells_its_files_memory_and_start() {
+        let mut registry = registry();
         register_process(&mut registry);
         let text = encode(&registry).unwrap();
         for name in [
-            "process_open_fds ",
-            "process_resident_memory_bytes ",
-            "process_uptime_seconds ",
-            "log_errors_total ",
+            "playgate_process_open_fds ",
+            "playgate_process_resident_memory_bytes ",
+            "playgate_process_start_time_seconds ",
+            "playgate_log_errors_total ",
         ] {
             assert!(text.contains(&format!("\n{name}")), "{name} is missing in\n{text}");
         }

@@ -25,23 +25,36 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
-            "playgate_thumbnails",
-            "Still pictures of sessions that were to be made, by what came of it",
+            "thumbnails",
+            "Still pictures of sessions that were asked for, by outcome",
             metrics.0.clone(),
         );
+        // A series that appears with its first event hides that event from `rate()`.
+        for outcome in Outcome::ALL {
+            drop(metrics.0.get_or_create(&outcome.labels()));
+        }
         metrics
     }
 
     pub(super) fn count(&self, outcome: Outcome) {
-        let name = match outcome {
-            Outcome::Made => "made",
-            Outcome::Unchanged => "unchanged",
-            Outcome::NotYet => "no_key_frame",
-            Outcome::Codec => "codec",
-            Outcome::Unreadable => "unreadable",
-            Outcome::Slow => "slow",
-            Outcome::Busy => "busy",
+        self.0.get_or_create(&outcome.labels()).inc();
+    }
+}
+
+impl Outcome {
+    const ALL: [Self; 7] =
+        [Self::Made, Self::Unchanged, Self::NotYet, Self::Codec, Self::Unreadable, Self::Slow, Self::Busy];
+
+    fn labels(self) -> Vec<(&'static str, &'static str)> {
+        let name = match self {
+            Self::Made => "made",
+            Self::Unchanged => "unchanged",
+            Self::NotYet => "no_key_frame",
+            Self::Codec => "codec",
+            Self::Unreadable => "unreadable",
+            Self::Slow => "slow",
+            Self::Busy => "busy",
         };
-        self.0.get_or_create(&vec![("outcome", name)]).inc();
+        vec![("outcome", name)]
     }
 }

@@ -1,6 +1,7 @@
 //! The thresholds a player feels. They assert on time, so they run only by `bash tests/run perf`, on a machine that does
 //! nothing else. Each prints its figures; `PLAYGATE_TEST_WRITE_RESULTS=1` keeps them under `benches/results/`.
 
+mod baseline;
 mod spectators;
 
 use crate::GARDEN;

@@ -2,6 +2,7 @@
 
 mod app;
 mod auth;
+mod bridge;
 mod config;
 mod content;
 mod control;
@@ -15,6 +16,8 @@ mod fuzz;
 mod games;
 mod http;
 mod image;
+#[path = "../support/line.rs"]
+mod line;
 mod link;
 mod raw_viewer;
 mod readme;

@@ -65,12 +65,14 @@ impl Stage {
         (session, self.relay.open(spec).await.expect("open"))
     }
 
-    /// A metric's value; `name` is the whole line before the value, without the shard.
+    /// A counter of the relay, by its name without prefix and suffix, or by the value of its reason or cause.
     pub(crate) fn counted(&self, label: &str) -> u64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.metrics).expect("encoded");
         text.lines()
-            .find(|line| line.contains(&format!("\"{label}\"")))
+            .find(|line| {
+                line.contains(&format!("\"{label}\"")) || line.starts_with(&format!("relay_{label}_total{{"))
+            })
             .and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .unwrap_or_else(|| panic!("{label} is not counted in:\n{text}"))
     }

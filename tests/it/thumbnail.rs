@@ -112,7 +112,7 @@ impl Stand {
     fn counted(&self, outcome: &str) -> u64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("encodes");
-        let line = format!("playgate_thumbnails_total{{outcome=\"{outcome}\"}} ");
+        let line = format!("thumbnails_total{{outcome=\"{outcome}\"}} ");
         text.lines()
             .find_map(|found| found.strip_prefix(&line))
             .map_or(0, |count| count.parse().expect("a count"))

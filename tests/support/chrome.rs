@@ -3,6 +3,8 @@
 //! The autoplay policy is never relaxed and no media flag is set: what plays here plays for people.
 
 use super::artifacts;
+use super::bypass;
+use super::line::Far;
 use super::page::Page;
 use super::wait::{PATIENT, eventually};
 use serde_json::Value;
@@ -48,6 +50,8 @@ pub(crate) struct Options {
     /// Touch screen and a phone's pixels.
     pub(crate) phone: bool,
     pub(crate) cookies: Cookies,
+    /// On the far side of a line; absent: beside the test.
+    pub(crate) far: Option<Far>,
 }
 
 impl Default for Options {
@@ -60,6 +64,7 @@ impl Default for Options {
             dark: false,
             phone: false,
             cookies: Cookies::Kept,
+            far: None,
         }
     }
 }
@@ -79,7 +84,7 @@ impl Chrome {
 
     pub(crate) async fn with(options: Options) -> Self {
         let profile = TempDir::new().unwrap();
-        let (service, port) = chromedriver().await;
+        let (service, port) = chromedriver(options.far.as_ref()).await;
         let mut capabilities = DesiredCapabilities::chrome();
         for flag in FLAGS {
             capabilities.add_arg(flag).unwrap();
@@ -235,9 +240,11 @@ impl Page for Chrome {
     }
 }
 
-/// ChromeDriver on a port of its own choice.
-async fn chromedriver() -> (Child, u16) {
-    let mut child = Command::new("chromedriver")
+/// ChromeDriver, and the port it can be reached at from here.
+async fn chromedriver(far: Option<&Far>) -> (Child, u16) {
+    let program = "chromedriver";
+    let mut command = far.map_or_else(|| Command::new(program), |far| far.command(program).into());
+    let mut child = command
         .arg("--port=0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -259,5 +266,8 @@ async fn chromedriver() -> (Child, u16) {
         tokio::time::timeout(PATIENT, started).await.ok().flatten().expect("chromedriver says its port");
     // Its later words are of no interest, but the pipe must not fill.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (child, port)
+    match far {
+        Some(far) => (child, bypass::to_far(far, port).await),
+        None => (child, port),
+    }
 }

@@ -27,11 +27,14 @@ pub(crate) struct Options {
     pub(crate) listen: String,
     /// Soft and hard limit of open files; the test's own without.
     pub(crate) files: Option<(u32, u32)>,
+    /// The program: that of the test, or another build to compare it with.
+    pub(crate) program: PathBuf,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { toml: String::new(), args: Vec::new(), listen: "127.0.0.1:0".to_owned(), files: None }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_playgate"));
+        Self { toml: String::new(), args: Vec::new(), listen: "127.0.0.1:0".to_owned(), files: None, program }
     }
 }
 
@@ -191,13 +194,12 @@ fn config(toml: &str, data: &Path) -> String {
 }
 
 async fn spawn(options: &Options, data: &Path, log: &Arc<Mutex<Vec<String>>>) -> (Child, String) {
-    let program = env!("CARGO_BIN_EXE_playgate");
     let mut command = match options.files {
-        None => Command::new(program),
+        None => Command::new(&options.program),
         Some((soft, hard)) => {
             let mut shell = Command::new("sh");
             let limit = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-            shell.args(["-c", &limit, program]);
+            shell.args(["-c", &limit]).arg(&options.program);
             shell
         }
     };

@@ -4,7 +4,10 @@
 //! with it. Pictures and logs of a run are left in `tests/artifacts/`.
 
 pub(crate) mod artifacts;
+pub(crate) mod baseline;
+pub(crate) mod bypass;
 pub(crate) mod chrome;
+pub(crate) mod conventions;
 pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod firefox;
@@ -12,6 +15,8 @@ pub(crate) mod gate;
 pub(crate) mod gateway;
 pub(crate) mod gray;
 pub(crate) mod http;
+#[expect(dead_code, reason = "the integration tests use the rest")]
+pub(crate) mod line;
 pub(crate) mod link;
 pub(crate) mod namespace;
 pub(crate) mod page;

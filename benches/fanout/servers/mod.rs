@@ -27,6 +27,8 @@ const HANDSHAKES: usize = 32;
 pub(crate) enum Kind {
     Floor,
     Relay,
+    /// The relay of the commit that figures are compared with (`tests/baseline`), by that commit's own bench.
+    Baseline,
     Webrtc,
     Pion,
     Janus,
@@ -34,14 +36,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Floor, Self::Relay, Self::Webrtc, Self::Pion, Self::Janus, Self::JanusTuned];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Floor, Self::Relay, Self::Baseline, Self::Webrtc, Self::Pion, Self::Janus, Self::JanusTuned];
 
     /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Relay => "this relay",
+            Self::Baseline => "baseline",
             Self::Webrtc => "webrtc crate",
             Self::Pion => "pion",
             Self::Janus => "Janus",
@@ -56,7 +59,9 @@ pub(crate) fn serve(kind: Kind) -> Outcome<()> {
         Kind::Floor => crate::floor::run(),
         Kind::Relay => relay::run(),
         Kind::Webrtc => webrtc_crate::run(),
-        Kind::Pion | Kind::Janus | Kind::JanusTuned => Err("not a server of this binary".into()),
+        Kind::Baseline | Kind::Pion | Kind::Janus | Kind::JanusTuned => {
+            Err("not a server of this binary".into())
+        }
     }
 }
 
@@ -82,6 +87,12 @@ impl Server {
                 let mut command = Command::new(std::env::current_exe()?);
                 let name = kind.to_possible_value().ok_or("a kind without a name")?;
                 command.args(["--serve", name.get_name()]);
+                command
+            }
+            Kind::Baseline => {
+                let bench = tools.baseline.as_ref().ok_or("the baseline is not built")?;
+                let mut command = Command::new(bench);
+                command.args(["--serve", "relay"]);
                 command
             }
             Kind::Pion => Command::new(tools.pion.as_ref().ok_or("pion is not built")?),
@@ -132,7 +143,7 @@ impl Server {
             receivers.connected((number + 1).saturating_sub(HANDSHAKES))?;
         }
         receivers.connected(all)?;
-        if let (Kind::Relay, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
+        if let (Kind::Relay | Kind::Baseline, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
             let Reply::Ingests(ingests) = speaker.ask(&Ask::Ingests)? else {
                 return Err("the relay does not say where it listens".into());
             };
@@ -143,7 +154,9 @@ impl Server {
 
     /// How often it asked for memory since its start; none of foreign servers.
     pub(crate) fn allocations(&mut self) -> Outcome<Option<u64>> {
-        let (Kind::Relay | Kind::Webrtc, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) else {
+        let (Kind::Relay | Kind::Baseline | Kind::Webrtc, Handle::Speaker(speaker)) =
+            (self.kind, &mut self.handle)
+        else {
             return Ok(None);
         };
         let Reply::Allocations(count) = speaker.ask(&Ask::Allocations)? else {

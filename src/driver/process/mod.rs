@@ -126,7 +126,14 @@ impl Driver for ProcessDriver {
         _events: mpsc::Sender<DriverEvent>,
     ) -> Result<Option<Adopted>, DriverError> {
         let ended = self.end_orphan(instance).await;
-        tracing::info!(%session, ?instance, ended, "looked for what is left of the game");
+        match instance {
+            InstanceRef::Process { pid, .. } => {
+                tracing::info!(%session, pid, ended, "looked for processes that an earlier gateway left");
+            }
+            InstanceRef::Container { container } => {
+                tracing::info!(%session, container, "a container is not this driver's");
+            }
+        }
         Ok(None)
     }
 }

@@ -55,29 +55,45 @@ impl Window {
         }
         self.lines += 1;
         let line = String::from_utf8_lossy(line);
-        let line = line.trim();
-        match level(line) {
-            Level::ERROR => tracing::error!(%session, line, "game"),
-            Level::WARN => tracing::warn!(%session, line, "game"),
-            Level::INFO => tracing::info!(%session, line, "game"),
-            _ => tracing::debug!(%session, line, "game"),
+        let (level, text) = level(line.trim());
+        let text = printable(text);
+        match level {
+            Level::ERROR => tracing::error!(%session, "game: {text}"),
+            Level::WARN => tracing::warn!(%session, "game: {text}"),
+            Level::INFO => tracing::info!(%session, "game: {text}"),
+            _ => tracing::debug!(%session, "game: {text}"),
         }
     }
 }
 
-/// As loud as the game means it, where it says so first. OpenH264 writes past the runner's log, and its warnings are of
-/// settings that were chosen knowingly.
-fn level(line: &str) -> Level {
-    if line.starts_with("[OpenH264]") {
-        return if line.contains(", Error:") { Level::ERROR } else { Level::DEBUG };
+/// The line as part of a message, without quotes around it: control characters are escaped, for a terminal would obey them.
+fn printable(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for character in line.chars() {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
     }
-    let word = line.split_whitespace().next().unwrap_or_default();
-    match word {
+    text
+}
+
+/// As loud as the game means it, where it says so first; and the line without that word. OpenH264 writes past the runner's log, and its warnings are of
+/// settings that were chosen knowingly.
+fn level(line: &str) -> (Level, &str) {
+    if line.starts_with("[OpenH264]") {
+        return (if line.contains(", Error:") { Level::ERROR } else { Level::DEBUG }, line);
+    }
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let level = match word {
         "ERROR" => Level::ERROR,
         "WARN" => Level::WARN,
+        "INFO" => Level::INFO,
         "DEBUG" | "TRACE" => Level::DEBUG,
-        _ => Level::INFO,
-    }
+        _ => return (Level::INFO, line),
+    };
+    (level, rest.trim_start())
 }
 
 #[cfg(test)]
@@ -86,17 +102,27 @@ mod tests {
 
     #[test]
     fn a_line_is_as_loud_as_the_game_means_it() {
+        for (line, expected, text) in [
+            ("ERROR playgate::cli::runner: no save", Level::ERROR, "playgate::cli::runner: no save"),
+            ("WARN  playgate::runner: slow", Level::WARN, "playgate::runner: slow"),
+            ("INFO playgate::runner: ready", Level::INFO, "playgate::runner: ready"),
+            ("DEBUG x: y", Level::DEBUG, "x: y"),
+            ("thread 'main' panicked at", Level::INFO, "thread 'main' panicked at"),
+            ("", Level::INFO, ""),
+        ] {
+            assert_eq!(level(line), (expected, text));
+        }
         for (line, expected) in [
-            ("ERROR playgate::cli::runner: the save cannot be used", Level::ERROR),
-            ("WARN playgate::runner: slow", Level::WARN),
-            ("INFO playgate::runner: ready", Level::INFO),
-            ("DEBUG x: y", Level::DEBUG),
-            ("thread 'main' panicked at", Level::INFO),
-            ("", Level::INFO),
             ("[OpenH264] this = 0x0x1, Warning:bEnableFrameSkip = 0,bitrate", Level::DEBUG),
             ("[OpenH264] this = 0x0x1, Error:no memory", Level::ERROR),
         ] {
-            assert_eq!(level(line), expected, "{line}");
+            assert_eq!(level(line), (expected, line));
         }
+    }
+
+    #[test]
+    fn a_line_is_shown_as_it_is_but_for_control_characters() {
+        assert_eq!(printable("said \"hello\" in C:\\games"), "said \"hello\" in C:\\games");
+        assert_eq!(printable("\u{1b}[31mred\tand\u{7}"), "\\u{1b}[31mred\\tand\\u{7}");
     }
 }

@@ -272,7 +272,12 @@ impl Actor {
     /// Ends the session for a reason, with a sentence for people when something went wrong.
     async fn end(&mut self, reason: EndReason, detail: Option<String>) {
         if self.state.end_reason().is_none() {
-            tracing::info!(session = %self.row.id, ?reason, detail, "ending the session");
+            let said = detail.as_deref().unwrap_or("no fault");
+            if reason.is_failure() {
+                tracing::warn!(session = %self.row.id, %reason, "the session failed: {said}");
+            } else {
+                tracing::info!(session = %self.row.id, %reason, "the session ends: {said}");
+            }
             self.row.end_detail = detail;
             self.progress = Some(Progress { step: "saving".to_owned(), percent: None });
         }

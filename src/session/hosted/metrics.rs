@@ -5,10 +5,11 @@
 use crate::driver::Usage;
 use crate::store::SessionRow;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-use std::sync::atomic::AtomicU64;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -18,28 +19,32 @@ struct Labels {
     image: String,
 }
 
-type Figure = Family<Labels, Gauge<f64, AtomicU64>>;
+type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
+/// Set to what the engine counted, which starts again with the container.
+type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(in crate::session) struct HostedMetrics {
-    cpu_seconds: Figure,
-    memory_bytes: Figure,
-    network_rx_bytes: Figure,
-    network_tx_bytes: Figure,
+    cpu_seconds: Counters,
+    memory_bytes: Gauges,
+    network_rx_bytes: Counters,
+    network_tx_bytes: Counters,
 }
 
 impl HostedMetrics {
     pub(in crate::session) fn register(registry: &mut Registry) -> Self {
         let own = Self::default();
-        let figures = [
-            ("cpu_seconds", "CPU time so far", &own.cpu_seconds),
-            ("memory_bytes", "Memory in use", &own.memory_bytes),
-            ("network_receive_bytes", "Bytes received so far", &own.network_rx_bytes),
-            ("network_transmit_bytes", "Bytes sent so far", &own.network_tx_bytes),
+        let registry = registry.sub_registry_with_prefix("hosted_session");
+        let memory = own.memory_bytes.clone();
+        registry.register_with_unit("memory", "Memory in use", Unit::Bytes, memory);
+        let counters = [
+            ("cpu", "CPU time used", Unit::Seconds, &own.cpu_seconds),
+            ("network_receive", "Bytes received from the network", Unit::Bytes, &own.network_rx_bytes),
+            ("network_transmit", "Bytes sent to the network", Unit::Bytes, &own.network_tx_bytes),
         ];
-        for (name, help, figure) in figures {
-            registry.register(format!("playgate_hosted_session_{name}"), help, figure.clone());
+        for (name, help, unit, counter) in counters {
+            registry.register_with_unit(name, help, unit, counter.clone());
         }
         own
     }
@@ -47,24 +52,28 @@ impl HostedMetrics {
     /// Shows the usage of a session that is to be shown.
     pub(in crate::session) fn show(&self, row: &SessionRow, usage: Usage) {
         let Some(labels) = labels(row) else { return };
-        self.cpu_seconds.get_or_create(&labels).set(usage.cpu_seconds);
-        for (figure, bytes) in [
-            (&self.memory_bytes, usage.memory_bytes),
-            (&self.network_rx_bytes, usage.network_rx_bytes),
-            (&self.network_tx_bytes, usage.network_tx_bytes),
-        ] {
-            #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 bytes")]
-            figure.get_or_create(&labels).set(bytes as f64);
-        }
+        set(&self.cpu_seconds, &labels, usage.cpu_seconds);
+        self.memory_bytes.get_or_create(&labels).set(exact(usage.memory_bytes));
+        set(&self.network_rx_bytes, &labels, exact(usage.network_rx_bytes));
+        set(&self.network_tx_bytes, &labels, exact(usage.network_tx_bytes));
     }
 
     pub(in crate::session) fn forget(&self, row: &SessionRow) {
         let Some(labels) = labels(row) else { return };
-        for figure in [&self.cpu_seconds, &self.memory_bytes, &self.network_rx_bytes, &self.network_tx_bytes]
-        {
-            figure.remove(&labels);
+        self.memory_bytes.remove(&labels);
+        for counter in [&self.cpu_seconds, &self.network_rx_bytes, &self.network_tx_bytes] {
+            counter.remove(&labels);
         }
     }
+}
+
+fn set(counters: &Counters, labels: &Labels, value: f64) {
+    counters.get_or_create(labels).inner().store(value.to_bits(), Ordering::Relaxed);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 bytes")]
+fn exact(bytes: u64) -> f64 {
+    bytes as f64
 }
 
 fn labels(row: &SessionRow) -> Option<Labels> {

@@ -9,15 +9,15 @@ use std::net::UdpSocket;
 use std::process::Stdio;
 use tokio::process::{Child, Command};
 
-pub(super) const SLUG: &str = "camera";
+pub(crate) const SLUG: &str = "camera";
 
 /// Even ports that are free now: video and audio.
-pub(super) fn free_ports() -> (u16, u16) {
+pub(crate) fn free_ports() -> (u16, u16) {
     let sockets: Vec<UdpSocket> = (0..2).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
     (sockets[0].local_addr().unwrap().port(), sockets[1].local_addr().unwrap().port())
 }
 
-pub(super) fn config(video: u16, audio: u16) -> String {
+pub(crate) fn config(video: u16, audio: u16) -> String {
     format!(
         r#"
 [[games]]

@@ -1,11 +1,12 @@
-//! Chromium over bad lines (user-space, seeded): what a player sees and hears of loss, delay, jitter, and of a line that is
-//! too slow. `PLAYGATE_TEST_LONG=1` plays for ten minutes.
+//! Chromium over bad lines (emulated, seeded): what a player sees and hears of loss, delay, jitter, outages, and of a line
+//! that is too slow.
 
 use crate::support::chrome::Chrome;
 use crate::support::figures::report;
 use crate::support::link::Linked;
 use crate::support::page::Page;
-use playgate::link::{Direction, Jitter, Loss, OVERHEAD_BYTES, Queue, Rate, Shape};
+use crate::support::wait::{PATIENT, eventually};
+use playgate::link::{Direction, Jitter, Loss, Queue, Rate, Shape};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use thirtyfour::Key;
@@ -73,7 +74,7 @@ const COUNTS: &str = r"
 /// A page that plays the arcade game with sound, over the link.
 async fn playing(linked: &Linked) -> Chrome {
     let slug = crate::wire::arcade(&linked.gateway.guest().await).await;
-    let page = Chrome::start().await;
+    let page = Chrome::with(linked.browser()).await;
     page.before_pages(KEEP_PEERS).await;
     page.play_until_picture(&linked.gateway.url, &slug).await;
     page.click("#stage").await;
@@ -82,7 +83,7 @@ async fn playing(linked: &Linked) -> Chrome {
     let decoded = page.number("framesDecoded").await.unwrap();
     page.until_above("framesDecoded", decoded + 120.0).await;
     let counts = page.run(COUNTS).await.unwrap();
-    assert_eq!(counts["remote"], "127.0.0.2", "media goes over the link: {counts}");
+    assert_eq!(counts["remote"], linked.address.to_string(), "media goes over the line: {counts}");
     page
 }
 
@@ -99,32 +100,86 @@ const FAR: Shape = Shape {
 };
 const LOSSY: Shape = Shape { loss: Loss::Independent(0.02), ..FAR };
 
+/// The whole way in every run: what the others measure goes on through loss both ways, and after an outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_game_plays_on_over_a_line_that_loses_packets_and_after_an_outage() {
+    let linked = Linked::with_toml("").await;
+    let page = playing(&linked).await;
+    for direction in Direction::BOTH {
+        linked.media.set(direction, LOSSY);
+    }
+    // A game that is over stands still: Enter starts it again.
+    let frames = async |more: f64| {
+        let decoded = page.number("framesDecoded").await.unwrap();
+        eventually("frames", PATIENT, async || {
+            page.keys(Key::Enter).await;
+            let now = page.number("framesDecoded").await?;
+            if now > decoded + more { Ok(()) } else { Err(format!("{now} after {decoded}")) }
+        })
+        .await;
+    };
+    let before = linked.media.counters(Direction::Down);
+    frames(180.0).await;
+    let lost = linked.media.counters(Direction::Down).lost - before.lost;
+    assert!(lost > 0, "the line was bad");
+    // Everything is lost for two seconds: much more than the line's share.
+    let lost = || linked.media.counters(Direction::Down).lost;
+    let before = lost();
+    linked.media.outage(Duration::from_secs(2));
+    eventually("the outage", PATIENT, async || {
+        page.keys(Key::Enter).await;
+        if lost() > before + 20 { Ok(()) } else { Err(format!("{} lost", lost() - before)) }
+    })
+    .await;
+    frames(180.0).await;
+    assert_eq!(linked.media.counters(Direction::Down).dropped, 0, "the emulator itself dropped packets");
+    page.stop().await;
+    page.quit().await;
+    linked.finish().await;
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures: `bash tests/run perf`"]
 async fn a_line_that_loses_media_freezes_no_picture_and_breaks_no_sound() {
-    plays_smoothly_over("bad-line", FAR, LOSSY).await;
+    plays_smoothly_over("bad-line", FAR, LOSSY, MINUTE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures: `bash tests/run perf`"]
 async fn a_line_that_loses_media_and_feedback_freezes_no_picture_and_breaks_no_sound() {
-    plays_smoothly_over("bad-line-both-ways", LOSSY, LOSSY).await;
+    plays_smoothly_over("bad-line-both-ways", LOSSY, LOSSY, MINUTE).await;
 }
 
-/// A minute, or ten with `PLAYGATE_TEST_LONG=1`.
-async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
-    let long = std::env::var("PLAYGATE_TEST_LONG").is_ok_and(|value| value == "1");
-    let window = Duration::from_secs(if long { 600 } else { 60 });
+/// Ten minutes each.
+mod long {
+    use super::{FAR, LOSSY, MINUTE, plays_smoothly_over};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "long: ten minutes over a bad line"]
+    async fn a_line_that_loses_media_freezes_no_picture_and_breaks_no_sound() {
+        plays_smoothly_over("bad-line-10-minutes", FAR, LOSSY, 10 * MINUTE).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "long: ten minutes over a bad line"]
+    async fn a_line_that_loses_media_and_feedback_freezes_no_picture_and_breaks_no_sound() {
+        plays_smoothly_over("bad-line-both-ways-10-minutes", LOSSY, LOSSY, 10 * MINUTE).await;
+    }
+}
+
+async fn plays_smoothly_over(name: &str, up: Shape, down: Shape, window: Duration) {
     let linked = Linked::with_toml("").await;
     let page = playing(&linked).await;
-    linked.link.set(Direction::Up, up);
-    linked.link.set(Direction::Down, down);
+    linked.media.set(Direction::Up, up);
+    linked.media.set(Direction::Down, down);
     // The jump of the delay at the change is no jitter.
     let decoded = page.number("framesDecoded").await.unwrap();
     page.until_above("framesDecoded", decoded + 60.0).await;
 
-    let asked = |cause: &'static str| linked.metric("playgate_relay_key_frame_requests", cause);
-    let (keys, line) = (asked("sent_to_source").await, linked.link.counters(Direction::Down));
+    let asked = |cause: &'static str| linked.metric("playgate_relay_key_frame_requests_total", cause);
+    let (keys, line) = (asked("sent_to_source").await, linked.media.counters(Direction::Down));
     page.run(WATCH_FRAMES).await.unwrap();
     let (before, begun) = (page.run(COUNTS).await.unwrap(), Instant::now());
     while begun.elapsed() < window {
@@ -135,15 +190,14 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
     let seconds = begun.elapsed().as_secs_f64();
     let (after, seen) = (page.run(COUNTS).await.unwrap(), page.run("return window.seen").await.unwrap());
     let keys = asked("sent_to_source").await - keys;
-    let now = linked.link.counters(Direction::Down);
+    let now = linked.media.counters(Direction::Down);
 
     let video = |name: &str| grown(&before, &after, "video", name);
     let audio = |name: &str| grown(&before, &after, "audio", name);
     let frozen_percent = video("totalFreezesDuration") / seconds * 100.0;
     let concealed_percent = audio("concealedSamples") / audio("totalSamplesReceived") * 100.0;
     let silent_percent = audio("silentConcealedSamples") / audio("totalSamplesReceived") * 100.0;
-    let clocks = linked.metric("playgate_relay_traffic", "clocks_answered").await;
-    let name = if long { format!("{name}-10-minutes") } else { name.to_owned() };
+    let clocks = linked.metric("playgate_relay_clocks_answered_total", "").await;
     let figures = json!({
         "seconds": seconds, "frames_seen": seen["frames"], "freezes_ms": seen["freezes"], "pauses": seen["pauses"],
         "freezes": video("freezeCount"), "frozen_percent": frozen_percent,
@@ -160,7 +214,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
         "clocks_answered": clocks,
         "link_packets": now.packets - line.packets, "link_lost": now.lost - line.lost,
     });
-    report(&name, figures.clone());
+    report(name, figures.clone());
     assert_eq!(now.dropped, 0, "the emulator itself dropped packets: the run is void");
     assert!(now.lost > line.lost, "the line was bad");
     let freezes = seen["freezes"].as_array().expect("a list");
@@ -179,14 +233,13 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape) {
 
 /// kbit/s that the relay sends into the line over a second in which `act` plays again and again.
 async fn offered(linked: &Linked, act: &impl AsyncFn()) -> f64 {
-    let (before, begun) = (linked.link.counters(Direction::Down), Instant::now());
+    let (before, begun) = (linked.media.counters(Direction::Down), Instant::now());
     while begun.elapsed() < Duration::from_secs(1) {
         act().await;
         tokio::time::sleep(200 * MS).await;
     }
-    let (now, seconds) = (linked.link.counters(Direction::Down), begun.elapsed().as_secs_f64());
-    let bytes = now.bytes - before.bytes + (now.packets - before.packets) * OVERHEAD_BYTES;
-    bytes as f64 * 8.0 / 1000.0 / seconds
+    let (now, seconds) = (linked.media.counters(Direction::Down), begun.elapsed().as_secs_f64());
+    (now.bytes - before.bytes) as f64 * 8.0 / 1000.0 / seconds
 }
 
 /// What the relay sends into the line second by second, until the condition holds; gives how long that took, or all that
@@ -246,19 +299,19 @@ pub(crate) async fn follows_a_slow_line(
         delay: 20 * MS,
         ..Shape::CLEAR
     };
-    linked.link.set(Direction::Down, slow);
-    linked.link.set(Direction::Up, Shape { delay: 20 * MS, ..Shape::CLEAR });
+    linked.media.set(Direction::Down, slow);
+    linked.media.set(Direction::Up, Shape { delay: 20 * MS, ..Shape::CLEAR });
     let fell = until_offered(linked, act, Duration::from_secs(3), |kbps| kbps < limit).await;
     let fell =
         fell.unwrap_or_else(|seen| panic!("kbit/s after the limit of {limit}: {seen:?}, {usual} before"));
     // It stays there, and plays.
     let decoded = page.number("framesDecoded").await.unwrap();
-    let before = linked.link.counters(Direction::Down);
+    let before = linked.media.counters(Direction::Down);
     let held = mean_offered(linked, act, 10).await;
-    let after = linked.link.counters(Direction::Down);
+    let after = linked.media.counters(Direction::Down);
     let overflow = (after.overflow - before.overflow) as f64 / (after.packets - before.packets) as f64;
     page.until_above("framesDecoded", decoded + 100.0).await;
-    linked.link.set(Direction::Down, Shape { rate: None, ..slow });
+    linked.media.set(Direction::Down, Shape { rate: None, ..slow });
     // The game's own need changes from second to second.
     let enough = f64::max(limit * 1.1, usual * 0.8);
     let rose = until_offered(linked, act, Duration::from_secs(20), |kbps| kbps > enough).await;

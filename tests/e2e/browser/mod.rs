@@ -5,7 +5,7 @@ pub(crate) mod container;
 mod control;
 mod embed;
 mod ends;
-mod foreign_producer;
+pub(crate) mod foreign_producer;
 mod harness;
 mod lan;
 pub(crate) mod link;

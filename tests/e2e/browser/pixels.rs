@@ -59,7 +59,9 @@ impl Side {
     fn points(self) -> Vec<i64> {
         let first = (self.start - 0.5).ceil();
         let last = (self.start + self.size * self.scale - 0.5).ceil() - 1.0;
-        (0..POINTS).map(|i| (first + (last - first) * i as f64 / (POINTS - 1) as f64).round() as i64).collect()
+        (0..POINTS)
+            .map(|i| (first + (last - first) * i as f64 / (POINTS - 1) as f64).round() as i64)
+            .collect()
     }
 
     /// The game's pixel below the middle of one of the page's.
@@ -73,10 +75,7 @@ async fn sides(page: &Chrome) -> (Side, Side) {
     let place = page.run(PICTURE_PLACE).await.unwrap();
     let number = |name: &str| place[name].as_f64().unwrap();
     let scale = number("scale");
-    (
-        Side { start: number("left"), scale, size: 1280.0 },
-        Side { start: number("top"), scale, size: 720.0 },
-    )
+    (Side { start: number("left"), scale, size: 1280.0 }, Side { start: number("top"), scale, size: 720.0 })
 }
 
 /// Places of the page, clockwise around the picture from its top left corner, and the game's pixels there.
@@ -179,7 +178,10 @@ async fn the_menu_opens_on_purpose_and_ending_asks_first() {
     let page = Chrome::with(Options { width: 1000, height: 700, ..Default::default() }).await;
     page.play_until_picture(&gateway.url, GARDEN).await;
     let said = page.run("return document.querySelector('#toast.shown')?.textContent ?? null").await.unwrap();
-    assert!(said.as_str().is_some_and(|said| said.contains("Esc")), "the shortcut is shown at first play: {said}");
+    assert!(
+        said.as_str().is_some_and(|said| said.contains("Esc")),
+        "the shortcut is shown at first play: {said}"
+    );
     let title = page.settled_picture().await;
     owns_its_pixels(&page).await;
     menu_is(&page, false).await;

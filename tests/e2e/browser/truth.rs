@@ -42,7 +42,9 @@ fn has(shown: &[Value], key: &str, wanted: &str) -> bool {
 /// The page plays, and nothing on it says otherwise.
 async fn until_plays_in_peace(page: &impl Page, within: Duration) {
     eventually("the page plays, and says nothing else", within, async || {
-        let now = page.run("const { state, trouble, banner } = window.shown.at(-1); return [state, trouble, banner]").await?;
+        let now = page
+            .run("const { state, trouble, banner } = window.shown.at(-1); return [state, trouble, banner]")
+            .await?;
         if now == json!(["playing", null, null]) { Ok(()) } else { Err(now.to_string()) }
     })
     .await;
@@ -127,7 +129,8 @@ async fn a_source_that_was_silent_for_nine_seconds_plays_on_in_chromium_and_fire
     })
     .await;
     chromium.screenshot("source-silent-chromium").await;
-    let frames = [chromium.number("framesShown").await.unwrap(), firefox.number("framesShown").await.unwrap()];
+    let frames =
+        [chromium.number("framesShown").await.unwrap(), firefox.number("framesShown").await.unwrap()];
     gates.iter().for_each(|gate| gate.set(true));
     let returned = Duration::from_secs(2);
     tokio::join!(until_plays_in_peace(&chromium, returned), until_plays_in_peace(&firefox, returned));
@@ -190,7 +193,10 @@ async fn after_a_lost_gateway_the_page_says_what_it_knows_and_then_what_the_stat
         page.until_state("reconnecting").await;
         let all = shown(page).await;
         for words in ["still running", "no video arrives"] {
-            assert!(!has(&all, "trouble", words) && !has(&all, "banner", words), "nobody has said so: {all:#?}");
+            assert!(
+                !has(&all, "trouble", words) && !has(&all, "banner", words),
+                "nobody has said so: {all:#?}"
+            );
         }
         assert!(has(&all, "trouble", "Connection lost"), "{all:#?}");
     }
@@ -223,7 +229,11 @@ async fn after_a_lost_gateway_the_page_says_what_it_knows_and_then_what_the_stat
     friend.click("#play-again").await;
     eventually("the reason is told", PATIENT, async || {
         let reason = friend.run(REASON).await?;
-        if reason == "node_lost" { Ok(()) } else { Err(format!("{reason}: {:?}", friend.run("return document.body.innerText").await)) }
+        if reason == "node_lost" {
+            Ok(())
+        } else {
+            Err(format!("{reason}: {:?}", friend.run("return document.body.innerText").await))
+        }
     })
     .await;
     friend.quit().await;

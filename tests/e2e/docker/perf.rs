@@ -121,7 +121,7 @@ async fn freedoom_shows_at_least_30_frames_a_second() {
 async fn a_line_of_1500_kbits_lowers_freedooms_bitrate_and_a_fast_one_brings_it_back() {
     let engine = Engine::connect().await;
     let linked = Linked::with_toml(&engine.toml(&freedoom())).await;
-    let page = Chrome::start().await;
+    let page = Chrome::with(linked.browser()).await;
     page.play_until_picture(&linked.gateway.url, FREEDOOM).await;
     enter_level(&page).await;
     let side = Cell::new(1);

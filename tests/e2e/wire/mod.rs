@@ -7,6 +7,8 @@ mod embeds;
 mod events;
 mod files;
 mod grants;
+mod logs;
+mod metrics;
 mod other_players;
 mod refusals;
 mod standard_client;

@@ -398,5 +398,5 @@ async fn health_is_public_and_metrics_are_for_operators() {
     let request = plain("GET", "/metrics").header("authorization", format!("Bearer {}", operator.token));
     let metrics = site.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(metrics.status, 200);
-    assert!(metrics.text().contains("playgate_http_requests_total{status=\"403\"} 1"), "{}", metrics.text());
+    assert!(metrics.text().contains("http_requests_total{status=\"403\"} 1"), "{}", metrics.text());
 }

@@ -58,7 +58,7 @@ impl Sound {
                 }
             };
             let message = helper::obituary(&status, &self.words);
-            tracing::warn!(message, "the audio server died");
+            tracing::warn!("the audio server died: {message}");
             let event = tokio::select! {
                 event = self.restart(&mut deaths, message) => event,
                 () = helper::told(&mut closing) => return,

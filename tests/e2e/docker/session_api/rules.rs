@@ -1,6 +1,7 @@
 //! Rules that need a container to be seen (contract 2.4); the others are tested in `sim` and `it`.
 
 use super::stand::{REGION, Stand};
+use crate::support::conventions::assert_conventions;
 use crate::support::engine::LONG;
 use crate::support::wait::eventually;
 use futures_util::StreamExt;
@@ -179,7 +180,13 @@ async fn g4_enable_metrics_puts_the_session_on_the_metrics_page() {
             })
         };
         assert!(!told("plain"));
-        if told("watched") { Ok(()) } else { Err(text.clone()) }
+        if !told("watched") {
+            return Err(text.clone());
+        }
+        // With what only a gateway with an engine counts.
+        assert!(text.contains("playgate_content_download_bytes_total{"));
+        assert_conventions(&text);
+        Ok(())
     })
     .await;
     stand.api.delete("/session/watched").await;
