@@ -48,13 +48,13 @@ export function progressInWords(progress) {
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  stopped_by_user: ["Curtain down", "The game was stopped and your progress is saved."],
-  idle: ["Put away", "Nobody played for a while, so the game was stopped. Your progress is saved."],
-  ttl: ["Time is up", "The session reached its time limit. Your progress is saved."],
-  game_exited: ["The end", "The game was closed from inside. Your progress is saved."],
-  game_crashed: ["The game crashed", "It ended by itself. Your last save is still there."],
-  out_of_memory: ["Out of memory", "The game needed more memory than it may have. Your last save is still there."],
-  node_lost: ["The server went away", "The machine that ran the game was lost. Your last save is still there."],
+  stopped_by_user: ["Curtain down", "The game was stopped."],
+  idle: ["Put away", "Nobody played for a while, so the game was stopped."],
+  ttl: ["Time is up", "The session reached its time limit."],
+  game_exited: ["The end", "The game was closed from inside."],
+  game_crashed: ["The game crashed", "It ended by itself."],
+  out_of_memory: ["Out of memory", "The game needed more memory than it may have."],
+  node_lost: ["The server went away", "The machine that ran the game was lost."],
   launch_timeout: ["It did not start", "The game sent no picture in time."],
   launch_failed: ["It did not start", "The game could not be started."],
   replaced: ["You play somewhere else", "Another window took over this game. Only one can play at a time."],
@@ -62,7 +62,7 @@ const ENDS = {
   unauthorized: ["Not invited", "You are not signed in, or the link you came with is no longer good."],
   not_found: ["Nobody plays here", "This session is over, or it is not yours to see."],
   unsupported_codec: ["This browser cannot show it", "The game sends a picture that this browser cannot decode."],
-  gateway_shutdown: ["Closing time", "The server was shut down in order. Your progress is saved."],
+  gateway_shutdown: ["Closing time", "The server was shut down in order."],
 };
 
 /**

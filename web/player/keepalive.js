@@ -105,7 +105,7 @@ export class Keepalive {
       "still-there",
       "Still there?",
       [
-        h("p", {}, "Nothing was pressed for a while. In ", this.#left, " the game is put away; your progress is saved."),
+        h("p", {}, "Nothing was pressed for a while. In ", this.#left, " the game will be closed. Your progress is saved first."),
         h("div", { class: "row end" }, yes),
       ],
       this.#parent,

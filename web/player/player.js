@@ -19,7 +19,7 @@
 //                         #share-list [data-revoke=ID] #share-close
 //                         #embed-part #embed-site #embed-create #embed-code #embed-copy #embed-list
 //   #still-there          #still-here #time-left
-//   #ended[data-reason]   #ended-reason #figures #play-again #back
+//   #ended[data-reason]   #ended-reason #ended-save[data-status] #figures #play-again #back
 //   #busy                 another session runs: #join-running #stop-running
 //   #how-to-get-in, #signin-form #signin-secret
 //
@@ -63,6 +63,7 @@ const LOOK_MS = 1_000;
  * @property {string | null} detail
  * @property {import("../lib/api.js").StopReport | null} report
  * @property {boolean} failed it never ran, or this viewer was refused
+ * @property {import("../lib/api.js").Save | null} save
  */
 /**
  * @typedef {object} PlayerOptions
@@ -289,7 +290,7 @@ export class Player {
     this.#tellLastQuality();
     try {
       const report = await api.stop(this.#sessionId);
-      this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
+      this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false, save: report.save });
       return null;
     } catch (error) {
       this.#theatre.stop.disabled = false;
@@ -439,9 +440,9 @@ export class Player {
     }
     if (!message.fatal) this.#tell("error", { code: message.code, message: message.message });
     if (message.fatal && isFinal(message.code)) {
-      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
+      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true, save: null });
     } else if (message.code === "unsupported_codec") {
-      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
+      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true, save: null });
     }
   }
 
@@ -457,7 +458,7 @@ export class Player {
     this.#progress = status.progress ?? this.#progress;
     this.#keepalive?.lease(status.expiresAt);
     if (isEnded(status.status)) {
-      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
+      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error", save: status.save });
       return;
     }
     if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
@@ -467,7 +468,7 @@ export class Player {
   /** @param {unknown} error @returns {boolean} */
   #pollFailed(error) {
     if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 401)) return true;
-    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true });
+    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true, save: null });
     return false;
   }
 
@@ -570,11 +571,14 @@ export class Player {
     if (this.#outcome) return;
     /** @type {string | null} */
     let detail = null;
+    /** @type {import("../lib/api.js").Save | null} */
+    let save = null;
     let failed = reason === "launch_failed" || reason === "launch_timeout";
     this.#picture.freeze();
     try {
       const status = await api.status(this.#sessionId);
       detail = status.endDetail;
+      save = status.save;
       failed = status.status === "error";
       if (status.endReason) reason = status.endReason;
     } catch {
@@ -582,7 +586,7 @@ export class Player {
     }
     // A stop by this page waits for its figures.
     if (this.#theatre.stop.disabled) return;
-    this.#finish({ reason, detail, report: null, failed });
+    this.#finish({ reason, detail, report: null, failed, save });
   }
 
   /** @param {Outcome} outcome */

@@ -7,7 +7,6 @@
 mod access;
 mod environment;
 mod images;
-mod janitor;
 mod logs;
 mod metrics;
 mod read;
@@ -17,7 +16,6 @@ mod tags;
 
 pub(in crate::session) use environment::environment;
 pub use images::{HostedImage, ImageError, Images};
-pub(in crate::session) use janitor::Janitor;
 pub(in crate::session) use metrics::HostedMetrics;
 pub(in crate::session) use restart::Restarts;
 

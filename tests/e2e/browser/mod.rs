@@ -12,4 +12,5 @@ pub(crate) mod link;
 mod people;
 mod pictures;
 mod play;
+mod saves;
 mod story;
