@@ -2,7 +2,7 @@
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
 //! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
-//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `events` tells
+//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `save_tree` packs and unpacks saves, `events` tells
 //! what happened, `image` makes and judges container images, `thumbnail` shows sessions as
 //! still pictures, `h264` reads streams for several of them. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
@@ -30,6 +30,7 @@ mod plain_path;
 pub mod relay;
 mod render;
 pub mod runner;
+pub mod save_tree;
 pub mod schedule;
 pub mod session;
 pub mod signal;

@@ -1,7 +1,7 @@
 //! Times as the contracts write them (ISO 8601, UTC, with `Z`), and what a session used.
 
 use crate::session::quality::Quality;
-use crate::session::view::StopReport;
+use crate::session::view::{SaveReport, StopReport};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -26,8 +26,14 @@ pub(crate) fn figures(report: &StopReport) -> Value {
         "exitCode": report.exit_code,
         "outOfMemory": report.out_of_memory,
         "playersSeen": report.players_seen,
+        "save": save(report.save.as_ref()),
         "quality": quality(&report.quality),
     })
+}
+
+/// What became of the save: null while the session is active and where there is no slot.
+pub(crate) fn save(report: Option<&SaveReport>) -> Value {
+    report.map_or(Value::Null, |report| json!({ "status": report.status, "reason": report.reason }))
 }
 
 /// What viewers saw, by their own word; null is what nobody told.

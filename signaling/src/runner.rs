@@ -14,6 +14,8 @@ pub const VERSION: u32 = 1;
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Longest codec name and pointer mode, in bytes.
 pub const MAX_NAME_BYTES: usize = 32;
+/// Longest time between a game's SIGTERM and its SIGKILL, in milliseconds.
+pub const MAX_STOP_GRACE_MS: u64 = 60_000;
 /// Most gamepads a game may read.
 pub const MAX_PADS: u8 = 4;
 
@@ -36,6 +38,10 @@ pub mod env {
     pub const PADS: &str = "PLAYGATE_PADS";
     /// `absolute`, `relative` or `none`; absent: `absolute`.
     pub const POINTER: &str = "PLAYGATE_POINTER";
+    /// How long the game may take to save and end after SIGTERM before it is killed, in milliseconds, 1-60000
+    /// ([`MAX_STOP_GRACE_MS`](super::MAX_STOP_GRACE_MS)); absent: the runner's choice. The gateway ends the whole container later
+    /// than that.
+    pub const STOP_GRACE_MS: &str = "PLAYGATE_STOP_GRACE_MS";
 }
 
 /// One RTP stream of the runner.

@@ -74,5 +74,6 @@ async fn leaves_containers(store: &dyn Store) -> Result<bool> {
     let mut rows = store.active_sessions().await?;
     rows.extend(store.unsaved_sessions().await?);
     rows.extend(store.retained_sessions(None).await?);
+    rows.extend(store.refused_saves().await?);
     Ok(rows.iter().any(|row| matches!(row.instance, Some(InstanceRef::Container { .. }))))
 }

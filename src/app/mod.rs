@@ -91,7 +91,7 @@ impl App {
         let pictures = Thumbnailer::new(Arc::new(relay.clone()), runner.clone(), &mut registry);
         let events = Arc::clone(&store);
         let deps = SessionDeps {
-            saves: SaveStore::open(&data_dir, Arc::clone(&store), config.sessions.save_versions).await?,
+            saves: SaveStore::open(&data_dir, Arc::clone(&store), &config.sessions).await?,
             store,
             relay: relay.clone(),
             control: control.clone(),

@@ -80,7 +80,7 @@ const ICE: [Key; 3] = [
     key("credential_ttl_s", "Lifetime of a viewer's TURN credentials, in seconds (60-2592000)."),
 ];
 
-const SESSIONS: [Key; 9] = [
+const SESSIONS: [Key; 11] = [
     key("idle_timeout_s", "A session without keepalive ends after this many seconds (1-604800)."),
     key("launches_per_minute", "Launches a user may ask for per minute (1-10000)."),
     key(
@@ -97,6 +97,8 @@ const SESSIONS: [Key; 9] = [
     ),
     key("stop_grace_ms", "Between SIGTERM and SIGKILL, in milliseconds (1-60000)."),
     key("save_versions", "Save versions kept per slot (1-1000)."),
+    key("save_mb", "Most that one save may hold, unpacked, in MiB (1-8191)."),
+    key("save_files", "Most files, directories and links that one save may hold (1-1000000)."),
     key("capacity", "Sessions this node runs at once (0-10000). 0: one per core."),
     key("max_viewers", "Most viewers of one session (1-100000)."),
 ];
@@ -147,7 +149,10 @@ const SESSION_API: [Key; 9] = [
     key("starts_per_minute", "Sessions an organisation may start per minute (1-100000)."),
     key("stop_grace_ms", "Between SIGTERM and SIGKILL, in milliseconds (1-60000)."),
     key("restart_limit", "How often in a row a failing container is started again (1-1000)."),
-    key("retention_s", "A stopped container is kept so long for logs and artifacts, in seconds (1-2592000)."),
+    key(
+        "retention_s",
+        "A stopped container is kept so long for logs and artifacts, and a save that was refused, in seconds (1-2592000).",
+    ),
     key("artifact_mb", "Most that one artifact may be, in MiB (1-10000)."),
 ];
 

@@ -105,6 +105,10 @@ pub struct SessionsConfig {
     pub stop_grace_ms: u64,
     /// Save versions kept per slot.
     pub save_versions: u32,
+    /// Most that one save may hold, unpacked, in MiB. A larger one is never stored.
+    pub save_mb: u64,
+    /// Most files, directories and links that one save may hold.
+    pub save_files: u32,
     /// Sessions this node runs at once. 0: one per core.
     pub capacity: u32,
     /// Most viewers of one session.
@@ -183,7 +187,7 @@ pub struct SessionApiConfig {
     pub stop_grace_ms: u64,
     /// How often in a row a failing container is started again (`restart`).
     pub restart_limit: u32,
-    /// How long a stopped container is kept for its logs and artifacts, in seconds (rule 15).
+    /// How long a stopped container is kept for its logs and artifacts (rule 15), and a save that was refused, in seconds.
     pub retention_s: u64,
     /// Most that one artifact may be, in MiB.
     pub artifact_mb: u64,
@@ -420,6 +424,8 @@ impl Default for SessionsConfig {
             flush_timeout_ms: 3_000,
             stop_grace_ms: 5_000,
             save_versions: 10,
+            save_mb: 512,
+            save_files: 10_000,
             capacity: 0,
             max_viewers: 500,
         }

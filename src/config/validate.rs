@@ -244,6 +244,9 @@ fn sessions(config: &Config) -> Result<(), Problem> {
     range("sessions.flush_timeout_ms", sessions.flush_timeout_ms, 1..=60_000)?;
     range("sessions.stop_grace_ms", sessions.stop_grace_ms, 1..=60_000)?;
     range("sessions.save_versions", sessions.save_versions.into(), 1..=1_000)?;
+    // A tar header holds sizes below 8 GiB.
+    range("sessions.save_mb", sessions.save_mb, 1..=8_191)?;
+    range("sessions.save_files", sessions.save_files.into(), 1..=1_000_000)?;
     range("sessions.capacity", sessions.capacity.into(), 0..=10_000)?;
     range("sessions.max_viewers", sessions.max_viewers.into(), 1..=100_000)
 }

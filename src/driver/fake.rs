@@ -4,10 +4,11 @@
 //! site, keep their save inside until it is collected, and can be adopted.
 
 use super::{
-    Adopted, Driver, DriverError, DriverEvent, Ended, ExposedPort, ImageFacts, Instance, InstanceRef, Port,
-    Site, SiteRequest, StartSpec, Usage,
+    Adopted, CollectError, Driver, DriverError, DriverEvent, Ended, ExposedPort, ImageFacts, Instance,
+    InstanceRef, Port, Site, SiteRequest, StartSpec, Usage,
 };
 use crate::ids::SessionId;
+use crate::save_tree::{LeftOut, SaveLimits, SaveRefused};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -62,7 +63,13 @@ pub enum OnCollect {
     Nothing,
     /// `save.bin` with this text.
     Leaves(String),
+    /// An empty directory.
+    Empties,
+    /// A save that is kept but for this much of it.
+    LeavesAllBut(String, LeftOut),
     Fail,
+    /// A save that can never be stored.
+    Refuse(SaveRefused),
 }
 
 /// Cheap to clone.
@@ -305,18 +312,27 @@ impl Instance for FakeInstance {
         Ok(())
     }
 
-    async fn collect_save(&self, target: &Path) -> Result<(), DriverError> {
+    async fn collect_save(&self, target: &Path, _limits: SaveLimits) -> Result<LeftOut, CollectError> {
         if !self.driver.containers {
-            return Ok(());
+            return Ok(LeftOut::default());
         }
         self.driver.journal.note("driver collect");
         let what = lock(&self.driver.shared).on_collect.clone();
-        match what {
-            OnCollect::Nothing => Ok(()),
-            OnCollect::Leaves(text) => std::fs::create_dir_all(target)
+        let leave = |text: String| {
+            std::fs::create_dir_all(target)
                 .and_then(|()| std::fs::write(target.join("save.bin"), text))
-                .map_err(DriverError::Start),
-            OnCollect::Fail => Err(DriverError::Other("no space left on device".to_owned())),
+                .map_err(|error| CollectError::Failed(DriverError::Start(error)))
+        };
+        match what {
+            OnCollect::Nothing => Ok(LeftOut::default()),
+            OnCollect::Leaves(text) => leave(text).map(|()| LeftOut::default()),
+            OnCollect::LeavesAllBut(text, left_out) => leave(text).map(|()| left_out),
+            OnCollect::Empties => std::fs::remove_dir_all(target)
+                .and_then(|()| std::fs::create_dir(target))
+                .map(|()| LeftOut::default())
+                .map_err(|error| CollectError::Failed(DriverError::Start(error))),
+            OnCollect::Fail => Err(DriverError::Other("no space left on device".to_owned()).into()),
+            OnCollect::Refuse(refused) => Err(refused.into()),
         }
     }
 

@@ -13,6 +13,7 @@ pub use external::ExternalDriver;
 pub use process::ProcessDriver;
 
 use crate::ids::{Generation, SessionId};
+use crate::save_tree::{LeftOut, SaveLimits, SaveRefused};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::collections::{BTreeMap, HashSet};
@@ -214,6 +215,17 @@ pub enum DriverError {
     Other(String),
 }
 
+/// Why a save did not come out of an instance.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// May pass: worth another try.
+    #[error(transparent)]
+    Failed(#[from] DriverError),
+    /// Never passes.
+    #[error(transparent)]
+    Refused(#[from] SaveRefused),
+}
+
 /// Why there is no artifact.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
@@ -297,10 +309,10 @@ pub trait Instance: Send + Sync {
         Err(DriverError::Other("a game of this kind is not started again".to_owned()))
     }
 
-    /// After the end: brings the save the instance left to `target`, in place of what is there; on failure `target` stays
-    /// as it was. A driver whose games work in `StartSpec::save_dir` itself does nothing.
-    async fn collect_save(&self, _target: &Path) -> Result<(), DriverError> {
-        Ok(())
+    /// After the end: brings the save that the instance left to `target`, in place of what is there, and tells what of it is
+    /// not kept; on failure `target` stays as it was. A driver whose games work in `StartSpec::save_dir` does nothing.
+    async fn collect_save(&self, _target: &Path, _limits: SaveLimits) -> Result<LeftOut, CollectError> {
+        Ok(LeftOut::default())
     }
 
     /// After the end: leaves nothing behind. Idempotent.

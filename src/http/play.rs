@@ -8,7 +8,7 @@ use super::input::{Body, Params, check_slug};
 use super::openapi::ApiProblem;
 use crate::auth::{Caller, UserCaller};
 use crate::ids::{SessionId, SlotId};
-use crate::render::{figures, millis, quality, seconds};
+use crate::render::{figures, millis, quality, save, seconds};
 use crate::session::service::LaunchRequest;
 use crate::session::view::{SessionView, Status};
 use axum::Json;
@@ -74,12 +74,12 @@ async fn launch(
 
 /// Status of a session
 ///
-/// Poll every two seconds.
+/// Poll every two seconds. `save` is null until the session has ended, then as in the answer to a stop.
 #[utoipa::path(
     get, path = "/api/game/session-status", operation_id = "session-status", tag = "Sessions API",
     params(("sessionId" = String, Query)),
     responses(
-        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "viewers": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 60000, "frozenMs": 0, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 1, "inputs": 250 } })),
+        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "save": null, "viewers": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 60000, "frozenMs": 0, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 1, "inputs": 250 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
     ),
@@ -120,6 +120,7 @@ fn status_body(session: &SessionView, context: &Context) -> Value {
         "progress": progress.map(|progress| json!({ "step": progress.step, "percent": progress.percent })),
         "endReason": session.end_reason,
         "endDetail": session.end_detail,
+        "save": save(session.save.as_ref()),
         "viewers": session.viewers,
         "quality": quality(&session.quality),
     })
@@ -149,12 +150,15 @@ async fn keepalive(
 
 /// Stop a session
 ///
-/// Saves, ends, and tells the figures. Stopping again gives the same answer.
+/// Saves, ends, and tells the figures. Stopping again gives the same answer, with what has become of the save since. `save.status`
+/// is `stored` (a new version), `unchanged` (nothing new to store), `pending` (it could not be stored yet and is tried again) or
+/// `refused` (it can never be stored: too large, too many files). `save.reason` says why, or what of the save is not kept, in
+/// words for the player. `save` is null where a session has no slot.
 #[utoipa::path(
     post, path = "/api/game/stop", operation_id = "stop", tag = "Sessions API",
     request_body(content = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1" })),
     responses(
-        (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 3600000, "frozenMs": 120, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 2, "inputs": 25000 } })),
+        (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1, "save": { "status": "stored", "reason": null }, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 3600000, "frozenMs": 120, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 2, "inputs": 25000 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
     ),

@@ -11,5 +11,8 @@ pub mod glibc;
 
 /// Version of the runner contract an image keeps, on every image made here.
 pub const LABEL_CONTRACT: &str = "playgate.contract";
+/// Optional variables of the contract that the runner in an image knows besides those of the contract's first day, by name with
+/// spaces between: an image made here refuses what it does not know.
+pub const LABEL_VARIABLES: &str = "playgate.variables";
 /// Version of Playgate that made the image.
 pub const LABEL_VERSION: &str = "playgate.version";

@@ -18,8 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 /// Without a gateway for this long the runner ends.
 const LOSS_EXIT: Duration = Duration::from_secs(30);
 const LOSS_RECONNECT: Duration = Duration::from_secs(600);
-/// From the wish to end to the last save on disk.
-const FLUSH: Duration = Duration::from_millis(3500);
+/// From the end of the game's grace to the last save on disk and the end of the threads.
+const FLUSH: Duration = Duration::from_secs(2);
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -282,7 +282,7 @@ impl Host {
 
     /// Ends the threads, the last save first; tells why the game ended if it was a failure.
     pub(super) async fn finish(mut self) -> Result<(), RunnerError> {
-        let deadline = tokio::time::Instant::now() + FLUSH;
+        let deadline = tokio::time::Instant::now() + self.settings.stop_grace + FLUSH;
         let crashed = matches!(self.failed, Some(RunnerError::Crashed { .. }));
         self.shared.stage.change(|inbox| inbox.end = true);
         self.shared.video.change(|inbox| inbox.end = true);

@@ -70,7 +70,7 @@ pub async fn run(
 }
 
 /// Runs any program with a window under the contract until the gateway, `stop` or the program ends it. The program is
-/// asked to end (SIGTERM) and gets its second to save. Needs a tokio runtime, an X server and an audio server to start.
+/// asked to end (SIGTERM) and gets `PLAYGATE_STOP_GRACE_MS` to save. Needs a tokio runtime, an X server and an audio server to start.
 pub async fn run_program(
     settings: Settings,
     command: Vec<OsString>,

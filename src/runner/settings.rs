@@ -2,9 +2,10 @@
 //! contract's prefix that it does not know: a misspelt name would otherwise be a silent default.
 
 use playgate_signaling::message::PointerMode;
-use playgate_signaling::runner::{MAX_PADS, env};
+use playgate_signaling::runner::{MAX_PADS, MAX_STOP_GRACE_MS, env};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything the gateway tells a runner before it speaks to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Settings {
     pub pad_map: BTreeMap<String, String>,
     /// How a program takes the mouse. A built-in game knows its own.
     pub pointer: PointerMode,
+    /// How long a program may take to save and end after SIGTERM. A built-in game is told in another way.
+    pub stop_grace: Duration,
 }
 
 /// The session's secret; its debug form does not show it.
@@ -58,8 +61,10 @@ pub enum SettingsError {
     Unknown(String),
 }
 
+/// The grace of a gateway that says nothing: a visual novel saves within a tenth of it and then asks whether to quit.
+const STOP_GRACE: Duration = Duration::from_millis(1500);
 const PREFIX: &str = "PLAYGATE_";
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     env::SESSION_ID,
     env::CONTROL_URL,
     env::TOKEN,
@@ -74,6 +79,7 @@ const KNOWN: [&str; 14] = [
     env::PADS,
     env::PAD_MAP,
     env::POINTER,
+    env::STOP_GRACE_MS,
 ];
 
 impl Settings {
@@ -128,6 +134,11 @@ impl Settings {
             Some("none") => PointerMode::None,
             Some(value) => return bad(env::POINTER, value.to_owned(), "absolute, relative or none"),
         };
+        let stop_grace = match optional(env::STOP_GRACE_MS).map(|value| (value.parse::<u64>(), value)) {
+            None => STOP_GRACE,
+            Some((Ok(ms), _)) if (1..=MAX_STOP_GRACE_MS).contains(&ms) => Duration::from_millis(ms),
+            Some((Ok(_) | Err(_), value)) => return bad(env::STOP_GRACE_MS, value, "1-60000 milliseconds"),
+        };
         let address = "host:port";
         let on_gateway_loss = match variables.get(env::ON_GATEWAY_LOSS).map(String::as_str) {
             Some("exit") | None => OnGatewayLoss::Exit,
@@ -156,6 +167,7 @@ impl Settings {
             pads,
             pad_map,
             pointer,
+            stop_grace,
         })
     }
 }
@@ -202,20 +214,25 @@ mod tests {
         let settings = Settings::from_map(&good()).expect("good");
         assert_eq!((settings.pads, settings.pointer), (0, PointerMode::Absolute));
         assert!(settings.pad_map.is_empty());
+        assert_eq!(settings.stop_grace, Duration::from_millis(1500));
         let mut variables = good();
-        for (name, value) in
-            [(env::PADS, "2"), (env::PAD_MAP, r#"{"a":"Space"}"#), (env::POINTER, "relative")]
-        {
+        for (name, value) in [
+            (env::PADS, "2"),
+            (env::PAD_MAP, r#"{"a":"Space"}"#),
+            (env::POINTER, "relative"),
+            (env::STOP_GRACE_MS, "10000"),
+        ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
         let settings = Settings::from_map(&variables).expect("good");
         assert_eq!((settings.pads, settings.pointer), (2, PointerMode::Relative));
+        assert_eq!(settings.stop_grace, Duration::from_secs(10));
         assert_eq!(settings.pad_map, BTreeMap::from([("a".to_owned(), "Space".to_owned())]));
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let optional = [env::ON_GATEWAY_LOSS, env::PADS, env::PAD_MAP, env::POINTER];
+        let optional = [env::ON_GATEWAY_LOSS, env::PADS, env::PAD_MAP, env::POINTER, env::STOP_GRACE_MS];
         for name in KNOWN.into_iter().filter(|name| !optional.contains(name)) {
             let mut variables = good();
             variables.remove(name);
@@ -241,6 +258,9 @@ mod tests {
             (env::PAD_MAP, "a=Space"),
             (env::PAD_MAP, r#"{"a":1}"#),
             (env::POINTER, "sideways"),
+            (env::STOP_GRACE_MS, "0"),
+            (env::STOP_GRACE_MS, "60001"),
+            (env::STOP_GRACE_MS, "ten"),
             ("PLAYGATE_SAVEDIR", "/tmp"),
         ] {
             let mut variables = good();

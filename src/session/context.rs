@@ -63,8 +63,8 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     pub(super) metrics: SessionMetrics,
     pub(super) attendance: Attendance,
-    /// A hosted session has ended, and its container is to be removed in time.
-    pub(super) hosted_ended: Arc<Notify>,
+    /// A session has ended whose container or save is to be removed in time: see [`super::janitor`].
+    pub(super) kept_for_a_while: Arc<Notify>,
 }
 
 impl Context {

@@ -7,12 +7,16 @@ use crate::control::WelcomeSpec;
 use crate::driver::docker::PACKAGE_DIR;
 use crate::driver::{ContainerSpec, Site};
 use crate::ids::SessionId;
+use crate::image::{LABEL_CONTRACT, LABEL_VARIABLES};
 use crate::relay::{Codec, IngestSpec, OpenSession};
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::env;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
+/// What a runner may take to end besides its game's grace and a last flush of the save.
+const RUNNER_END: Duration = Duration::from_secs(5);
 /// Payload types when the runner says nothing else (runner contract).
 const VIDEO_PAYLOAD_TYPE: u8 = 96;
 const AUDIO_PAYLOAD_TYPE: u8 = 111;
@@ -58,13 +62,44 @@ pub(super) fn welcome(game: &Game, rtp_video: String, rtp_audio: Option<String>)
     }
 }
 
-/// Everything but the control channel's address and token.
+/// From SIGTERM to SIGKILL, for the game itself. A built-in game has no process of its own that would be asked to end.
+fn stop_grace(context: &Context, game: Option<&Game>, is_hosted: bool) -> Duration {
+    let of_game = match game.map(|game| &game.source) {
+        Some(Source::Container(container)) => container.config.stop_grace_ms,
+        Some(Source::BuiltIn | Source::External { .. }) | None => None,
+    };
+    let default = if is_hosted { context.hosting.config.stop_grace_ms } else { context.config.stop_grace_ms };
+    Duration::from_millis(of_game.unwrap_or(default))
+}
+
+/// From SIGTERM to SIGKILL, for the whole instance. A runner in a container gives its game the grace, then waits until the
+/// save is at rest and ends: it needs longer. A hosted session has no save, and its caller was promised the time (rule 13).
+pub(super) fn stop_within(context: &Context, game: Option<&Game>, is_hosted: bool) -> Duration {
+    let grace = stop_grace(context, game, is_hosted);
+    let in_container = game.is_some_and(|game| matches!(game.source, Source::Container(_)));
+    if in_container && !is_hosted {
+        grace + RUNNER_END + Duration::from_millis(context.config.flush_timeout_ms)
+    } else {
+        grace
+    }
+}
+
+/// An image made by an older `playgate image build` has a runner that refuses variables it does not know. It says so by its
+/// labels; runners of others ignore what they do not know.
+fn knows_stop_grace(labels: &BTreeMap<String, String>) -> bool {
+    let knows = |known: &String| known.split(' ').any(|name| name == env::STOP_GRACE_MS);
+    !labels.contains_key(LABEL_CONTRACT) || labels.get(LABEL_VARIABLES).is_some_and(knows)
+}
+
+/// Everything but the control channel's address and token. `labels` are the image's.
 pub(super) fn variables(
     context: &Context,
     session: SessionId,
     game: &Game,
     rtp_video: &str,
     rtp_audio: Option<&str>,
+    is_hosted: bool,
+    labels: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let hints = &game.view.hints;
     let mut variables = BTreeMap::new();
@@ -85,6 +120,10 @@ pub(super) fn variables(
         }
         Source::Container(container) => {
             let config = &container.config;
+            if knows_stop_grace(labels) {
+                let grace = stop_grace(context, Some(game), is_hosted);
+                set(env::STOP_GRACE_MS, grace.as_millis().to_string());
+            }
             set(env::SAVE_DIR, config.save_path.clone());
             set(env::ON_GATEWAY_LOSS, "reconnect".to_owned());
             set(env::PADS, config.pads.to_string());
@@ -138,6 +177,19 @@ mod tests {
         assert_eq!(own_addresses("127.0.0.1:4000".parse().expect("address")).len(), 2);
         let elsewhere = own_addresses("10.1.2.3:4000".parse().expect("address"));
         assert_eq!(elsewhere[2], IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)));
+    }
+
+    #[test]
+    fn the_grace_is_told_to_images_that_know_it_and_to_those_that_are_not_ours() {
+        let labels = |labels: &[(&str, &str)]| {
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert!(knows_stop_grace(&labels(&[])));
+        assert!(!knows_stop_grace(&labels(&[(LABEL_CONTRACT, "1")])));
+        assert!(knows_stop_grace(&labels(&[
+            (LABEL_CONTRACT, "1"),
+            (LABEL_VARIABLES, "A PLAYGATE_STOP_GRACE_MS")
+        ])));
     }
 
     #[test]

@@ -75,5 +75,6 @@ pub(crate) fn report(row: &SessionRow) -> StopReport {
         out_of_memory: figures.out_of_memory,
         players_seen: u32::try_from(row.players.len()).unwrap_or(u32::MAX),
         quality: row.quality,
+        save: row.save.clone(),
     }
 }

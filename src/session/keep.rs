@@ -1,25 +1,29 @@
-//! Brings what an ended game left into its slot, and tries again when that failed: nothing is lost, and nothing newer
-//! is hidden.
+//! Stores the save of an ended game as a version of its slot.
 //!
-//! A save that cannot be stored stays where it is, in the stopped container or, of a child process, below `unsaved` in
-//! the data directory. The session ends all the same; its row says so ([`SessionRow::unsaved`]) until the save is in.
-//! It is tried again a few times with growing pauses, and at each start of a gateway.
+//! A failure that may pass (a full disk, an engine that is away) is tried again a few times with growing pauses, and at each
+//! start of a gateway; until then the row says so ([`SessionRow::unsaved`]). A failure that never passes (a save over its
+//! limits) is not tried again. Either way the session ends, the version before stays untouched, and the save stays where it
+//! is: in the stopped container or, of a child process, below `unsaved` in the data directory. A refused one is removed from
+//! there by the janitor after the retention time.
 
 use super::context::Context;
-use crate::driver::{Instance, InstanceRef};
-use crate::ids::SessionId;
-use crate::store::{Fenced, SessionRow};
+use super::view::{SaveReport, SaveStatus};
+use crate::driver::{CollectError, DriverError, Instance, InstanceRef};
+use crate::ids::{SessionId, SlotId};
+use crate::save_tree::{LeftOut, SaveRefused};
+use crate::store::{Committed, Fenced, Millis, SaveError, SessionRow};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For the player, at the end of a session's detail.
-const SENTENCE: &str = "Your last save could not be stored yet; it is kept, and will be stored as soon as possible. \
-                        The save before it is untouched.";
+/// Of a save that waits.
+const PENDING: &str =
+    "Your last save could not be stored yet. It is kept and will be stored as soon as possible.";
+const PREVIOUS: &str = "Your previous save is unchanged.";
+const NO_PREVIOUS: &str = "There is no earlier save.";
 
-/// In its place, when what waited was removed by somebody else.
-const LOST: &str = "Your last save could not be stored. The save before it is untouched.";
+pub(super) const UNCHANGED: SaveReport = SaveReport { status: SaveStatus::Unchanged, reason: None };
 
 /// Pauses before further attempts.
 const PAUSES: [Duration; 5] = [
@@ -30,17 +34,57 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(3600),
 ];
 
-/// Why, for operators.
+/// Why a save is not stored, for operators.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeepError {
-    #[error("the game's save cannot be collected: {0}")]
-    Collect(#[from] crate::driver::DriverError),
-    #[error("the game's save cannot be stored: {0}")]
-    Store(#[from] crate::store::SaveError),
-    #[error("the game's save cannot be stored: {0}")]
-    Io(#[from] std::io::Error),
+    /// May pass: worth another try.
     #[error("{0}")]
-    Unreachable(String),
+    Passing(String),
+    /// Never passes.
+    #[error(transparent)]
+    Refused(SaveRefused),
+}
+
+impl From<CollectError> for KeepError {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::Failed(error) => error.into(),
+            CollectError::Refused(refused) => Self::Refused(refused),
+        }
+    }
+}
+
+impl From<DriverError> for KeepError {
+    fn from(error: DriverError) -> Self {
+        Self::Passing(format!("the game's save cannot be collected: {error}"))
+    }
+}
+
+impl From<SaveError> for KeepError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Refused(refused) => Self::Refused(refused),
+            SaveError::Io(_)
+            | SaveError::Store(_)
+            | SaveError::AllCorrupt(_)
+            | SaveError::Damaged
+            | SaveError::BadUpload(_) => Self::Passing(format!("the game's save cannot be stored: {error}")),
+        }
+    }
+}
+
+impl From<std::io::Error> for KeepError {
+    fn from(error: std::io::Error) -> Self {
+        SaveError::from(error).into()
+    }
+}
+
+/// What follows a save that was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    TryAgain,
+    /// It can never be stored.
+    GiveUp,
 }
 
 /// A save that waits.
@@ -50,34 +94,72 @@ pub(super) struct Unsaved {
     pub(super) instance: Option<Box<dyn Instance>>,
 }
 
-/// The save of an ended instance, as a new version of its slot.
+/// Stores the save of an ended instance. `None` when the session has no slot. Without an instance the session's directory is
+/// stored if it is there: a launch that was cut short has none.
 pub(super) async fn keep(
     context: &Context,
     row: &SessionRow,
     instance: Option<&dyn Instance>,
-) -> Result<(), KeepError> {
+) -> Result<Option<SaveReport>, KeepError> {
     let dir = context.save_dir(row.id);
+    let mut left_out = LeftOut::default();
     if let Some(instance) = instance {
-        std::fs::create_dir_all(context.session_dir(row.id))?;
-        instance.collect_save(&dir).await?;
+        // A game may have removed its directory: that is an empty save, too.
+        std::fs::create_dir_all(&dir)?;
+        left_out = instance.collect_save(&dir, context.saves.limits()).await?;
     }
-    if let Some(slot) = row.slot
-        && dir.is_dir()
-    {
-        context.saves.commit(slot, dir, context.clock.now_ms()).await?;
+    let Some(slot) = row.slot else { return Ok(None) };
+    if !dir.is_dir() {
+        return Ok(Some(UNCHANGED));
     }
-    Ok(())
+    let committed = context.saves.commit(slot, dir, context.clock.now_ms()).await?;
+    Ok(Some(stored(row.id, left_out, &committed)))
 }
 
-/// Notes on the row that its save waits, in words for the player too.
-pub(super) fn note(row: &mut SessionRow, error: &KeepError) {
-    tracing::error!(session = %row.id, %error, "a save could not be stored; it is kept and tried again");
-    row.unsaved = Some(error.to_string());
-    row.end_detail = Some(match row.end_detail.take() {
-        Some(detail) if detail.contains(SENTENCE) => detail,
-        Some(detail) => format!("{detail} {SENTENCE}"),
-        None => SENTENCE.to_owned(),
-    });
+fn stored(session: SessionId, collected: LeftOut, committed: &Committed) -> SaveReport {
+    let left_out = collected.and(committed.left_out.clone());
+    let status = if committed.version.is_some() { SaveStatus::Stored } else { SaveStatus::Unchanged };
+    let reason = (!left_out.is_empty()).then(|| format!("{left_out}."));
+    if let Some(reason) = &reason {
+        tracing::warn!(%session, count = left_out.count(), reason, "a save holds what cannot be kept");
+    }
+    SaveReport { status, reason }
+}
+
+/// What the player is told of a save that is not stored; `None` when the session has no slot.
+pub(super) async fn not_stored(context: &Context, row: &SessionRow, error: &KeepError) -> Option<SaveReport> {
+    let versions = context.store.versions(row.slot?).await;
+    // A database that does not answer is no reason to say that there is no save.
+    let previous = if versions.is_ok_and(|versions| versions.is_empty()) { NO_PREVIOUS } else { PREVIOUS };
+    Some(match error {
+        KeepError::Passing(_) => {
+            SaveReport { status: SaveStatus::Pending, reason: Some(format!("{PENDING} {previous}")) }
+        }
+        KeepError::Refused(refused) => {
+            SaveReport { status: SaveStatus::Refused, reason: Some(format!("{refused}. {previous}")) }
+        }
+    })
+}
+
+/// Notes on the row of an ended session why its save is not stored.
+pub(super) fn note(row: &mut SessionRow, error: &KeepError, now: Millis) -> Next {
+    match error {
+        KeepError::Passing(error) => {
+            tracing::error!(session = %row.id, error, "a save could not be stored; it is kept and tried again");
+            row.unsaved = Some(error.clone());
+            Next::TryAgain
+        }
+        KeepError::Refused(refused) => {
+            let container = match &row.instance {
+                Some(InstanceRef::Container { container }) => container.as_str(),
+                Some(InstanceRef::Process { .. }) | None => "",
+            };
+            tracing::warn!(session = %row.id, container, %refused, "a save is refused; it is kept for the retention time");
+            row.unsaved = None;
+            row.save_refused_at = Some(now);
+            Next::GiveUp
+        }
+    }
 }
 
 impl Unsaved {
@@ -96,65 +178,87 @@ impl Unsaved {
         });
     }
 
-    /// True when it is done.
+    /// True when there is nothing left to try: it is stored, or it never can be.
     pub(super) async fn try_again(&self, context: &Context) -> bool {
         let stored = match &self.instance {
             Some(instance) => self.collect_again(context, instance.as_ref()).await,
             None => self.commit_aside(context).await,
         };
-        if let Err(error) = stored {
-            tracing::warn!(session = %self.row.id, %error, "a save can still not be stored");
-            return false;
+        match stored {
+            Ok(save) => {
+                tracing::info!(session = %self.row.id, "a save that had to wait is stored");
+                self.settle(context, save).await
+            }
+            Err(error @ KeepError::Refused(_)) => self.refuse(context, &error).await,
+            Err(error @ KeepError::Passing(_)) => {
+                tracing::warn!(session = %self.row.id, %error, "a save still cannot be stored");
+                false
+            }
         }
-        tracing::info!(session = %self.row.id, "a save that had to wait is stored");
-        self.settle(context, "").await
     }
 
-    async fn collect_again(&self, context: &Context, instance: &dyn Instance) -> Result<(), KeepError> {
+    async fn collect_again(
+        &self,
+        context: &Context,
+        instance: &dyn Instance,
+    ) -> Result<Option<SaveReport>, KeepError> {
         let dir = context.session_dir(self.row.id);
         std::fs::create_dir_all(&dir)?;
-        let stored = match instance.collect_save(&dir.join("save")).await {
-            Ok(()) => self.commit(context, dir.join("save")).await,
+        let save = dir.join("save");
+        let stored = match instance.collect_save(&save, context.saves.limits()).await {
+            Ok(left_out) => self.commit(context, save, left_out).await,
             Err(error) => Err(error.into()),
         };
         remove_dir(&dir);
         stored
     }
 
-    async fn commit_aside(&self, context: &Context) -> Result<(), KeepError> {
+    async fn commit_aside(&self, context: &Context) -> Result<Option<SaveReport>, KeepError> {
         let dir = context.aside(self.row.id).join("save");
-        if dir.is_dir() { self.commit(context, dir).await } else { Ok(()) }
+        if !dir.is_dir() {
+            return Err(KeepError::Refused(SaveRefused::Gone));
+        }
+        self.commit(context, dir, LeftOut::default()).await
     }
 
     /// The slot may have been played on since: what came later stays the newest.
-    async fn commit(&self, context: &Context, dir: PathBuf) -> Result<(), KeepError> {
-        let Some(slot) = self.row.slot.filter(|_| dir.is_dir()) else { return Ok(()) };
-        let internal = |error| KeepError::Store(crate::store::SaveError::Store(error));
-        let newest = context.store.versions(slot).await.map_err(internal)?.into_iter().next();
+    async fn commit(
+        &self,
+        context: &Context,
+        dir: PathBuf,
+        left_out: LeftOut,
+    ) -> Result<Option<SaveReport>, KeepError> {
+        let Some(slot) = self.row.slot else { return Ok(None) };
+        if !dir.is_dir() {
+            return Ok(Some(UNCHANGED));
+        }
+        let newest = self.newest(context, slot).await?;
         let now = context.clock.now_ms();
         let committed = context.saves.commit(slot, dir, now).await?;
-        if let (Some(newest), Some(_), Some(ended_at)) = (newest, committed, self.row.ended_at)
+        if let (Some(newest), Some(_), Some(ended_at)) = (newest, &committed.version, self.row.ended_at)
             && newest.created_at > ended_at
         {
             context.saves.copy_in_use(&newest, now).await?;
         }
-        Ok(())
+        Ok(Some(stored(self.row.id, left_out, &committed)))
     }
 
-    async fn settle(&self, context: &Context, sentence: &str) -> bool {
+    async fn newest(
+        &self,
+        context: &Context,
+        slot: SlotId,
+    ) -> Result<Option<crate::store::VersionRow>, KeepError> {
+        let versions = context.store.versions(slot).await.map_err(SaveError::Store)?;
+        Ok(versions.into_iter().next())
+    }
+
+    async fn settle(&self, context: &Context, save: Option<SaveReport>) -> bool {
         let mut row = self.row.clone();
         row.unsaved = None;
         row.instance = None;
-        row.end_detail = row
-            .end_detail
-            .map(|detail| detail.replace(SENTENCE, sentence).trim().to_owned())
-            .filter(|detail| !detail.is_empty());
-        match context.store.update_session(&row).await {
-            Ok(Fenced::Written | Fenced::Stale) => {}
-            Err(error) => {
-                tracing::warn!(session = %row.id, %error, "a session could not be written");
-                return false;
-            }
+        row.save = save;
+        if !write(context, &row).await {
+            return false;
         }
         if let Some(instance) = &self.instance {
             remove(instance.as_ref(), row.id).await;
@@ -162,9 +266,29 @@ impl Unsaved {
         remove_dir(&context.aside(row.id));
         true
     }
+
+    /// The container, or what was put aside, stays for the retention time.
+    async fn refuse(&self, context: &Context, error: &KeepError) -> bool {
+        let mut row = self.row.clone();
+        row.save = not_stored(context, &row, error).await;
+        note(&mut row, error, context.clock.now_ms());
+        let written = write(context, &row).await;
+        context.kept_for_a_while.notify_one();
+        written
+    }
 }
 
-/// What the gateway before this one could not store.
+async fn write(context: &Context, row: &SessionRow) -> bool {
+    match context.store.update_session(row).await {
+        Ok(Fenced::Written | Fenced::Stale) => true,
+        Err(error) => {
+            tracing::warn!(session = %row.id, %error, "a session could not be written");
+            false
+        }
+    }
+}
+
+/// What the previous gateway process could not store.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// Reached, and still not stored.
@@ -189,7 +313,7 @@ pub(super) async fn waiting(context: &Context) -> anyhow::Result<Waiting> {
         let unsaved = Unsaved { row, instance };
         if is_lost {
             tracing::error!(session = %id, "a save that waited is gone with its container");
-            unsaved.settle(context, LOST).await;
+            unsaved.refuse(context, &KeepError::Refused(SaveRefused::Gone)).await;
         } else if !unsaved.try_again(context).await {
             waiting.keep.insert(id);
             waiting.retry.push(unsaved);
@@ -201,7 +325,7 @@ pub(super) async fn waiting(context: &Context) -> anyhow::Result<Waiting> {
 async fn find(context: &Context, row: &SessionRow) -> Result<Option<Box<dyn Instance>>, KeepError> {
     let Some(reference @ InstanceRef::Container { .. }) = &row.instance else { return Ok(None) };
     let driver = context.drivers.by_instance(reference);
-    let driver = driver.ok_or_else(|| KeepError::Unreachable("no engine is configured".to_owned()))?;
+    let driver = driver.ok_or_else(|| KeepError::Passing("no engine is configured".to_owned()))?;
     let (events, _) = tokio::sync::mpsc::channel(1);
     let Some(adopted) = driver.adopt(row.id, reference, events).await? else { return Ok(None) };
     if adopted.running {
@@ -210,17 +334,17 @@ async fn find(context: &Context, row: &SessionRow) -> Result<Option<Box<dyn Inst
     Ok(Some(adopted.instance))
 }
 
-/// What stays is a stray of the next start.
+/// What cannot be removed is removed as a stray at the next start.
 pub(super) async fn remove(instance: &dyn Instance, session: SessionId) {
     if let Err(error) = instance.remove().await {
-        tracing::warn!(%session, %error, "an ended game's container stays behind");
+        tracing::warn!(%session, %error, "an ended game's container cannot be removed");
     }
 }
 
-fn remove_dir(dir: &Path) {
+pub(super) fn remove_dir(dir: &Path) {
     if dir.exists()
         && let Err(error) = std::fs::remove_dir_all(dir)
     {
-        tracing::warn!(path = %dir.display(), %error, "a directory stays behind");
+        tracing::warn!(path = %dir.display(), %error, "a directory cannot be removed");
     }
 }

@@ -83,15 +83,15 @@ pub(super) async fn launch(
             Some(ready)
         }
     };
-    let facts = match (&plan.hosted, &content) {
-        (Some(_), Some(ready)) => {
-            driver.image_facts(&ready.image).await.map_err(|error| failed("image", &error))?
-        }
-        (Some(_) | None, _) => ImageFacts::default(),
+    let facts = match &content {
+        Some(ready) => driver.image_facts(&ready.image).await.map_err(|error| failed("image", &error))?,
+        None => ImageFacts::default(),
     };
     let mut places_left = if plan.game.streams() { 0 } else { MORE_PLACES };
     loop {
-        let site = site(driver.as_ref(), &plan, facts.ports.clone()).await?;
+        // Only a hosted session's ports are published.
+        let ports = if plan.hosted.is_some() { facts.ports.clone() } else { Vec::new() };
+        let site = site(driver.as_ref(), &plan, ports).await?;
         // What a game's entry brings gives way to what a hosted session's caller says, and both to the contract.
         let mut variables = match &plan.game.source {
             Source::Container(container) => container.config.env.clone(),
@@ -103,7 +103,7 @@ pub(super) async fn launch(
             tell(&steps, Step::Hosted(Arc::new(hosted))).await;
         }
         if plan.game.streams() {
-            variables.extend(expect_runner(&context, &plan, &site, &steps).await?);
+            variables.extend(expect_runner(&context, &plan, &site, &facts, &steps).await?);
         }
         restore_save(&context, &plan, &steps).await?;
         if content.is_none() {
@@ -212,6 +212,7 @@ async fn expect_runner(
     context: &Context,
     plan: &Plan,
     site: &Site,
+    facts: &ImageFacts,
     steps: &mpsc::Sender<Step>,
 ) -> Result<BTreeMap<String, String>, LaunchFailed> {
     let ingest = contract::ingest(context, plan.session, &plan.game, site);
@@ -219,8 +220,10 @@ async fn expect_runner(
     let (rtp_video, rtp_audio) = (opened.rtp_video.to_string(), opened.rtp_audio.map(|at| at.to_string()));
     tell(steps, Step::MediaOpen(opened)).await;
 
+    let is_hosted = plan.hosted.is_some();
+    let audio = rtp_audio.as_deref();
     let mut variables =
-        contract::variables(context, plan.session, &plan.game, &rtp_video, rtp_audio.as_deref());
+        contract::variables(context, plan.session, &plan.game, &rtp_video, audio, is_hosted, &facts.labels);
     if let Source::BuiltIn | Source::Container(_) = plan.game.source {
         let welcome = contract::welcome(&plan.game, rtp_video, rtp_audio);
         let link = context.control.register(plan.session, welcome);

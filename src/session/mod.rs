@@ -17,6 +17,7 @@ pub mod error;
 mod grants;
 pub mod hosted;
 pub mod input;
+mod janitor;
 mod keep;
 mod launch;
 pub mod limits;

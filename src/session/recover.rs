@@ -5,11 +5,11 @@ use super::catalogue::{Catalogue, Game, Source};
 use super::context::Context;
 use super::contract;
 use super::ending;
-use super::keep::{self, KeepError, Waiting};
+use super::keep::{self, KeepError, Next, Waiting};
 use super::launch::Holds;
 use super::machine::{State, Timeline};
 use super::ports::RunnerLink;
-use super::view::{EndReason, Milestone};
+use super::view::{EndReason, Milestone, SaveReport};
 use crate::content::{Content, Progress};
 use crate::driver::{Adopted, DriverEvent, Ended, Instance, InstanceRef};
 use crate::ids::SessionId;
@@ -67,16 +67,22 @@ pub(super) async fn recover(
     keep.extend(&waiting.keep);
     keep.extend(context.store.unsaved_sessions().await?.iter().map(|row| row.id));
     keep.extend(context.store.retained_sessions(None).await?.iter().map(|row| row.id));
+    keep.extend(context.store.refused_saves().await?.iter().map(|row| row.id));
     remove_strays(context, &keep).await;
     Ok((found, waiting))
 }
 
-/// Ends what plays the session, stores what it left and closes the row, for the given reason in words.
-pub(super) async fn close(context: &Arc<Context>, mut row: SessionRow, detail: &str) -> anyhow::Result<()> {
+/// Ends what plays the session within `grace`, stores what it left and closes the row, for the given reason in words.
+pub(super) async fn close(
+    context: &Arc<Context>,
+    mut row: SessionRow,
+    grace: Duration,
+    detail: &str,
+) -> anyhow::Result<()> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(()) };
     row.generation = generation;
     let left = look(context, &row).await;
-    close_with(context, row, left, detail).await
+    close_with(context, row, left, grace, detail).await
 }
 
 async fn take_up(
@@ -97,7 +103,9 @@ async fn take_up(
             Left::Instance(adopted, events)
         };
     }
-    close_with(context, row, left, RESTARTED).await?;
+    let game = game_of(context, catalogue, &row);
+    let grace = contract::stop_within(context, game.as_deref(), row.hosted.is_some());
+    close_with(context, row, left, grace, RESTARTED).await?;
     Ok(None)
 }
 
@@ -106,7 +114,7 @@ async fn look(context: &Context, row: &SessionRow) -> Left {
     let (sender, events) = mpsc::channel(EVENTS);
     let found = match context.drivers.by_instance(reference) {
         Some(driver) => driver.adopt(row.id, reference, sender).await.map_err(KeepError::from),
-        None => Err(KeepError::Unreachable("no engine is configured any more".to_owned())),
+        None => Err(KeepError::Passing("no engine is configured any more".to_owned())),
     };
     match (found, reference) {
         (Ok(Some(adopted)), _) => Left::Instance(Box::new(adopted), events),
@@ -204,6 +212,7 @@ async fn close_with(
     context: &Arc<Context>,
     mut row: SessionRow,
     left: Left,
+    grace: Duration,
     detail: &str,
 ) -> anyhow::Result<()> {
     let (mut ended, mut verdict) = (None, (EndReason::NodeLost, Some(detail.to_owned())));
@@ -213,11 +222,10 @@ async fn close_with(
         Left::Unreachable(error) if row.hosted.is_some() => {
             tracing::error!(session = %row.id, %error, "a hosted session cannot be reached; its container stays as it is");
             ended = Some(Ended::default());
-            Ok(())
+            Ok(None)
         }
         Left::Unreachable(error) => Err(error),
         Left::Instance(adopted, _events) => {
-            let grace = Duration::from_millis(context.config.stop_grace_ms);
             let end = adopted.instance.stop(grace).await;
             if !adopted.running {
                 verdict = ending::verdict(end.exit_code, None, end.out_of_memory);
@@ -225,7 +233,7 @@ async fn close_with(
             ended = Some(end);
             if row.hosted.is_some() {
                 // It has no save to store, and its container stays for a while.
-                Ok(())
+                Ok(None)
             } else {
                 let kept = keep::keep(context, &row, Some(adopted.instance.as_ref())).await;
                 if kept.is_ok() {
@@ -236,26 +244,34 @@ async fn close_with(
             }
         }
     };
-    finish(context, &mut row, verdict, ended, &kept);
+    row.save = match &kept {
+        Ok(save) => save.clone(),
+        Err(error) => keep::not_stored(context, &row, error).await,
+    };
+    let next = finish(context, &mut row, verdict, ended, &kept);
     if context.store.update_session(&row).await? == Fenced::Written {
         let in_container = matches!(row.instance, Some(InstanceRef::Container { .. }));
         context.leave_session_dir(row.id, kept.is_err() && !in_container);
         row.end_reason.inspect(|reason| context.metrics.ended(*reason));
-        if let (Err(_), false) = (&kept, in_container && kept_in.is_none()) {
-            keep::Unsaved { row, instance: kept_in }.retry(Arc::clone(context));
+        match next {
+            // What cannot be reached is looked for again at the next start.
+            Some(Next::TryAgain) if in_container && kept_in.is_none() => {}
+            Some(Next::TryAgain) => keep::Unsaved { row, instance: kept_in }.retry(Arc::clone(context)),
+            Some(Next::GiveUp) => context.kept_for_a_while.notify_one(),
+            None => {}
         }
     }
     Ok(())
 }
 
-/// Makes the row final.
+/// Makes the row final. Tells what follows when the save is not stored.
 fn finish(
     context: &Context,
     row: &mut SessionRow,
     (reason, detail): (EndReason, Option<String>),
     ended: Option<Ended>,
-    kept: &Result<(), KeepError>,
-) {
+    kept: &Result<Option<SaveReport>, KeepError>,
+) -> Option<Next> {
     let reason = row.end_reason.unwrap_or(reason);
     let now = context.clock.now_ms();
     let mut timeline = Timeline::from(std::mem::take(&mut row.timeline));
@@ -274,14 +290,18 @@ fn finish(
     row.container = ending::container_status(state, row);
     match kept {
         // Its stopped container stays for a while.
-        Ok(()) if row.hosted.is_some() => {
+        Ok(_) if row.hosted.is_some() => {
             if ended.is_none() {
                 row.instance = None;
                 row.removed_at = Some(now);
             }
+            None
         }
-        Ok(()) => row.instance = None,
-        Err(error) => keep::note(row, error),
+        Ok(_) => {
+            row.instance = None;
+            None
+        }
+        Err(error) => Some(keep::note(row, error, now)),
     }
 }
 

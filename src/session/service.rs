@@ -10,7 +10,8 @@ use super::clock::Clock;
 use super::context::{Context, Drivers};
 use super::control::Standing;
 use super::error::ServiceError;
-use super::hosted::{Hosting, Janitor};
+use super::hosted::Hosting;
+use super::janitor::Janitor;
 use super::limits::{Doors, LaunchLimiter, Permit};
 use super::machine::{ContainerStatus, State, Timeline};
 use super::metrics::SessionMetrics;
@@ -146,7 +147,7 @@ impl Sessions {
             marker: deps.marker,
             clock: deps.clock,
             metrics,
-            hosted_ended: Arc::default(),
+            kept_for_a_while: Arc::default(),
         };
         let context = Arc::new(context);
         let (found, waiting) = super::recover::recover(&context, &deps.catalogue).await?;
@@ -181,7 +182,12 @@ impl Sessions {
 
     /// B-2. An owner, or a grant of that session.
     pub async fn status(&self, who: &Principal, id: SessionId) -> Result<SessionView, ServiceError> {
-        Ok(self.seen_by(who, id).await?.0)
+        let (mut view, access) = self.seen_by(who, id).await?;
+        if let Access::Grant { host: false, .. } = access {
+            // The save is its owner's: its files are named in it.
+            view.save = None;
+        }
+        Ok(view)
     }
 
     /// B-3: the new end of the idle lease. Ended sessions are not found (B8). Owner or a player's grant.
@@ -514,6 +520,8 @@ impl Sessions {
             players: Vec::new(),
             quality: Quality::default(),
             unsaved: None,
+            save: None,
+            save_refused_at: None,
         }
     }
 

@@ -1,11 +1,12 @@
 //! The end of a session, in the contract's order: save flushed, game stopped, save collected and stored, container
 //! removed, media closed.
 //!
-//! Runs to its end whatever fails on the way; what failed is told. A container whose save could not be stored is kept.
+//! Runs to its end whatever fails on the way, and reports what failed. A container whose save is not stored is kept.
 
 use super::context::Context;
 use super::keep::{self, KeepError};
 use super::ports::RunnerLink;
+use super::view::SaveReport;
 use crate::control::ControlEvent;
 use crate::driver::{Ended, Instance, InstanceRef};
 use crate::store::SessionRow;
@@ -36,15 +37,18 @@ pub(super) struct TornDown {
     pub(super) ended: Option<Ended>,
     /// The slot holds what the game left.
     pub(super) saved: bool,
-    /// It does not, and why; what holds the save, when that is a container.
+    /// What the player is told of it. Absent when there is no slot.
+    pub(super) save: Option<SaveReport>,
+    /// Why the slot does not hold it; what holds the save, when that is a container.
     pub(super) unsaved: Option<(KeepError, Option<Box<dyn Instance>>)>,
 }
 
 impl Teardown {
     pub(super) async fn run(mut self) -> TornDown {
         let mut done = TornDown::default();
-        if let Some(instance) = self.instance.take() {
-            self.end(instance, &mut done).await;
+        match self.instance.take() {
+            Some(instance) => self.end(instance, &mut done).await,
+            None => done.save = self.row.slot.map(|_| keep::UNCHANGED),
         }
         drop(self.link.take());
         self.context.media.close(self.row.id).await;
@@ -72,11 +76,15 @@ impl Teardown {
             return;
         }
         match keep::keep(&self.context, &self.row, Some(instance.as_ref())).await {
-            Ok(()) => {
+            Ok(save) => {
                 done.saved = true;
+                done.save = save;
                 keep::remove(instance.as_ref(), self.row.id).await;
             }
-            Err(error) => done.unsaved = Some((error, in_container.then_some(instance))),
+            Err(error) => {
+                done.save = keep::not_stored(&self.context, &self.row, &error).await;
+                done.unsaved = Some((error, in_container.then_some(instance)));
+            }
         }
     }
 

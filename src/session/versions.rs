@@ -93,9 +93,7 @@ fn entered(result: Result<Option<VersionRow>, SaveError>) -> Result<VersionView,
         Err(
             error @ (SaveError::Io(_)
             | SaveError::Store(_)
-            | SaveError::TooManyFiles(_)
-            | SaveError::TooLarge
-            | SaveError::Unsafe(_)
+            | SaveError::Refused(_)
             | SaveError::AllCorrupt(_)),
         ) => Err(internal(error)),
     }

@@ -79,6 +79,27 @@ pub enum Milestone {
     Ended,
 }
 
+/// What became of the save of a session that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SaveStatus {
+    /// It is the newest version of its slot.
+    Stored,
+    /// It is as the newest version was already; or there is neither a save nor a version.
+    Unchanged,
+    /// It could not be stored yet and will be tried again.
+    Pending,
+    /// It can never be stored.
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SaveReport {
+    pub status: SaveStatus,
+    /// Sentences for the player: why it is not stored, or what of it is not kept.
+    pub reason: Option<String>,
+}
+
 /// One session, as its owner or a grant's holder may see it.
 #[derive(Debug, Clone)]
 pub struct SessionView {
@@ -105,6 +126,8 @@ pub struct SessionView {
     pub end_reason: Option<EndReason>,
     /// A sentence for people, for `error`.
     pub end_detail: Option<String>,
+    /// Once it has ended. Absent when it has no slot, and for those who were only invited.
+    pub save: Option<SaveReport>,
     pub viewers: u32,
     /// Of them, those who only watch.
     pub spectators: u32,
@@ -112,7 +135,7 @@ pub struct SessionView {
 }
 
 /// The answer to a stop (contract B-4).
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StopReport {
     /// Whole seconds.
     pub duration: u64,
@@ -126,6 +149,8 @@ pub struct StopReport {
     /// Distinct people who ever played.
     pub players_seen: u32,
     pub quality: Quality,
+    /// Absent when it has no slot.
+    pub save: Option<SaveReport>,
 }
 
 /// One version of a save slot.

@@ -17,7 +17,7 @@ pub use rows::{
     EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, Millis, ProfileRow, SLOTS,
     SessionRow, SlotRow, TokenRow, TokenScope, UserRow, VersionRow,
 };
-pub use saves::{SaveError, SaveStore};
+pub use saves::{Committed, SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
 use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
@@ -71,6 +71,9 @@ pub trait Store: Send + Sync {
     async fn active_sessions(&self) -> Result<Vec<SessionRow>>;
     /// Ended sessions whose save is not in its slot yet ([`SessionRow::unsaved`]), the longest ended first.
     async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>>;
+    /// Ended sessions whose save can never be stored ([`SessionRow::save_refused_at`]) and is still kept in its container or
+    /// beside the saves, the longest refused first.
+    async fn refused_saves(&self) -> Result<Vec<SessionRow>>;
 
     /// Hosted sessions that have ended and whose containers are still there; of one organisation or of all, the longest
     /// ended first.

@@ -5,7 +5,7 @@ use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId,
 use crate::session::hosted::Hosted;
 use crate::session::machine::ContainerStatus;
 use crate::session::quality::Quality;
-use crate::session::view::{EndReason, Milestone, Status};
+use crate::session::view::{EndReason, Milestone, SaveReport, Status};
 use playgate_signaling::message::Role;
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ pub struct SessionRow {
     pub container: ContainerStatus,
     /// Of an organisation's session.
     pub hosted: Option<Arc<Hosted>>,
-    /// When the stopped container of a hosted session was removed: from then on it is remembered by its id alone (G23).
+    /// When what was kept of an ended session was removed: the stopped container of a hosted one, which from then on is
+    /// remembered by its id alone (G23), or a save that was refused.
     pub removed_at: Option<Millis>,
     /// Fencing token: a write with another generation than the stored one is refused.
     pub generation: Generation,
@@ -64,7 +65,8 @@ pub struct SessionRow {
     pub end_reason: Option<EndReason>,
     pub end_detail: Option<String>,
     pub figures: Option<Figures>,
-    /// What plays it, for the next gateway; of an ended session only while its save is [`SessionRow::unsaved`].
+    /// What plays it, for the next gateway; of an ended session only while its container is kept: its save is
+    /// [`SessionRow::unsaved`] or was refused, or it is hosted.
     pub instance: Option<InstanceRef>,
     /// The node it was placed on.
     pub node: Option<String>,
@@ -76,8 +78,12 @@ pub struct SessionRow {
     pub players: Vec<String>,
     /// What its viewers saw of it.
     pub quality: Quality,
-    /// Why the save an ended session left is not in its slot yet. It will be tried again.
+    /// Why the save an ended session left is not in its slot yet, for operators. It will be tried again.
     pub unsaved: Option<String>,
+    /// What became of the save, once the session has ended. Absent when it has no slot.
+    pub save: Option<SaveReport>,
+    /// Since when it is certain that its save can never be stored. It is kept for a while all the same.
+    pub save_refused_at: Option<Millis>,
 }
 
 /// The figures of a session (contract B-4): final once it has ended, before that as last noted.

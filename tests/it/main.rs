@@ -30,7 +30,11 @@ mod relay_viewer;
 mod rtp_source;
 mod runner;
 mod runner_desktop;
+mod saves;
 mod schedule;
 mod signal;
 mod store;
 mod thumbnail;
+#[expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+#[path = "../support/tree.rs"]
+mod tree;

@@ -71,6 +71,7 @@ impl SignalCore for FakeCore {
             timeline: Vec::new(),
             end_reason: None,
             end_detail: None,
+            save: None,
             viewers: 0,
             spectators: 0,
             quality: Default::default(),

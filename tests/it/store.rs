@@ -6,7 +6,7 @@ use playgate::driver::InstanceRef;
 use playgate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use playgate::session::machine::ContainerStatus;
 use playgate::session::quality::Quality;
-use playgate::session::view::{EndReason, Milestone, Status};
+use playgate::session::view::{EndReason, Milestone, SaveReport, SaveStatus, Status};
 use playgate::store::{
     Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, Joined, SessionRow,
     SqliteStore, Store, TokenRow, TokenScope,
@@ -34,6 +34,7 @@ suite!(
     a_session_comes_back_as_it_was_written,
     what_a_session_used_and_who_played_is_noted_while_it_lives,
     a_session_whose_save_waits_is_found_until_it_is_stored,
+    a_session_whose_save_was_refused_is_found_until_it_is_removed,
     a_user_has_one_active_session_however_many_race,
     an_ended_session_makes_room_for_the_next,
     an_organisation_has_many_sessions_but_an_external_id_once,
@@ -189,6 +190,8 @@ async fn a_session_comes_back_as_it_was_written(store: Any) {
     row.instance = Some(InstanceRef::Process { pid: 7, start_ticks: u64::MAX });
     row.runner_token_sha256 = Some([9; 32]);
     row.players = vec!["user:u".to_owned(), "grant:g".to_owned()];
+    row.save = Some(SaveReport { status: SaveStatus::Refused, reason: Some("it's too large".to_owned()) });
+    row.save_refused_at = Some(98);
     row.quality = Quality { viewers_most: 3, frozen_ms: 9, ..Quality::default() };
     assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
     assert_eq!(store.session(row.id).await.unwrap().as_ref(), Some(&row));
@@ -225,6 +228,20 @@ async fn a_session_whose_save_waits_is_found_until_it_is_stored(store: Any) {
     (row.unsaved, row.instance) = (None, None);
     assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
     assert_eq!(store.unsaved_sessions().await.unwrap(), []);
+}
+
+async fn a_session_whose_save_was_refused_is_found_until_it_is_removed(store: Any) {
+    let mut row = session(&store, &user("u"), 0).await;
+    store.insert_session(&row).await.unwrap();
+    row.save = Some(SaveReport { status: SaveStatus::Refused, reason: None });
+    row.save_refused_at = Some(8);
+    end(&store, &mut row).await;
+    assert_eq!(store.refused_saves().await.unwrap(), std::slice::from_ref(&row));
+    assert_eq!(store.unsaved_sessions().await.unwrap(), []);
+    assert_eq!(store.retained_sessions(None).await.unwrap(), []);
+    row.removed_at = Some(10);
+    assert_eq!(store.update_session(&row).await.unwrap(), Fenced::Written);
+    assert_eq!(store.refused_saves().await.unwrap(), []);
 }
 
 async fn a_version_is_entered_only_while_no_session_is_on_its_slot(store: Any) {
@@ -561,6 +578,8 @@ pub(crate) fn row(owner: Owner, slot: Option<SlotId>) -> SessionRow {
         players: Vec::new(),
         quality: Default::default(),
         unsaved: None,
+        save: None,
+        save_refused_at: None,
     }
 }
 

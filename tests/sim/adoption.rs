@@ -7,7 +7,7 @@ use playgate::driver::DriverEvent;
 use playgate::driver::fake::{OnAdopt, OnCollect};
 use playgate::ids::{SessionId, ViewerId};
 use playgate::relay::RelayEvent;
-use playgate::session::view::{EndReason, Milestone, Status};
+use playgate::session::view::{EndReason, Milestone, SaveStatus, Status};
 use playgate::store::Store;
 use playgate_signaling::message::Role;
 use playgate_signaling::runner::GatewayMessage;
@@ -182,7 +182,9 @@ async fn an_engine_that_does_not_answer_keeps_the_save_for_later() {
     let world = killed.next(OnAdopt::Fail).await;
     let view = world.sessions.status(&user_of("ada"), killed.id).await.unwrap();
     assert_eq!((view.status, view.end_reason), (Status::Stopped, Some(EndReason::NodeLost)));
-    assert!(view.end_detail.unwrap().contains("could not be stored yet"));
+    let save = view.save.unwrap();
+    assert_eq!(save.status, SaveStatus::Pending);
+    assert!(save.reason.unwrap().contains("could not be stored yet"));
     assert_eq!(world.docker.kept(), Some(HashSet::from([killed.id])));
 
     let prepare = |docker: &playgate::driver::fake::FakeDriver| {

@@ -4,8 +4,8 @@ use crate::content::Download;
 use crate::world::{World, config, request, until, user_of};
 use playgate::config::SessionsConfig;
 use playgate::content::ContentError;
-use playgate::driver::Usage;
 use playgate::driver::fake::{OnCollect, OnStart};
+use playgate::driver::{ImageFacts, Usage};
 use playgate::ids::{SessionId, UserId, ViewerId};
 use playgate::relay::RelayEvent;
 use playgate::session::ServiceError;
@@ -48,6 +48,7 @@ async fn a_container_is_made_as_the_game_says_and_gets_the_contracts_environment
         ("PLAYGATE_RTP_VIDEO", "127.0.0.1:5000".to_owned()),
         ("PLAYGATE_SAVE_DIR", "/home/player/saves".to_owned()),
         ("PLAYGATE_SESSION_ID", id.to_string()),
+        ("PLAYGATE_STOP_GRACE_MS", "1234".to_owned()),
         ("PLAYGATE_TOKEN", "secret".to_owned()),
         ("PLAYGATE_VIDEO_KBPS", "4000".to_owned()),
         ("PLAYGATE_WIDTH", "1280".to_owned()),
@@ -59,6 +60,17 @@ async fn a_container_is_made_as_the_game_says_and_gets_the_contracts_environment
     for stream in [opened.video, opened.audio.unwrap()] {
         assert_eq!(stream.listen, Some("10.99.0.1:0".parse().unwrap()));
     }
+}
+
+#[tokio::test]
+async fn an_image_of_ours_that_does_not_know_the_grace_is_not_told_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    let labels = [("playgate.contract", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    world.docker.set_facts(ImageFacts { labels: labels.into(), ..ImageFacts::default() });
+    let id = launch(&world, "ada", "boxed").await;
+    let spec = world.started(id).await.spec;
+    assert!(!spec.env.contains_key("PLAYGATE_STOP_GRACE_MS"), "{:?}", spec.env);
 }
 
 #[tokio::test]
@@ -223,7 +235,8 @@ async fn a_stop_collects_the_save_and_removes_the_container_in_the_contracts_ord
         "driver start",
         "flush",
         "saved",
-        "driver stop within 1234 ms",
+        // The game's grace, the 20 s of a flush, and 5 s for the runner itself.
+        "driver stop within 26234 ms",
         "driver collect",
         "driver remove",
         "media close",

@@ -6,7 +6,7 @@ use playgate::control::ControlEvent;
 use playgate::driver::Usage;
 use playgate::ids::{SessionId, UserId};
 use playgate::session::ServiceError;
-use playgate::session::view::{EndReason, Status, StopReport};
+use playgate::session::view::{EndReason, SaveReport, SaveStatus, Status, StopReport};
 use playgate::store::Store;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::time::Duration;
@@ -22,8 +22,13 @@ async fn a_stop_runs_in_the_contracts_order_and_gives_the_figures() {
     world.game_saves(id, "chapter 3").await;
     world.clock.advance(10 * MINUTE);
     let report = world.stop("ada", id).await;
-    let expected =
-        StopReport { duration: 600, cpu_seconds: 450.25, peak_memory_mb: 1024, ..StopReport::default() };
+    let expected = StopReport {
+        duration: 600,
+        cpu_seconds: 450.25,
+        peak_memory_mb: 1024,
+        save: Some(SaveReport { status: SaveStatus::Stored, reason: None }),
+        ..StopReport::default()
+    };
     assert_eq!(report, expected);
     let expected = ["media open", "driver start", "flush", "saved", "driver stop", "media close"];
     assert_eq!(world.journal.entries(), expected);

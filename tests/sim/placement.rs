@@ -455,5 +455,7 @@ async fn session(store: &Arc<SqliteStore>, user: &str) -> SessionRow {
         players: Vec::new(),
         quality: Default::default(),
         unsaved: None,
+        save: None,
+        save_refused_at: None,
     }
 }

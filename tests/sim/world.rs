@@ -97,7 +97,7 @@ impl World {
     ) -> Self {
         let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
         let store = Arc::new(SqliteStore::open(&data.database()).await.unwrap());
-        let saves = SaveStore::open(&data, store.clone(), config.save_versions).await.unwrap();
+        let saves = SaveStore::open(&data, store.clone(), &config).await.unwrap();
         let journal = Journal::default();
         let driver = FakeDriver::new(journal.clone());
         let docker = FakeDriver::containers(journal.clone());
@@ -204,7 +204,7 @@ impl World {
     /// What the slot's newest version holds.
     pub(crate) async fn saved(&self, id: SessionId) -> Option<String> {
         let slot = self.store.session(id).await.unwrap().unwrap().slot.unwrap();
-        let saves = SaveStore::open(&self.data, self.store.clone(), 10).await.unwrap();
+        let saves = SaveStore::open(&self.data, self.store.clone(), &config()).await.unwrap();
         let target = self.data.root().join("look");
         saves.restore(slot, target.clone()).await.unwrap()?;
         Some(std::fs::read_to_string(target.join("save.bin")).unwrap())

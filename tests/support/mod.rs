@@ -24,5 +24,6 @@ pub(crate) mod processes;
 pub(crate) mod registry;
 pub(crate) mod story;
 pub(crate) mod tools;
+pub(crate) mod tree;
 pub(crate) mod valve;
 pub(crate) mod wait;

@@ -167,7 +167,7 @@ function tellOnce(name, detail) {
 }
 
 /** @param {import("../player/player.js").Outcome} outcome */
-function fall({ reason, detail, report, failed }) {
+function fall({ reason, detail, report, failed, save }) {
   const words = embeddedEnd(reason);
   bridge.tell("end", { reason, ...(words ?? endInWords(reason)), detail, failed, figures: report });
   bridge.close();
@@ -176,7 +176,7 @@ function fall({ reason, detail, report, failed }) {
   const here = reason === "replaced" || reason === "left" ? visit : null;
   if (!here) memory.forget();
   const again = here || comesBack(reason) ? () => void enter(here) : null;
-  const panel = endingPanel({ reason, detail, report, failed, words, again, againText: reason === "left" ? "Resume" : here ? "Play here" : failed ? "Try again" : "Play again" });
+  const panel = endingPanel({ reason, detail, report, failed, save, words, again, againText: reason === "left" ? "Resume" : here ? "Play here" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
   if (document.hasFocus()) panel.focus({ preventScroll: true });
 }

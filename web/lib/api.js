@@ -44,6 +44,7 @@ import { errorInWords } from "./words.js";
  * @property {Progress | null} progress
  * @property {string | null} endReason
  * @property {string | null} endDetail
+ * @property {Save | null} save once it has ended, for its owner
  * @property {number} viewers
  */
 /** @typedef {{ sessionId: string, gameSlug: string, gameTitle: string, status: string, startedAt: string }} ActiveSession */
@@ -59,7 +60,8 @@ import { errorInWords } from "./words.js";
  * @property {string[]} origins of the sites that may show it
  * @property {string} expiresAt
  */
-/** @typedef {{ status: string, duration: number, cpuSeconds: number, peakMemoryMb: number }} StopReport */
+/** @typedef {{ status: "stored" | "unchanged" | "pending" | "refused", reason: string | null }} Save what became of it at the end */
+/** @typedef {{ status: string, duration: number, cpuSeconds: number, peakMemoryMb: number, save: Save | null }} StopReport */
 /** @typedef {{ guest: boolean, signInUrl: string | null, code: boolean }} Providers */
 /** @typedef {{ id: string, name: string | null }} User */
 /** @typedef {{ grantId: string, role: "player" | "spectator", createdAt?: string, expiresAt: string, revoked?: boolean, url?: string, token?: string }} Grant */

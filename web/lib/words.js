@@ -48,13 +48,13 @@ export function progressInWords(progress) {
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  stopped_by_user: ["Game closed", "Your progress is saved."],
-  idle: ["Closed after inactivity", "No one played for a while, so the game was closed. Your progress is saved."],
-  ttl: ["Time is up", "The session reached its time limit. Your progress is saved."],
-  game_exited: ["You quit the game", "It was closed from its own menu. Your progress is saved."],
-  game_crashed: ["The game crashed", "It closed unexpectedly. Your last save is still there."],
-  out_of_memory: ["Out of memory", "The game needed more memory than it is allowed. Your last save is still there."],
-  node_lost: ["The server was interrupted", "The game ended with it. Your last save is still there."],
+  stopped_by_user: ["Game closed", "You ended the game."],
+  idle: ["Closed after inactivity", "No one played for a while, so the game was closed."],
+  ttl: ["Time is up", "The session reached its time limit."],
+  game_exited: ["You quit the game", "It was closed from its own menu."],
+  game_crashed: ["The game crashed", "It closed unexpectedly."],
+  out_of_memory: ["Out of memory", "The game needed more memory than it is allowed."],
+  node_lost: ["The server was interrupted", "The game ended with it."],
   launch_timeout: ["The game didn't start", "It sent no video in time."],
   launch_failed: ["The game didn't start", "Something went wrong while starting it."],
   replaced: ["You're playing in another window", "Only one window can play at a time."],
@@ -63,7 +63,7 @@ const ENDS = {
   unauthorized: ["Not invited", "You aren't signed in, or the link is no longer valid."],
   not_found: ["This session has ended", "Or you don't have access to it."],
   unsupported_codec: ["This browser can't play the video", "The game sends a video format that this browser can't decode."],
-  gateway_shutdown: ["The server was shut down", "Your progress is saved."],
+  gateway_shutdown: ["The server was shut down", "The game was stopped."],
 };
 
 /**

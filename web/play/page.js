@@ -9,6 +9,7 @@ import { howToGetIn } from "../lib/how-to-get-in.js";
 import { when } from "../lib/words.js";
 import { endingPanel } from "../player/ending.js";
 import { Player } from "../player/player.js";
+import { isGuest } from "../player/save-words.js";
 import { setState } from "../player/state.js";
 import { showBusy } from "./busy.js";
 import { launchCard } from "./launch-card.js";
@@ -23,6 +24,7 @@ const slug = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 let player = null;
 /** @type {Slot[] | null} */
 let slots = null;
+let guest = false;
 
 setState("idle");
 try {
@@ -34,6 +36,7 @@ try {
 
 async function open() {
   const user = await ensureSignedIn();
+  guest = isGuest(user.id);
   showAccount(byId("account"), user);
   const [game, active] = await Promise.all([api.game(slug), api.active(), refreshSlots(null)]);
   document.title = `${game.title} – Playgate`;
@@ -150,9 +153,9 @@ function lower(shown) {
 }
 
 /** @param {import("../player/player.js").Outcome} outcome */
-function fall({ reason, detail, report, failed }) {
+function fall({ reason, detail, report, failed, save }) {
   remember(slug, null);
-  const panel = endingPanel({ reason, detail, report, failed, againHref: location.pathname, againText: reason === "left" ? "Resume" : failed ? "Try again" : "Play again" });
+  const panel = endingPanel({ reason, detail, report, failed, save, guest, againHref: location.pathname, againText: reason === "left" ? "Resume" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
   panel.focus({ preventScroll: true });
 }

@@ -21,7 +21,7 @@
 //                         #share-list [data-revoke=ID] #share-close
 //                         #embed-part #embed-site #embed-create #embed-code #embed-copy #embed-list
 //   #still-there          #still-here #time-left
-//   #ended[data-reason]   #ended-reason #figures #play-again #back
+//   #ended[data-reason]   #ended-reason #ended-save[data-status] #figures #play-again #back
 //   #busy                 another session runs: #join-running #stop-running (then #confirm-yes / #confirm-no)
 //   #how-to-get-in, #signin-form #signin-secret
 //
@@ -62,6 +62,7 @@ const STATUS_WITHIN_MS = 5_000;
  * @property {string | null} detail
  * @property {import("../lib/api.js").StopReport | null} report
  * @property {boolean} failed it never ran, or this viewer was refused
+ * @property {import("../lib/api.js").Save | null} save
  */
 /**
  * @typedef {object} PlayerOptions
@@ -125,7 +126,7 @@ export class Player {
     this.#picture = new Picture(theatre, (size) => this.#framed(size));
     this.#screen = new Screen(theatre, this.#captions, {
       tryNow: () => this.#tryNow(),
-      leave: () => this.#finish({ reason: "left", detail: null, report: null, failed: false }),
+      leave: () => this.#finish({ reason: "left", detail: null, report: null, failed: false, save: null }),
       progress: (progress) => this.#tell("progress", progress),
     });
     this.#figures = new Figures(
@@ -303,7 +304,7 @@ export class Player {
     this.#figures.tellLast();
     try {
       const report = await api.stop(this.#sessionId);
-      this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false });
+      this.#finish({ reason: "stopped_by_user", detail: null, report, failed: false, save: report.save });
       return null;
     } catch (error) {
       this.#theatre.stop.disabled = false;
@@ -447,7 +448,7 @@ export class Player {
       // The session has ended, or is no longer ours: its status says which, and why.
       void this.#ended(message.code, message.message);
     } else if (message.code === "unsupported_codec" || (message.fatal && isFinal(message.code))) {
-      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true });
+      this.#finish({ reason: message.code, detail: message.message, report: null, failed: true, save: null });
     }
   }
 
@@ -456,11 +457,11 @@ export class Player {
     this.#sessionStatus = status.status;
     this.#keepalive?.lease(status.expiresAt);
     if (isEnded(status.status)) {
-      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
+      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error", save: status.save });
       return;
     }
     if (this.#shutOut) {
-      this.#finish({ reason: this.#shutOut, detail: null, report: null, failed: true });
+      this.#finish({ reason: this.#shutOut, detail: null, report: null, failed: true, save: null });
       return;
     }
     if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
@@ -473,7 +474,7 @@ export class Player {
       this.#step({ type: "unreachable", tried: [location.host] });
       return true;
     }
-    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true });
+    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true, save: null });
     return false;
   }
 
@@ -532,12 +533,15 @@ export class Player {
     if (this.#outcome) return;
     // Not by an end of the session, but as if there were none: what became of it is not known yet.
     const unknown = reason === "not_found" || reason === "unauthorized";
+    /** @type {import("../lib/api.js").Save | null} */
+    let save = null;
     let failed = unknown || reason === "launch_failed" || reason === "launch_timeout";
     this.#picture.freeze();
     try {
       const status = await api.status(this.#sessionId);
       if (isEnded(status.status) || !unknown) {
         detail = status.endDetail;
+        save = status.save;
         failed = status.status === "error";
         if (status.endReason) reason = status.endReason;
       }
@@ -551,7 +555,7 @@ export class Player {
     }
     // A stop by this page waits for its figures.
     if (this.#theatre.stop.disabled) return;
-    this.#finish({ reason, detail, report: null, failed });
+    this.#finish({ reason, detail, report: null, failed, save });
   }
 
   /** @param {Outcome} outcome */

@@ -8,6 +8,7 @@ import { howToGetIn } from "../lib/how-to-get-in.js";
 import { endingPanel } from "../player/ending.js";
 import { Player } from "../player/player.js";
 import { insecureNotice } from "../player/missing.js";
+import { isGuest } from "../player/save-words.js";
 import { isEnded } from "../player/session-poller.js";
 import { setState } from "../player/state.js";
 import { forgetGrant, roleOf, takeGrant } from "./grant.js";
@@ -15,6 +16,7 @@ import { forgetGrant, roleOf, takeGrant } from "./grant.js";
 const main = byId("main");
 const sessionId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const grant = takeGrant(sessionId);
+let guest = false;
 
 setState("idle");
 useToken(grant);
@@ -28,7 +30,11 @@ try {
 }
 
 async function open() {
-  if (!grant) showAccount(byId("account"), await ensureSignedIn());
+  if (!grant) {
+    const user = await ensureSignedIn();
+    guest = isGuest(user.id);
+    showAccount(byId("account"), user);
+  }
   const openedAt = performance.now();
   const known = api.status(sessionId);
   const player = new Player({
@@ -47,7 +53,7 @@ async function open() {
     player.dismiss();
     document.body.classList.add("showing");
     setState(status.status === "error" ? "failed" : "ended");
-    fall(status, { reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error" });
+    fall(status, { reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error", save: status.save });
     return;
   }
   player.named(status.gameTitle);
@@ -64,12 +70,12 @@ async function open() {
  * @param {import("../lib/api.js").SessionStatus} status
  * @param {import("../player/player.js").Outcome} outcome
  */
-function fall(status, { reason, detail, report, failed }) {
+function fall(status, { reason, detail, report, failed, save }) {
   // Taken over by another window, or left while it may still run: this page may come back.
   const here = reason === "replaced" || reason === "left";
   const again = here ? location.pathname : grant ? null : `/play/${encodeURIComponent(status.gameSlug)}`;
   const againText = reason === "left" ? "Resume" : here ? "Play here" : "Play again";
-  const panel = endingPanel({ reason, detail, report, failed, againHref: again, againText });
+  const panel = endingPanel({ reason, detail, report, failed, save, guest, againHref: again, againText });
   byId("theatre").append(panel);
   panel.focus({ preventScroll: true });
 }

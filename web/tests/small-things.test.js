@@ -52,7 +52,7 @@ test("numbers and codes become words", () => {
   assert.equal(bytes(2_048), "2 kB");
   assert.match(errorInWords("rate_limited", null, 30), /30 seconds/);
   assert.equal(errorInWords("http_500", "Something broke.", null), "Something broke.");
-  assert.match(endInWords("idle").text, /saved/);
+  assert.match(endInWords("idle").text, /for a while/);
 });
 
 test("continue means the slot played last", () => {

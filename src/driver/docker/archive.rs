@@ -1,10 +1,11 @@
 //! A save on its way out of a stopped container: unpacked beside its place, then put there in one move.
 //!
-//! Whatever fails (the engine, the archive, a full disk) leaves the place as it was.
+//! Whatever fails (the engine, the archive, a full disk, a save over its limits) leaves the place as it was.
 
 use super::chunks;
 use super::error::{DockerError, status_of};
-use super::unpack::{LIMITS, unpack};
+use crate::driver::CollectError;
+use crate::save_tree::{Foreign, LeftOut, SaveLimits, SaveRefused, TreeError, read};
 use bollard::Docker;
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use futures_util::StreamExt;
@@ -13,50 +14,64 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// Replaces `target` by what is at `save_path` of the container. A container without that path leaves `target` alone.
+/// Replaces `target` by what is at `save_path` of the container: by an empty directory when the game has removed its own,
+/// which was there when it was started. Tells what is not kept. The engine gives times to the second.
 pub(super) async fn collect(
     engine: &Docker,
     container: &str,
     save_path: &str,
     target: &Path,
-) -> Result<(), DockerError> {
+    limits: SaveLimits,
+) -> Result<LeftOut, CollectError> {
     let path = format!("{}/.", save_path.trim_end_matches('/'));
     let options = DownloadFromContainerOptionsBuilder::default().path(&path).build();
     let mut body = Box::pin(engine.download_from_container(container, Some(options)));
     let first = match body.next().await {
         Some(Err(error)) if status_of(&error) == Some(404) => {
-            return absent(engine, container).await;
+            is_there(engine, container).await?;
+            let target = target.to_owned();
+            let emptied =
+                tokio::task::spawn_blocking(move || replace(&target, |staging| Ok(fs::create_dir(staging)?)));
+            return Ok(emptied.await.map_err(joined)?.map(|()| LeftOut::default()).map_err(failed)?);
         }
-        Some(Err(error)) => return Err(DockerError::Engine { what: "give the save out", error }),
+        Some(Err(error)) => return Err(DockerError::Engine { what: "give the save out", error }.into()),
         first => first,
     };
-    let target = target.to_owned();
-    let left_out = chunks::read_blocking(first, body, move |from| replace(from, &target))
-        .await
-        .map_err(|failed| DockerError::TakeSave(io::Error::other(failed)))??;
-    if left_out > 0 {
-        tracing::debug!(container, left_out, "a save holds links or devices, which are not kept");
-    }
-    Ok(())
+    let (target, own) = (target.to_owned(), PathBuf::from(save_path));
+    let collected = chunks::read_blocking(first, body, move |from| unpack(from, &target, limits, &own)).await;
+    Ok(collected.map_err(joined)?.map_err(failed)?)
 }
 
-/// There is no save: because the game has left none, or because there is no container any more.
-async fn absent(engine: &Docker, container: &str) -> Result<(), DockerError> {
+/// An error when there is no container any more.
+async fn is_there(engine: &Docker, container: &str) -> Result<(), CollectError> {
     match engine.inspect_container(container, None).await {
         Ok(_) => Ok(()),
-        Err(error) if status_of(&error) == Some(404) => Err(DockerError::Gone),
-        Err(error) => Err(DockerError::Engine { what: "give the save out", error }),
+        Err(error) if status_of(&error) == Some(404) => Err(SaveRefused::Gone.into()),
+        Err(error) => Err(DockerError::Engine { what: "give the save out", error }.into()),
     }
 }
 
-fn replace(mut from: impl Read, target: &Path) -> Result<usize, DockerError> {
+fn failed(error: TreeError) -> CollectError {
+    match error {
+        TreeError::Io(error) => DockerError::TakeSave(error).into(),
+        TreeError::Refused(refused) => refused.into(),
+    }
+}
+
+fn joined(error: tokio::task::JoinError) -> CollectError {
+    DockerError::TakeSave(io::Error::other(error)).into()
+}
+
+fn unpack(from: impl Read, target: &Path, limits: SaveLimits, own: &Path) -> Result<LeftOut, TreeError> {
+    replace(target, |staging| read(from, staging, limits, Foreign::LeaveOut { own }))
+}
+
+/// Puts what `make` makes in the place of `target`, or leaves `target` as it was.
+fn replace<T>(target: &Path, make: impl FnOnce(&Path) -> Result<T, TreeError>) -> Result<T, TreeError> {
     let staging = beside(target, "collecting");
-    let result = unpack(&mut from, &staging, LIMITS).and_then(|left_out| {
-        // To the very end, which tells whether it is one.
-        io::copy(&mut from, &mut io::sink())
-            .and_then(|_| swap(&staging, target, &beside(target, "replaced")))
-            .map(|()| left_out)
-            .map_err(DockerError::TakeSave)
+    let result = make(&staging).and_then(|made| {
+        swap(&staging, target, &beside(target, "replaced"))?;
+        Ok(made)
     });
     if result.is_err() {
         let _ = fs::remove_dir_all(&staging);
@@ -82,7 +97,7 @@ fn swap(staging: &Path, target: &Path, aside: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A name that nobody has, in the same directory.
+/// A free name in the same directory.
 fn beside(target: &Path, what: &str) -> PathBuf {
     target.with_extension(format!("{what}-{}", Uuid::new_v4()))
 }
@@ -90,6 +105,10 @@ fn beside(target: &Path, what: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unpacked(archive: &[u8], target: &Path) -> Result<LeftOut, TreeError> {
+        unpack(archive, target, SaveLimits::default(), Path::new("/save"))
+    }
 
     fn tar_of(name: &str, data: &[u8]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
@@ -115,11 +134,11 @@ mod tests {
         let target = dir.path().join("save");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("old"), "old").unwrap();
-        replace(tar_of("new", b"new").as_slice(), &target).unwrap();
+        unpacked(&tar_of("new", b"new"), &target).unwrap();
         assert_eq!(names(&target), ["new"]);
         assert_eq!(names(dir.path()), ["save"]);
         let fresh = dir.path().join("fresh");
-        replace(tar_of("new", b"new").as_slice(), &fresh).unwrap();
+        unpacked(&tar_of("new", b"new"), &fresh).unwrap();
         assert_eq!(names(&fresh), ["new"]);
     }
 
@@ -130,7 +149,7 @@ mod tests {
         fs::create_dir(&target).unwrap();
         fs::write(target.join("old"), "old").unwrap();
         let whole = tar_of("new", &[1; 4000]);
-        replace(&whole[..1000], &target).unwrap_err();
+        unpacked(&whole[..1000], &target).unwrap_err();
         assert_eq!(names(&target), ["old"]);
         assert_eq!(names(dir.path()), ["save"]);
     }

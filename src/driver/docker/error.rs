@@ -1,6 +1,6 @@
 //! What can go wrong with an engine, in words for an operator or a player, without the full stop.
 
-use crate::driver::DriverError;
+use crate::driver::{CollectError, DriverError};
 use bollard::errors::Error as EngineError;
 use ipnet::Ipv4Net;
 use std::net::IpAddr;
@@ -45,18 +45,10 @@ pub enum DockerError {
     SavePath(String),
     #[error("the start was given up")]
     GivenUp,
-    #[error("the container is gone")]
-    Gone,
     #[error("the save cannot be put into the container: {0}")]
     PutSave(#[source] std::io::Error),
     #[error("the save cannot be taken out of the container: {0}")]
     TakeSave(#[source] std::io::Error),
-    #[error("the save holds more than {0} files")]
-    TooManyFiles(usize),
-    #[error("the save is larger than {0} bytes")]
-    TooLarge(u64),
-    #[error("the save is not safe to unpack: `{0}` leads outside")]
-    Unsafe(String),
     #[error("only a container that has ended can be started again")]
     Plays,
     #[error("the container was stopped, so it is not started again")]
@@ -89,6 +81,12 @@ impl From<DockerError> for DriverError {
     fn from(error: DockerError) -> Self {
         let text = error.to_string();
         if let DockerError::PortTaken(_) = error { Self::PortTaken(text) } else { Self::Other(text) }
+    }
+}
+
+impl From<DockerError> for CollectError {
+    fn from(error: DockerError) -> Self {
+        Self::Failed(error.into())
     }
 }
 

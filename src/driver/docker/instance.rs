@@ -9,7 +9,8 @@ use super::site::Leases;
 use super::stats::Meter;
 use super::watch::{Keeper, Report};
 use super::{archive, remove, start};
-use crate::driver::{DriverError, DriverEvent, Ended, Instance, InstanceRef, Usage};
+use crate::driver::{CollectError, DriverError, DriverEvent, Ended, Instance, InstanceRef, Usage};
+use crate::save_tree::{LeftOut, SaveLimits};
 use bollard::Docker;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -163,12 +164,13 @@ impl Instance for DockerInstance {
         Ok(done.await.unwrap_or(Err(DockerError::GivenUp))?)
     }
 
-    async fn collect_save(&self, target: &Path) -> Result<(), DriverError> {
-        let Some(save_path) = &self.save_path else { return Ok(()) };
+    async fn collect_save(&self, target: &Path, limits: SaveLimits) -> Result<LeftOut, CollectError> {
+        let Some(save_path) = &self.save_path else { return Ok(LeftOut::default()) };
         if self.report().ended.is_none() {
-            return Err(DriverError::Other("a game that plays cannot give its save out".to_owned()));
+            let error = DriverError::Other("a game that plays cannot give its save out".to_owned());
+            return Err(error.into());
         }
-        Ok(archive::collect(&self.engine, &self.container, save_path, target).await?)
+        archive::collect(&self.engine, &self.container, save_path, target, limits).await
     }
 
     async fn remove(&self) -> Result<(), DriverError> {

@@ -24,7 +24,6 @@ mod remove;
 mod site;
 mod start;
 mod stats;
-mod unpack;
 mod upload;
 mod watch;
 

@@ -6,13 +6,12 @@
 use super::create::{PORTER_DIR, PORTER_HOME, PORTER_SAVE};
 use super::error::DockerError;
 use super::paths::{GID, SaveAt, UID};
+use crate::save_tree::{Owner, SaveLimits, TreeError, scan, write};
 use bollard::Docker;
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use bytes::Bytes;
-use std::fs;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
@@ -31,7 +30,11 @@ pub(super) async fn fill(
     let (save_at, save_dir) = (save_at.clone(), save_dir.to_owned());
     let packing = tokio::task::spawn_blocking(move || {
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, ChunkWriter(sender.clone()));
-        let packed = pack(&mut out, &save_at, &save_dir).and_then(|()| out.flush());
+        let packed = pack(&mut out, &save_at, &save_dir).map_err(|error| match error {
+            TreeError::Io(error) => error,
+            TreeError::Refused(refused) => io::Error::other(refused),
+        });
+        let packed = packed.and_then(|()| out.flush());
         if let Err(error) = &packed {
             // The body must not look whole.
             let _ = sender.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
@@ -64,8 +67,10 @@ impl Write for ChunkWriter {
     }
 }
 
+const PLAYER: Owner = Owner { uid: UID, gid: GID };
+
 /// Both volumes' topmost directories, the way to the save, and the save.
-fn pack(out: impl Write, save_at: &SaveAt, save_dir: &Path) -> io::Result<()> {
+fn pack(out: impl Write, save_at: &SaveAt, save_dir: &Path) -> Result<(), TreeError> {
     let mut tar = Builder::new(out);
     directory(&mut tar, Path::new(PORTER_HOME))?;
     let mut to = PathBuf::from(PORTER_HOME);
@@ -82,56 +87,55 @@ fn pack(out: impl Write, save_at: &SaveAt, save_dir: &Path) -> io::Result<()> {
         }
     }
     if save_dir.is_dir() {
-        tree(&mut tar, save_dir, &to)?;
+        write(&scan(save_dir, SaveLimits::NONE)?, &to, Some(PLAYER), &mut tar)?;
     }
-    tar.finish()
-}
-
-fn tree(tar: &mut Builder<impl Write>, from: &Path, to: &Path) -> io::Result<()> {
-    for item in fs::read_dir(from)? {
-        let item = item?;
-        let to = to.join(item.file_name());
-        // Of the entry itself: links are not followed, and not taken along.
-        let kind = item.file_type()?;
-        if kind.is_dir() {
-            directory(tar, &to)?;
-            tree(tar, &item.path(), &to)?;
-        } else if kind.is_file() {
-            file(tar, &item.path(), &to)?;
-        }
-    }
-    Ok(())
+    Ok(tar.finish()?)
 }
 
 fn directory(tar: &mut Builder<impl Write>, to: &Path) -> io::Result<()> {
-    let mut header = header(EntryType::Directory, 0o755, 0);
-    tar.append_data(&mut header, to, io::empty())
-}
-
-fn file(tar: &mut Builder<impl Write>, from: &Path, to: &Path) -> io::Result<()> {
-    let file = fs::File::open(from)?;
-    let metadata = file.metadata()?;
-    let mut header = header(EntryType::Regular, 0o644, metadata.len());
-    // Some games tell the newest save by its time.
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    header.set_mtime(modified.map_or(0, |time| time.as_secs()));
-    tar.append_data(&mut header, to, file.take(metadata.len()))
-}
-
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_uid(UID);
-    header.set_gid(GID);
+    header.set_entry_type(EntryType::Directory);
+    header.set_mode(0o755);
+    header.set_size(0);
+    header.set_uid(PLAYER.uid);
+    header.set_gid(PLAYER.gid);
     header.set_mtime(0);
-    header
+    tar.append_data(&mut header, to, io::empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::save_tree::{Foreign, read, sample};
+    use proptest::prelude::*;
+    use std::fs;
+
+    /// What is restored into a container and collected from it, without an engine between.
+    fn through_a_container(save_at: &SaveAt, save_dir: &Path, scratch: &Path) -> PathBuf {
+        let mut bytes = Vec::new();
+        pack(&mut bytes, save_at, save_dir).unwrap();
+        let volumes = scratch.join("volumes");
+        let foreign = Foreign::LeaveOut { own: Path::new("/porter") };
+        let left_out = read(bytes.as_slice(), &volumes, SaveLimits::NONE, foreign).unwrap();
+        assert!(left_out.is_empty(), "{left_out}");
+        match save_at {
+            SaveAt::Own => volumes.join(PORTER_SAVE),
+            SaveAt::Home(below) => volumes.join(PORTER_HOME).join(below),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn any_save_goes_in_and_comes_out_the_same(tree in sample::trees(), own in any::<bool>()) {
+            let dir = tempfile::tempdir().unwrap();
+            let save_dir = dir.path().join("save");
+            sample::make(&tree, &save_dir);
+            let save_at = if own { SaveAt::Own } else { SaveAt::Home("a/b".into()) };
+            let came_out = through_a_container(&save_at, &save_dir, dir.path());
+            prop_assert_eq!(sample::found(&came_out), tree);
+        }
+    }
 
     fn entries(save_at: &SaveAt, save_dir: &Path) -> Vec<(String, u64)> {
         let mut bytes = Vec::new();

@@ -5,8 +5,9 @@
 //! builder.
 
 use super::{BaseSource, BuildPlan};
-use crate::image::{LABEL_CONTRACT, LABEL_VERSION};
+use crate::image::{LABEL_CONTRACT, LABEL_VARIABLES, LABEL_VERSION};
 use playgate_signaling::runner::VERSION;
+use playgate_signaling::runner::env::STOP_GRACE_MS;
 use std::fmt::Write as _;
 
 /// Where `--dir` goes.
@@ -98,7 +99,7 @@ pub fn dockerfile(plan: &BuildPlan) -> Result<String, PlanError> {
     }
     let _ = writeln!(
         text,
-        "LABEL {LABEL_CONTRACT}=\"{VERSION}\" {LABEL_VERSION}=\"{}\"",
+        "LABEL {LABEL_CONTRACT}=\"{VERSION}\" {LABEL_VARIABLES}=\"{STOP_GRACE_MS}\" {LABEL_VERSION}=\"{}\"",
         env!("CARGO_PKG_VERSION")
     );
     let _ = writeln!(text, "USER 1000:1000\nWORKDIR /home/player");

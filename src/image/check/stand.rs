@@ -13,6 +13,7 @@ use crate::driver::{
 };
 use crate::h264::AccessUnit;
 use crate::ids::{Generation, SessionId};
+use crate::save_tree::SaveLimits;
 use axum::serve::ListenerExt;
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
@@ -152,7 +153,7 @@ pub async fn observe(
     };
     let facts = match played {
         Some(mut facts) => {
-            let collected = instance.collect_save(&scratch.save()).await;
+            let collected = instance.collect_save(&scratch.save(), SaveLimits::default()).await;
             let mut save = count(&scratch.save());
             save.error = collected.err().map(|error| error.to_string());
             facts.save = Some(save);

@@ -28,8 +28,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// From SIGTERM to SIGKILL: a visual novel saves within a tenth of it and then asks whether to quit.
-const GRACE: Duration = Duration::from_millis(1500);
 /// Between the end of the game and its being told: that of the screen may have come first.
 const SECOND_THOUGHT: Duration = Duration::from_millis(250);
 
@@ -40,6 +38,8 @@ pub(in crate::runner) struct Desktop {
     pad_map: PadMap,
     pointer: PointerMode,
     save_dir: PathBuf,
+    /// From SIGTERM to SIGKILL.
+    stop_grace: Duration,
     open: Option<Open>,
 }
 
@@ -59,8 +59,8 @@ impl Desktop {
         let save_dir = settings.save_dir.clone();
         std::fs::create_dir_all(&save_dir)
             .map_err(|source| RunnerError::SaveUnreadable { directory: save_dir.clone(), source })?;
-        let (pads, pointer) = (settings.pads, settings.pointer);
-        Ok(Self { command, pads, pad_map, pointer, save_dir, open: None })
+        let Settings { pads, pointer, stop_grace, .. } = *settings;
+        Ok(Self { command, pads, pad_map, pointer, save_dir, stop_grace, open: None })
     }
 }
 
@@ -126,7 +126,11 @@ impl Side for Desktop {
             paused: Arc::clone(&sound_paused),
             end: sound_end,
         };
-        threads.task(Part::House, keep(house, runtime_dir, game_ends, events.clone()), events);
+        threads.task(
+            Part::House,
+            keep(house, runtime_dir, self.stop_grace, game_ends, events.clone()),
+            events,
+        );
         let (directory, inbox, said) = (self.save_dir, Arc::clone(&shared.save), events.clone());
         threads.spawn(Part::Save, "save", events, move || {
             saves::watch(&directory, &inbox, &said);
@@ -149,6 +153,7 @@ impl Side for Desktop {
 async fn keep(
     mut house: House,
     runtime_dir: RuntimeDir,
+    grace: Duration,
     mut end: oneshot::Receiver<()>,
     events: mpsc::Sender<Event>,
 ) {
@@ -180,7 +185,7 @@ async fn keep(
         };
         let _ = events.send(event).await;
     }
-    house.stop_game(GRACE).await;
+    house.stop_game(grace).await;
     let _ = events.send(Event::Ended(Part::Game)).await;
     house.close().await;
     drop(runtime_dir);

@@ -2,6 +2,7 @@
 
 use super::super::catalogue::{Game, Source};
 use super::super::context::Context;
+use super::super::contract;
 use super::super::control::Control;
 use super::super::hosted::Restarts;
 use super::super::input::HeldKeys;
@@ -114,13 +115,10 @@ impl Actor {
         };
         let config = &context.config;
         let launch_timeout = Duration::from_secs(config.launch_timeout_s);
-        let (download, grace_ms) = match &game.source {
-            Source::BuiltIn | Source::External { .. } => (Duration::ZERO, None),
+        let download = match &game.source {
+            Source::BuiltIn | Source::External { .. } => Duration::ZERO,
             // The launch itself watches over the download.
-            Source::Container(game) => {
-                let hosted = row.hosted.is_some().then_some(context.hosting.config.stop_grace_ms);
-                (Duration::from_secs(config.download_timeout_s), game.config.stop_grace_ms.or(hosted))
-            }
+            Source::Container(_) => Duration::from_secs(config.download_timeout_s),
         };
         Self {
             roster,
@@ -147,7 +145,7 @@ impl Actor {
             ended_grants: HashSet::new(),
             tickets_waiting: Vec::new(),
             stops_waiting: Vec::new(),
-            grace: Duration::from_millis(grace_ms.unwrap_or(config.stop_grace_ms)),
+            grace: contract::stop_within(&context, Some(&game), row.hosted.is_some()),
             launch_deadline: context.clock.now() + download + launch_timeout,
             runner_deadline: None,
             driver_deadline: None,
@@ -171,8 +169,12 @@ impl Actor {
     }
 
     fn spawn(self) {
-        let guard =
-            Guard { context: Arc::clone(&self.context), id: self.row.id, on_end: Arc::clone(&self.on_end) };
+        let guard = Guard {
+            context: Arc::clone(&self.context),
+            id: self.row.id,
+            on_end: Arc::clone(&self.on_end),
+            grace: self.grace,
+        };
         self.context.metrics.active.inc();
         tokio::spawn(guard.watch(tokio::spawn(self.run())));
     }

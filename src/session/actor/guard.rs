@@ -8,6 +8,7 @@ use super::super::recover;
 use super::OnEnd;
 use crate::ids::SessionId;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 const DETAIL: &str = "An error of the game server ended this session.";
@@ -16,6 +17,8 @@ pub(super) struct Guard {
     pub(super) context: Arc<Context>,
     pub(super) id: SessionId,
     pub(super) on_end: OnEnd,
+    /// Between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
 }
 
 impl Guard {
@@ -36,7 +39,7 @@ impl Guard {
     async fn close(&self) -> anyhow::Result<()> {
         let row = self.context.store.session(self.id).await?;
         if let Some(row) = row.filter(|row| row.ended_at.is_none()) {
-            recover::close(&self.context, row, DETAIL).await?;
+            recover::close(&self.context, row, self.grace, DETAIL).await?;
         }
         self.context.media.close(self.id).await;
         Ok(())

@@ -18,7 +18,7 @@ use super::control::{Control, NotAllowed, Standing};
 use super::ending;
 use super::hosted::Restarts;
 use super::input::HeldKeys;
-use super::keep::{self, Unsaved};
+use super::keep::{self, Next, Unsaved};
 use super::launch::{Holds, LaunchFailed, Launched, Step};
 use super::limits::Permit;
 use super::machine::{Action, Event, State, Timeline};
@@ -239,13 +239,13 @@ impl Actor {
         if let Some(instance) = self.unsaved.take() {
             Unsaved { row: self.row.clone(), instance }.retry(Arc::clone(&self.context));
         }
-        if self.row.hosted.is_some() {
-            self.context.hosted_ended.notify_one();
+        if self.row.hosted.is_some() || self.row.save_refused_at.is_some() {
+            self.context.kept_for_a_while.notify_one();
         }
         (self.on_end)(self.row.id);
         let report = ending::report(&self.row);
         for waiting in self.stops_waiting.drain(..) {
-            let _ = waiting.send(report);
+            let _ = waiting.send(report.clone());
         }
     }
 
@@ -331,6 +331,7 @@ impl Actor {
         if done.saved {
             self.mark(Milestone::SaveStored);
         }
+        self.row.save = done.save;
         self.holds = Holds::default();
         let now = self.context.clock.now_ms();
         self.row.figures = Some(ending::final_figures(&self.row, now, done.ended.unwrap_or_default()));
@@ -350,8 +351,9 @@ impl Actor {
                 if container.is_none() {
                     self.row.instance = None;
                 }
-                keep::note(&mut self.row, &error);
-                self.unsaved = Some(container);
+                if keep::note(&mut self.row, &error, now) == Next::TryAgain {
+                    self.unsaved = Some(container);
+                }
             }
         }
         self.step(Event::TornDown).await;
@@ -465,6 +467,7 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         timeline: row.timeline.iter().map(|(milestone, at)| (*milestone, to_time(*at))).collect(),
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),
+        save: row.save.clone(),
         viewers,
         spectators: 0,
         quality: row.quality,

@@ -7,7 +7,6 @@
 mod access;
 mod environment;
 mod images;
-mod janitor;
 mod logs;
 mod metrics;
 mod read;
@@ -19,7 +18,6 @@ pub(in crate::session) use environment::environment;
 pub(crate) use environment::fuzz as environment_fuzz;
 pub use environment::may_become_too_long;
 pub use images::{HostedImage, ImageError, Images};
-pub(in crate::session) use janitor::Janitor;
 pub(in crate::session) use metrics::HostedMetrics;
 pub(in crate::session) use restart::Restarts;
 

@@ -1,35 +1,16 @@
-//! A save directory as one compressed tar, and back.
+//! A version's archive: a save directory as one tar, compressed with gzip.
 //!
-//! Packing the same files gives the same bytes: entries sorted, no times, no owners. Unpacking trusts nothing: only
-//! plain files and directories, only below the target, only so many and so much.
+//! Packing the same files gives the same bytes. What is kept of a directory, and how one is unpacked without trusting it, is
+//! [`crate::save_tree`]'s.
 
 use super::SaveError;
-use crate::plain_path::inside;
+use crate::save_tree::{Foreign, LeftOut, SaveLimits, read, scan, write};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
-use tar::EntryType;
-
-/// What one save may hold, unpacked.
-#[derive(Debug, Clone, Copy)]
-pub struct SaveLimits {
-    /// Files and directories.
-    pub max_entries: usize,
-    /// Sum of the files' sizes.
-    pub max_bytes: u64,
-}
-
-impl Default for SaveLimits {
-    fn default() -> Self {
-        Self { max_entries: 10_000, max_bytes: 512 * 1024 * 1024 }
-    }
-}
-
-/// Names of files that a game is still writing, by the habit of writing new, then renaming.
-const UNFINISHED: [&str; 4] = ["tmp", "new", "part", "partial"];
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
 
 /// A packed directory.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,98 +19,35 @@ pub(super) struct Packed {
     pub(super) bytes: u64,
 }
 
-/// Packs what is below `dir` into the new file `archive` and syncs it. `None`, and no file, when there is nothing.
-/// Links, devices and unfinished files are left out.
-pub(super) fn pack(dir: &Path, archive: &Path, limits: SaveLimits) -> Result<Option<Packed>, SaveError> {
-    let mut entries = Vec::new();
-    collect(dir, Path::new(""), &mut entries, limits)?;
-    if !entries.iter().any(|entry| entry.is_file) {
-        return Ok(None);
+/// What to do with a directory that holds nothing a save keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    Pack,
+    Skip,
+}
+
+/// Packs what is below `dir` into the new file `archive` and syncs it; also tells what is not kept. No archive is made of an
+/// empty directory that is to be skipped.
+pub(super) fn pack(
+    dir: &Path,
+    archive: &Path,
+    limits: SaveLimits,
+    empty: Empty,
+) -> Result<(Option<Packed>, LeftOut), SaveError> {
+    let mut tree = scan(dir, limits)?;
+    let left_out = std::mem::take(&mut tree.left_out);
+    if tree.is_empty() && empty == Empty::Skip {
+        return Ok((None, left_out));
     }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
     let file = OpenOptions::new().write(true).create_new(true).open(archive)?;
     let hashing = HashingWriter { inner: BufWriter::new(file), hash: new_hash(), bytes: 0 };
     let mut tar = tar::Builder::new(GzEncoder::new(hashing, Compression::default()));
-    let mut left = limits.max_bytes;
-    for entry in &entries {
-        append(&mut tar, dir, entry, &mut left)?;
-    }
+    write(&tree, Path::new(""), None, &mut tar)?;
     let hashing = tar.into_inner()?.finish()?;
     let packed = Packed { sha256: digest(hashing.hash), bytes: hashing.bytes };
     let file = hashing.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
-    Ok(Some(packed))
-}
-
-struct Entry {
-    path: PathBuf,
-    is_file: bool,
-}
-
-fn collect(root: &Path, below: &Path, entries: &mut Vec<Entry>, limits: SaveLimits) -> Result<(), SaveError> {
-    for item in fs::read_dir(root.join(below))? {
-        let item = item?;
-        let path = below.join(item.file_name());
-        // Of the entry itself: links are not followed.
-        let kind = item.file_type()?;
-        let unfinished = path
-            .extension()
-            .is_some_and(|extension| UNFINISHED.iter().any(|unfinished| extension == *unfinished));
-        if (!kind.is_file() && !kind.is_dir()) || (kind.is_file() && unfinished) {
-            continue;
-        }
-        entries.push(Entry { path: path.clone(), is_file: kind.is_file() });
-        if entries.len() > limits.max_entries {
-            return Err(SaveError::TooManyFiles(limits.max_entries));
-        }
-        if kind.is_dir() {
-            collect(root, &path, entries, limits)?;
-        }
-    }
-    Ok(())
-}
-
-fn append<W: Write>(
-    tar: &mut tar::Builder<W>,
-    dir: &Path,
-    entry: &Entry,
-    left: &mut u64,
-) -> Result<(), SaveError> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mtime(0);
-    if !entry.is_file {
-        header.set_entry_type(EntryType::Directory);
-        header.set_mode(0o755);
-        header.set_size(0);
-        return Ok(tar.append_data(&mut header, &entry.path, io::empty())?);
-    }
-    let file = File::open(dir.join(&entry.path))?;
-    let size = file.metadata()?.len();
-    *left = left.checked_sub(size).ok_or(SaveError::TooLarge)?;
-    header.set_entry_type(EntryType::Regular);
-    header.set_mode(0o644);
-    header.set_size(size);
-    // A file that shrinks or grows meanwhile would shift what follows it in the archive.
-    let mut exact = ExactReader { inner: BufReader::new(file).take(size), left: size };
-    tar.append_data(&mut header, &entry.path, &mut exact)?;
-    Ok(())
-}
-
-/// Refuses to end early.
-struct ExactReader<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for ExactReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.left = self.left.saturating_sub(read as u64);
-        if read == 0 && self.left > 0 && !buffer.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a save file became shorter"));
-        }
-        Ok(read)
-    }
+    Ok((Some(packed), left_out))
 }
 
 /// SHA-256 and size of a file.
@@ -139,69 +57,12 @@ pub(super) fn hash_file(path: &Path) -> io::Result<([u8; 32], u64)> {
     Ok((digest(writer.hash), writer.bytes))
 }
 
-/// Largest name or attribute list an archive from outside may carry beside an entry.
-const MAX_EXTENSION_BYTES: u64 = 64 * 1024;
-
-/// Reads a foreign archive through once without keeping anything of it: what unpacking would read into memory, or go on
-/// reading for ever, is refused here.
-pub(super) fn check(archive: &Path, limits: SaveLimits) -> Result<(), SaveError> {
-    // Each entry may have a header, two extensions with headers of their own, and padding.
-    let per_entry = 2 * (MAX_EXTENSION_BYTES + 1024) + 1024;
-    let most = (limits.max_entries as u64).saturating_mul(per_entry).saturating_add(limits.max_bytes);
-    let unpacked = GzDecoder::new(BufReader::new(File::open(archive)?)).take(most);
-    let mut tar = tar::Archive::new(unpacked);
-    let mut headers = 0;
-    for entry in tar.entries()?.raw(true) {
-        let entry = entry?;
-        let kind = entry.header().entry_type();
-        let is_extension = kind.is_gnu_longname()
-            || kind.is_gnu_longlink()
-            || kind.is_pax_local_extensions()
-            || kind.is_pax_global_extensions();
-        if is_extension && entry.header().entry_size()? > MAX_EXTENSION_BYTES {
-            return Err(SaveError::Unsafe("it holds a name that is too long".to_owned()));
-        }
-        headers += 1;
-        if headers > limits.max_entries.saturating_mul(3) {
-            return Err(SaveError::TooManyFiles(limits.max_entries));
-        }
-    }
-    // Behind the last entry is the checksum.
-    io::copy(&mut tar.into_inner(), &mut io::sink())?;
-    Ok(())
-}
-
-/// Unpacks into the new directory `target`.
+/// Unpacks into the new directory `target`. An archive that holds what a save does not keep is refused, as is one over the
+/// limits; it is read once, and no further than they allow.
 pub(super) fn unpack(archive: &Path, target: &Path, limits: SaveLimits) -> Result<(), SaveError> {
-    fs::create_dir_all(target)?;
-    let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(File::open(archive)?)));
-    let mut left = limits.max_bytes;
-    for (index, entry) in tar.entries()?.enumerate() {
-        if index >= limits.max_entries {
-            return Err(SaveError::TooManyFiles(limits.max_entries));
-        }
-        let mut entry = entry?;
-        let path = safe(&entry.path()?)?;
-        let kind = entry.header().entry_type();
-        let destination = target.join(&path);
-        if kind.is_dir() {
-            fs::create_dir_all(&destination)?;
-        } else if kind.is_file() {
-            left = left.checked_sub(entry.size()).ok_or(SaveError::TooLarge)?;
-            if let Some(parent) = destination.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&destination)?;
-            io::copy(&mut entry, &mut file)?;
-        } else {
-            return Err(SaveError::Unsafe(format!("`{}` is neither file nor directory", path.display())));
-        }
-    }
+    let unpacked = GzDecoder::new(BufReader::new(File::open(archive)?));
+    read(unpacked, target, limits, Foreign::Refuse)?;
     Ok(())
-}
-
-fn safe(path: &Path) -> Result<PathBuf, SaveError> {
-    inside(path).ok_or_else(|| SaveError::Unsafe(format!("`{}` leads outside", path.display())))
 }
 
 struct HashingWriter<W> {

@@ -2,18 +2,23 @@
 //!
 //! A version is there when its row is. The order of a commit (new file, sync, rename, sync of the directory, row) makes
 //! every crash leave either the version or nothing but a stray file, which the next start removes. A version whose
-//! bytes are not those of its row is passed over for the one before it, loudly.
+//! bytes are not those of its row is passed over for the one before it, with an error in the log.
+//!
+//! An empty directory is a version, too: a game that deletes its last save must not get it back. Only a slot without any
+//! version stays without one when a game leaves nothing.
 
 mod archive;
 pub(crate) mod fuzz;
 mod owner;
 
-pub use archive::SaveLimits;
+pub use crate::save_tree::{LeftOut, SaveLimits, SaveRefused};
 pub use owner::MAX_UPLOAD_BYTES;
 
 use super::{DataDir, Millis, Store, StoreError, VersionRow};
+use crate::config::SessionsConfig;
 use crate::ids::{SlotId, VersionId};
-use archive::Packed;
+use crate::save_tree::TreeError;
+use archive::{Empty, Packed};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
@@ -26,12 +31,9 @@ pub enum SaveError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("a save holds more than {0} files")]
-    TooManyFiles(usize),
-    #[error("a save is larger than it may be")]
-    TooLarge,
-    #[error("a save archive is not safe to unpack: {0}")]
-    Unsafe(String),
+    /// It never can be stored.
+    #[error(transparent)]
+    Refused(SaveRefused),
     /// There are versions, and none is intact. Nothing is thrown away.
     #[error("none of the {0} stored versions of this save can be read")]
     AllCorrupt(usize),
@@ -40,6 +42,24 @@ pub enum SaveError {
     /// An archive from outside that cannot be used: why, without a full stop.
     #[error("the archive cannot be used: {0}")]
     BadUpload(String),
+}
+
+impl From<TreeError> for SaveError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Io(error) => Self::Io(error),
+            TreeError::Refused(refused) => Self::Refused(refused),
+        }
+    }
+}
+
+/// What came of storing a directory.
+#[derive(Debug)]
+pub struct Committed {
+    /// The new version. Absent: everything is as in the newest one, or there is neither a save nor a version.
+    pub version: Option<VersionRow>,
+    /// What is in the directory and not in the version.
+    pub left_out: LeftOut,
 }
 
 /// Cheap to clone.
@@ -58,8 +78,16 @@ struct Inner {
 
 impl SaveStore {
     /// Opens the archives of a data directory and removes what a crash left behind.
-    pub async fn open(dir: &DataDir, store: Arc<dyn Store>, keep: u32) -> Result<Self, SaveError> {
-        Self::open_with(dir, store, keep, SaveLimits::default()).await
+    pub async fn open(
+        dir: &DataDir,
+        store: Arc<dyn Store>,
+        config: &SessionsConfig,
+    ) -> Result<Self, SaveError> {
+        let limits = SaveLimits {
+            max_entries: usize::try_from(config.save_files).unwrap_or(usize::MAX),
+            max_bytes: config.save_mb.saturating_mul(1024 * 1024),
+        };
+        Self::open_with(dir, store, config.save_versions, limits).await
     }
 
     /// As [`SaveStore::open`], with limits of one's own.
@@ -77,25 +105,26 @@ impl SaveStore {
         Ok(saves)
     }
 
-    /// Stores what is below `dir` as the slot's next version. `None` when there is no file, or when everything is as in
-    /// the newest version already.
-    pub async fn commit(
-        &self,
-        slot: SlotId,
-        dir: PathBuf,
-        now: Millis,
-    ) -> Result<Option<VersionRow>, SaveError> {
+    /// What one save may hold.
+    pub fn limits(&self) -> SaveLimits {
+        self.inner.limits
+    }
+
+    /// Stores what is below `dir` as the slot's next version, unless nothing has changed.
+    pub async fn commit(&self, slot: SlotId, dir: PathBuf, now: Millis) -> Result<Committed, SaveError> {
         let id = VersionId::new();
-        let Some(packed) = self.pack(slot, id, dir).await? else { return Ok(None) };
         let versions = self.inner.store.versions(slot).await?;
+        let empty = if versions.is_empty() { Empty::Skip } else { Empty::Pack };
+        let (packed, left_out) = self.pack(slot, id, dir, empty).await?;
+        let Some(packed) = packed else { return Ok(Committed { version: None, left_out }) };
         if versions.first().is_some_and(|newest| newest.sha256 == packed.sha256 && self.is_intact(newest)) {
             fs::remove_file(self.unfinished(slot, id))?;
-            return Ok(None);
+            return Ok(Committed { version: None, left_out });
         }
         self.publish(slot, id)?;
         let row = self.inner.store.insert_version(id, slot, packed.sha256, packed.bytes, now).await?;
         self.prune(versions).await;
-        Ok(Some(row))
+        Ok(Committed { version: Some(row), left_out })
     }
 
     /// Brings the newest intact version into `target`, which becomes a new directory; an empty one when the slot holds
@@ -135,13 +164,19 @@ impl SaveStore {
         self.is_intact(version).then(|| self.finished(version.slot, version.id))
     }
 
-    async fn pack(&self, slot: SlotId, id: VersionId, dir: PathBuf) -> Result<Option<Packed>, SaveError> {
+    async fn pack(
+        &self,
+        slot: SlotId,
+        id: VersionId,
+        dir: PathBuf,
+        empty: Empty,
+    ) -> Result<(Option<Packed>, LeftOut), SaveError> {
         let target = self.unfinished(slot, id);
         let slot_dir = self.slot_dir(slot);
         let limits = self.inner.limits;
         blocking(move || {
             fs::create_dir_all(slot_dir)?;
-            let packed = archive::pack(&dir, &target, limits);
+            let packed = archive::pack(&dir, &target, limits, empty);
             if packed.is_err() {
                 remove(&target);
             }
@@ -161,13 +196,14 @@ impl SaveStore {
         let file = self.finished(version.slot, version.id);
         let (sha256, bytes) = archive::hash_file(&file)?;
         if sha256 != version.sha256 || bytes != version.bytes {
-            return Err(SaveError::Unsafe("its SHA-256 is another".to_owned()));
+            return Err(SaveError::Damaged);
         }
         let staging = target.with_extension("restoring");
         if staging.exists() {
             fs::remove_dir_all(&staging)?;
         }
-        archive::unpack(&file, &staging, self.inner.limits)?;
+        // It was within the limits of its time.
+        archive::unpack(&file, &staging, SaveLimits::NONE)?;
         if target.exists() {
             fs::remove_dir_all(target)?;
         }

@@ -3,8 +3,8 @@
 //! All of it makes new versions; none is ever changed. Nothing is entered while a session is on the slot, because that
 //! session's own save would follow and hide it.
 
-use super::archive;
-use super::{SaveError, SaveStore, blocking, remove};
+use super::archive::{self, Empty};
+use super::{SaveError, SaveRefused, SaveStore, blocking, remove};
 use crate::ids::{SlotId, VersionId};
 use crate::store::{Millis, VersionRow};
 use futures_util::{Stream, StreamExt};
@@ -67,13 +67,9 @@ impl SaveStore {
         receive(&upload.0, body).await?;
         let unpacked = Staged(self.slot_dir(slot).join(format!("{id}.unpacked")));
         let (archive, target, limits) = (upload.0.clone(), unpacked.0.clone(), self.inner.limits);
-        blocking(move || {
-            archive::check(&archive, limits).map_err(theirs)?;
-            archive::unpack(&archive, &target, limits).map_err(theirs)
-        })
-        .await?;
-        let packed = self.pack(slot, id, unpacked.0.clone()).await?;
-        let packed = packed.ok_or_else(|| SaveError::BadUpload("it holds no file".to_owned()))?;
+        blocking(move || archive::unpack(&archive, &target, limits).map_err(theirs)).await?;
+        let (packed, _) = self.pack(slot, id, unpacked.0.clone(), Empty::Skip).await?;
+        let packed = packed.ok_or_else(|| SaveError::BadUpload("there is nothing in it".to_owned()))?;
         let _staged = Staged(self.unfinished(slot, id));
         self.enter_if_idle(slot, id, packed.sha256, packed.bytes, now).await
     }
@@ -158,13 +154,21 @@ fn theirs(error: SaveError) -> SaveError {
         {
             SaveError::BadUpload(format!("it cannot be read as a tar.gz ({error})"))
         }
-        SaveError::TooManyFiles(most) => SaveError::BadUpload(format!("it holds more than {most} files")),
-        SaveError::TooLarge => SaveError::BadUpload("unpacked it is larger than a save may be".to_owned()),
-        SaveError::Unsafe(what) => SaveError::BadUpload(what),
+        SaveError::Refused(SaveRefused::TooManyFiles { limit, .. }) => {
+            SaveError::BadUpload(format!("it holds more than {limit} files"))
+        }
+        SaveError::Refused(SaveRefused::TooLarge { .. }) => {
+            SaveError::BadUpload("unpacked it is larger than a save may be".to_owned())
+        }
+        SaveError::Refused(SaveRefused::NameTooLong) => {
+            SaveError::BadUpload("it holds a name that is too long".to_owned())
+        }
+        SaveError::Refused(SaveRefused::Unsafe(what)) => SaveError::BadUpload(what),
         SaveError::Io(_)
         | SaveError::Store(_)
         | SaveError::AllCorrupt(_)
         | SaveError::Damaged
+        | SaveError::Refused(SaveRefused::Gone)
         | SaveError::BadUpload(_) => error,
     }
 }

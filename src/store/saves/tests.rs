@@ -1,7 +1,8 @@
-//! Crashes at every step of a commit, damage, and archives made to do harm.
+//! Crashes at every step of a commit, damage, deletions and limits.
 
 use super::*;
 use crate::ids::UserId;
+use crate::save_tree::sample::{self, Kind, Node};
 use crate::store::SqliteStore;
 
 struct Fixture {
@@ -21,15 +22,24 @@ impl Fixture {
     }
 
     async fn open(&self) -> SaveStore {
-        SaveStore::open(&self.data, self.store.clone(), 3).await.unwrap()
+        SaveStore::open_with(&self.data, self.store.clone(), 3, SaveLimits::default()).await.unwrap()
     }
 
+    /// Of the same text, the same to the nanosecond.
     fn game_dir(&self, text: &str) -> PathBuf {
         let path = self.dir.path().join("game");
-        fs::create_dir_all(path.join("deep")).unwrap();
-        fs::write(path.join("save.bin"), text).unwrap();
-        fs::write(path.join("deep/more.bin"), text).unwrap();
+        let _ = fs::remove_dir_all(&path);
+        let node = |kind| Node { kind, mode: 0o755, mtime: (1_700_000_000, 123_456_789) };
+        let file = || node(Kind::File(text.as_bytes().to_vec()));
+        let tree = [("save.bin", file()), ("deep", node(Kind::Directory)), ("deep/more.bin", file())];
+        sample::make(&tree.into_iter().map(|(path, node)| (path.into(), node)).collect(), &path);
         path
+    }
+
+    async fn commits(&self, saves: &SaveStore, dir: PathBuf, now: Millis) -> Option<VersionRow> {
+        let committed = saves.commit(self.slot, dir, now).await.unwrap();
+        assert!(committed.left_out.is_empty(), "{}", committed.left_out);
+        committed.version
     }
 
     async fn restored(&self, saves: &SaveStore) -> Option<String> {
@@ -52,9 +62,10 @@ async fn a_crash_at_any_step_of_a_commit_leaves_the_last_good_version() {
     for crash_after in ["half an archive", "the archive", "the rename"] {
         let fixture = Fixture::new().await;
         let saves = fixture.open().await;
-        saves.commit(fixture.slot, fixture.game_dir("good"), 1).await.unwrap().unwrap();
+        fixture.commits(&saves, fixture.game_dir("good"), 1).await.unwrap();
         let id = VersionId::new();
-        let packed = saves.pack(fixture.slot, id, fixture.game_dir("newer")).await.unwrap().unwrap();
+        let packed =
+            saves.pack(fixture.slot, id, fixture.game_dir("newer"), Empty::Pack).await.unwrap().0.unwrap();
         match crash_after {
             "half an archive" => {
                 let file = File::options().write(true).open(saves.unfinished(fixture.slot, id)).unwrap();
@@ -74,8 +85,8 @@ async fn a_crash_at_any_step_of_a_commit_leaves_the_last_good_version() {
 async fn a_damaged_version_falls_back_to_the_one_before_it() {
     let fixture = Fixture::new().await;
     let saves = fixture.open().await;
-    saves.commit(fixture.slot, fixture.game_dir("one"), 1).await.unwrap().unwrap();
-    let two = saves.commit(fixture.slot, fixture.game_dir("two"), 2).await.unwrap().unwrap();
+    fixture.commits(&saves, fixture.game_dir("one"), 1).await.unwrap();
+    let two = fixture.commits(&saves, fixture.game_dir("two"), 2).await.unwrap();
     let file = saves.finished(fixture.slot, two.id);
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
@@ -89,7 +100,7 @@ async fn a_damaged_version_falls_back_to_the_one_before_it() {
 async fn when_every_version_is_damaged_nothing_new_is_begun_in_its_place() {
     let fixture = Fixture::new().await;
     let saves = fixture.open().await;
-    let row = saves.commit(fixture.slot, fixture.game_dir("one"), 1).await.unwrap().unwrap();
+    let row = fixture.commits(&saves, fixture.game_dir("one"), 1).await.unwrap();
     fs::remove_file(saves.finished(fixture.slot, row.id)).unwrap();
     let error = saves.restore(fixture.slot, fixture.dir.path().join("restored")).await.unwrap_err();
     assert!(matches!(error, SaveError::AllCorrupt(1)), "{error}");
@@ -101,9 +112,9 @@ async fn only_the_last_versions_are_kept_and_an_unchanged_save_makes_none() {
     let saves = fixture.open().await;
     for round in 1..=5 {
         let text = format!("round {round}");
-        let row = saves.commit(fixture.slot, fixture.game_dir(&text), round).await.unwrap().unwrap();
+        let row = fixture.commits(&saves, fixture.game_dir(&text), round).await.unwrap();
         assert_eq!(row.number, u64::try_from(round).unwrap());
-        let again = saves.commit(fixture.slot, fixture.game_dir(&text), round).await.unwrap();
+        let again = fixture.commits(&saves, fixture.game_dir(&text), round).await;
         assert_eq!(again, None);
     }
     let numbers: Vec<u64> =
@@ -114,69 +125,69 @@ async fn only_the_last_versions_are_kept_and_an_unchanged_save_makes_none() {
 }
 
 #[tokio::test]
-async fn an_empty_directory_and_unfinished_files_and_links_are_not_saves() {
+async fn a_game_that_leaves_nothing_in_an_empty_slot_makes_no_version() {
     let fixture = Fixture::new().await;
     let saves = fixture.open().await;
     let dir = fixture.dir.path().join("game");
-    fs::create_dir_all(dir.join("empty")).unwrap();
-    fs::write(dir.join("save.bin.tmp"), "half").unwrap();
+    fs::create_dir_all(&dir).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", dir.join("link")).unwrap();
-    assert_eq!(saves.commit(fixture.slot, dir, 1).await.unwrap(), None);
+    let committed = saves.commit(fixture.slot, dir, 1).await.unwrap();
+    assert_eq!(committed.version, None);
+    assert_eq!(committed.left_out.to_string(), "Not kept: `link` (a link that leads outside the save)");
     assert_eq!(fixture.restored(&saves).await, None);
     assert_eq!(fixture.files(), 0);
+}
+
+#[tokio::test]
+async fn a_deleted_save_stays_deleted() {
+    let fixture = Fixture::new().await;
+    let saves = fixture.open().await;
+    fixture.commits(&saves, fixture.game_dir("one"), 1).await.unwrap();
+    let dir = fixture.dir.path().join("emptied");
+    fs::create_dir(&dir).unwrap();
+    let emptied = fixture.commits(&saves, dir.clone(), 2).await.unwrap();
+    assert_eq!(fixture.commits(&saves, dir, 3).await, None, "nothing has changed since");
+    let target = fixture.dir.path().join("restored");
+    assert_eq!(saves.restore(fixture.slot, target.clone()).await.unwrap(), Some(emptied));
+    assert!(sample::found(&target).is_empty());
+    // What was there before is a version to go back to.
+    let versions = fixture.store.versions(fixture.slot).await.unwrap();
+    saves.copy(&versions[1], 4).await.unwrap().unwrap();
+    assert_eq!(fixture.restored(&saves).await.as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn files_that_games_write_before_they_rename_are_kept() {
+    let fixture = Fixture::new().await;
+    let saves = fixture.open().await;
+    let dir = fixture.game_dir("one");
+    for name in ["x.new", "save.bin.tmp", "a.part", "b.partial"] {
+        fs::write(dir.join(name), name).unwrap();
+    }
+    let before = sample::found(&dir);
+    fixture.commits(&saves, dir, 1).await.unwrap();
+    let target = fixture.dir.path().join("restored");
+    saves.restore(fixture.slot, target.clone()).await.unwrap();
+    assert_eq!(sample::found(&target), before);
 }
 
 #[tokio::test]
 async fn clearing_a_slot_removes_its_archives() {
     let fixture = Fixture::new().await;
     let saves = fixture.open().await;
-    saves.commit(fixture.slot, fixture.game_dir("one"), 1).await.unwrap().unwrap();
+    fixture.commits(&saves, fixture.game_dir("one"), 1).await.unwrap();
     assert!(saves.clear(fixture.slot).await.unwrap());
     assert_eq!(fixture.files(), 0);
     assert_eq!(fixture.restored(&saves).await, None);
-}
-
-#[test]
-fn archives_that_lead_outside_or_hold_anything_but_files_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut cases = vec![
-        ("../out", tar::EntryType::Regular),
-        ("/abs", tar::EntryType::Regular),
-        ("a/../../out", tar::EntryType::Regular),
-    ];
-    for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char, tar::EntryType::Fifo] {
-        cases.push(("entry", kind));
-    }
-    for (index, (name, kind)) in cases.into_iter().enumerate() {
-        let archive = dir.path().join(format!("{index}.tar.gz"));
-        write_archive(&archive, name, kind, b"x");
-        let error =
-            archive::unpack(&archive, &dir.path().join(format!("target{index}/in")), SaveLimits::default());
-        assert!(matches!(error, Err(SaveError::Unsafe(_))), "{name} {kind:?}: {error:?}");
-        assert!(!dir.path().join(format!("target{index}/out")).exists());
-    }
-}
-
-#[test]
-fn a_foreign_archive_with_a_name_of_any_length_is_refused_before_it_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let archive = dir.path().join("bomb.tar.gz");
-    for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader, tar::EntryType::XGlobalHeader] {
-        write_archive(&archive, "name", kind, &vec![b'a'; 1 << 20]);
-        let checked = archive::check(&archive, SaveLimits::default());
-        assert!(matches!(checked, Err(SaveError::Unsafe(_))), "{kind:?}: {checked:?}");
-    }
-    write_archive(&archive, "name", tar::EntryType::Regular, b"x");
-    archive::check(&archive, SaveLimits::default()).unwrap();
 }
 
 #[tokio::test]
 async fn an_upload_is_packed_anew_and_leaves_nothing_beside_it() {
     let fixture = Fixture::new().await;
     let saves = fixture.open().await;
-    let good = saves.commit(fixture.slot, fixture.game_dir("good"), 1).await.unwrap().unwrap();
+    let good = fixture.commits(&saves, fixture.game_dir("good"), 1).await.unwrap();
     fixture.game_dir("newer");
-    saves.commit(fixture.slot, fixture.game_dir("newer"), 2).await.unwrap().unwrap();
+    fixture.commits(&saves, fixture.game_dir("newer"), 2).await.unwrap();
     let bytes = fs::read(saves.path(&good).unwrap()).unwrap();
     let body = || futures_util::stream::iter([Ok(bytes::Bytes::from(bytes.clone()))]);
     let made = saves.import(fixture.slot, body(), 3).await.unwrap().unwrap();
@@ -188,40 +199,25 @@ async fn an_upload_is_packed_anew_and_leaves_nothing_beside_it() {
     assert_eq!(fixture.files(), 3, "the oldest went");
 }
 
-#[test]
-fn too_many_files_and_too_many_bytes_are_refused_both_ways() {
-    let dir = tempfile::tempdir().unwrap();
-    let source = dir.path().join("source");
-    fs::create_dir_all(&source).unwrap();
-    for number in 0..5 {
-        fs::write(source.join(number.to_string()), vec![0; 1000]).unwrap();
-    }
-    let few = SaveLimits { max_entries: 4, max_bytes: 1 << 20 };
-    let small = SaveLimits { max_entries: 100, max_bytes: 4999 };
-    let archive = dir.path().join("good.tar.gz");
-    archive::pack(&source, &archive, SaveLimits::default()).unwrap().unwrap();
-    assert!(matches!(archive::pack(&source, &dir.path().join("a"), few), Err(SaveError::TooManyFiles(4))));
-    assert!(matches!(archive::pack(&source, &dir.path().join("b"), small), Err(SaveError::TooLarge)));
-    assert!(matches!(archive::unpack(&archive, &dir.path().join("c"), few), Err(SaveError::TooManyFiles(4))));
-    assert!(matches!(archive::unpack(&archive, &dir.path().join("d"), small), Err(SaveError::TooLarge)));
-    archive::unpack(&archive, &dir.path().join("e"), SaveLimits::default()).unwrap();
-}
-
-fn write_archive(path: &Path, name: &str, kind: tar::EntryType, data: &[u8]) {
-    let gzip = flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
-    let mut builder = tar::Builder::new(gzip);
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(0o644);
-    if kind == tar::EntryType::Symlink || kind == tar::EntryType::Link {
-        header.set_link_name("/etc/passwd").unwrap();
-        header.set_size(0);
-    } else {
-        header.set_size(data.len() as u64);
-    }
-    // Past the library's own refusal of such names.
-    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-    header.set_cksum();
-    builder.append(&header, data).unwrap();
-    builder.into_inner().unwrap().finish().unwrap();
+#[tokio::test]
+async fn a_save_over_the_limits_is_refused_and_leaves_nothing() {
+    let fixture = Fixture::new().await;
+    let limits = SaveLimits { max_entries: 3, max_bytes: 20 };
+    let saves = SaveStore::open_with(&fixture.data, fixture.store.clone(), 3, limits).await.unwrap();
+    let good = fixture.commits(&saves, fixture.game_dir("good"), 1).await.unwrap();
+    let error = saves.commit(fixture.slot, fixture.game_dir("more than 20"), 2).await.unwrap_err();
+    assert!(matches!(error, SaveError::Refused(SaveRefused::TooLarge { bytes: 24, limit: 20 })), "{error}");
+    let dir = fixture.game_dir("good");
+    fs::write(dir.join("one more"), "").unwrap();
+    let error = saves.commit(fixture.slot, dir, 2).await.unwrap_err();
+    assert!(
+        matches!(error, SaveError::Refused(SaveRefused::TooManyFiles { entries: 4, limit: 3 })),
+        "{error}"
+    );
+    assert_eq!(fixture.files(), 1);
+    assert_eq!(fixture.store.versions(fixture.slot).await.unwrap(), [good]);
+    // Lowered limits do not keep a player from what was stored.
+    let limits = SaveLimits { max_entries: 1, max_bytes: 1 };
+    let saves = SaveStore::open_with(&fixture.data, fixture.store.clone(), 3, limits).await.unwrap();
+    assert_eq!(fixture.restored(&saves).await.as_deref(), Some("good"));
 }

@@ -34,7 +34,7 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; one that was released never changes.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "nodes", include_str!("../migrations/0002_nodes.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
@@ -42,6 +42,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (5, "events", include_str!("../migrations/0005_events.sql")),
     (6, "quality", include_str!("../migrations/0006_quality.sql")),
     (7, "embeds", include_str!("../migrations/0007_embeds.sql")),
+    (8, "save_status", include_str!("../migrations/0008_save_status.sql")),
 ];
 
 /// Cheap to clone.
@@ -161,6 +162,10 @@ impl Store for SqliteStore {
 
     async fn unsaved_sessions(&self) -> Result<Vec<SessionRow>> {
         sessions::unsaved(&self.readers).await
+    }
+
+    async fn refused_saves(&self) -> Result<Vec<SessionRow>> {
+        sessions::refused_saves(&self.readers).await
     }
 
     async fn retained_sessions(&self, organisation: Option<&str>) -> Result<Vec<SessionRow>> {

@@ -6,6 +6,7 @@ use super::convert::{
 use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
 use crate::ids::{Generation, Owner, SessionId, UserId};
 use crate::session::quality::Quality;
+use crate::session::view::SaveReport;
 use crate::store::Figures;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
@@ -79,7 +80,8 @@ pub(super) async fn update(
         "UPDATE sessions SET status = ?, ran = ?, ended_at = ?, lease_until = ?, timeline = ?, end_reason = ?,
              end_detail = ?, duration_s = ?, cpu_seconds = ?, peak_memory_bytes = ?, network_rx_bytes = ?,
              network_tx_bytes = ?, exit_code = ?, out_of_memory = ?, instance = ?, runner_token_sha256 = ?,
-             players = ?, unsaved = ?, container = ?, hosted = ?, removed_at = ?, quality = ?
+             players = ?, unsaved = ?, container = ?, hosted = ?, removed_at = ?, quality = ?, save_status = ?,
+             save_reason = ?, save_refused_at = ?
          WHERE id = ? AND generation = ?",
     )
     .bind(name_of(&row.status)?)
@@ -104,6 +106,9 @@ pub(super) async fn update(
     .bind(hosted(row)?)
     .bind(row.removed_at)
     .bind(to_json(&row.quality)?)
+    .bind(row.save.as_ref().map(|save| name_of(&save.status)).transpose()?)
+    .bind(row.save.as_ref().and_then(|save| save.reason.as_deref()))
+    .bind(row.save_refused_at)
     .bind(row.id.to_string())
     .bind(signed(row.generation.0))
     .execute(&mut *transaction)
@@ -291,6 +296,11 @@ pub(super) fn read(row: &SqliteRow) -> Result<SessionRow> {
         players: json(column(row, "players")?, "players")?,
         quality: json(column(row, "quality")?, "quality")?,
         unsaved: column(row, "unsaved")?,
+        save: match named_or_null(row, "save_status")? {
+            Some(status) => Some(SaveReport { status, reason: column(row, "save_reason")? }),
+            None => None,
+        },
+        save_refused_at: column(row, "save_refused_at")?,
     })
 }
 
@@ -312,6 +322,17 @@ pub(super) async fn retained(pool: &SqlitePool, organisation: Option<&str>) -> R
 async fn read_all(rows: Vec<SqliteRow>) -> Result<Vec<SessionRow>> {
     let read = tokio::task::spawn_blocking(move || rows.iter().map(read).collect());
     read.await.map_err(|error| StoreError::Database(Box::new(error)))?
+}
+
+/// Whose saves were refused and are still kept, the longest refused first.
+pub(super) async fn refused_saves(pool: &SqlitePool) -> Result<Vec<SessionRow>> {
+    let rows = sqlx::query(
+        "SELECT * FROM sessions WHERE save_refused_at IS NOT NULL AND removed_at IS NULL ORDER BY save_refused_at, id",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(database)?;
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn forget_external_id(pool: &SqlitePool, id: SessionId, now: Millis) -> Result<()> {

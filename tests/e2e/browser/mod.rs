@@ -13,5 +13,6 @@ mod people;
 mod pictures;
 mod pixels;
 mod play;
+mod saves;
 mod story;
 mod truth;

@@ -15,5 +15,6 @@ mod perf;
 mod play;
 mod private_engine;
 mod pull;
+mod saves;
 mod session_api;
 mod stand;

@@ -5,7 +5,7 @@ use axum::body::Body;
 use playgate::ids::{SessionId, SlotId};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
-use playgate::session::view::Status;
+use playgate::session::view::{SaveReport, SaveStatus, Status};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -59,8 +59,29 @@ async fn a_status_has_every_field_and_the_container_only_while_it_runs() {
         assert_eq!(body["timeline"]["first_key_frame"], "2026-03-01T10:00:00.542Z");
         assert_eq!(body["progress"], json!({ "step": "starting", "percent": 40.0 }));
         assert_eq!(body["endReason"], Value::Null);
+        assert_eq!(body["save"], Value::Null);
         assert_eq!(body["viewers"], 2);
         assert_eq!(body["quality"], quality());
+    }
+}
+
+#[tokio::test]
+async fn an_ended_sessions_status_says_what_became_of_the_save() {
+    let site = Site::new().await;
+    let reason =
+        "Your save is too large to keep (612 MB; the limit is 512 MB). Your previous save is unchanged.";
+    for (status, name) in [
+        (SaveStatus::Stored, "stored"),
+        (SaveStatus::Unchanged, "unchanged"),
+        (SaveStatus::Pending, "pending"),
+        (SaveStatus::Refused, "refused"),
+    ] {
+        let mut view = session("ada", Status::Stopped);
+        view.save = Some(SaveReport { status, reason: Some(reason.to_owned()) });
+        let id = view.id;
+        *site.core.session.lock().unwrap() = Some(view);
+        let body = site.get(&format!("/api/game/session-status?sessionId={id}")).await.json();
+        assert_eq!(body["save"], json!({ "status": name, "reason": reason }));
     }
 }
 
@@ -88,7 +109,7 @@ async fn keepalive_stop_sessions_and_first_frame_answer_as_the_contract_says() {
     let report = json!({
         "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024,
         "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 2,
-        "quality": quality(),
+        "save": { "status": "stored", "reason": null }, "quality": quality(),
     });
     assert_eq!((stopped.status.as_u16(), stopped.json()), (200, report));
     let listed = site.get("/api/game/sessions").await.json();

@@ -21,8 +21,8 @@ use playgate::session::machine::ContainerStatus;
 use playgate::session::quality::Quality;
 use playgate::session::service::LaunchRequest;
 use playgate::session::view::{
-    EndReason, GameView, GrantView, Milestone, SaveDownload, SessionView, SlotView, Status, StopReport,
-    VersionView,
+    EndReason, GameView, GrantView, Milestone, SaveDownload, SaveReport, SaveStatus, SessionView, SlotView,
+    Status, StopReport, VersionView,
 };
 use playgate::store::{SqliteStore, Store};
 use playgate::thumbnail::{KeyFrames, Thumbnailer};
@@ -90,6 +90,7 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
         ],
         end_reason: None::<EndReason>,
         end_detail: None,
+        save: None,
         viewers: 2,
         spectators: 1,
         quality: Quality { first_frame_ms: Some(330), viewers_most: 2, inputs: 7, ..Quality::default() },
@@ -167,6 +168,7 @@ impl SessionCore for FakeCore {
             exit_code: Some(0),
             out_of_memory: false,
             players_seen: 2,
+            save: Some(SaveReport { status: SaveStatus::Stored, reason: None }),
             quality: Quality { first_frame_ms: Some(330), viewers_most: 2, inputs: 7, ..Quality::default() },
         })
     }

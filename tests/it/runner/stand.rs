@@ -60,6 +60,7 @@ pub(super) async fn settings(save_dir: &Path) -> (ControlLink, Settings, UdpSock
         pads: 0,
         pad_map: BTreeMap::new(),
         pointer: PointerMode::Absolute,
+        stop_grace: std::time::Duration::from_millis(1500),
     };
     (link, settings, video, audio)
 }

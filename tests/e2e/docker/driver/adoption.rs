@@ -5,6 +5,7 @@ use crate::support::wait::{PATIENT, eventually};
 use bollard::query_parameters::StopContainerOptionsBuilder;
 use playgate::driver::{Adopted, DockerDriver, Driver, DriverEvent, InstanceRef, SiteRequest};
 use playgate::ids::SessionId;
+use playgate::save_tree::SaveLimits;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -57,7 +58,7 @@ async fn a_playing_game_is_adopted_with_its_address_and_ends_as_any_other() {
     .await;
     let ended = adopted.instance.stop(GRACE).await;
     assert_eq!(ended.exit_code, Some(0));
-    adopted.instance.collect_save(&left.save_dir).await.unwrap();
+    adopted.instance.collect_save(&left.save_dir, SaveLimits::default()).await.unwrap();
     assert_eq!(std::fs::read_to_string(left.save_dir.join("late")).unwrap(), "late\n");
     assert_eq!(events.recv().await, None);
     adopted.instance.remove().await.unwrap();
@@ -90,7 +91,7 @@ async fn a_game_that_ended_meanwhile_is_adopted_with_its_code_and_save() {
     let adopted = adopted.unwrap();
     assert!(!adopted.running);
     assert_eq!(adopted.instance.stop(GRACE).await.exit_code, Some(7));
-    adopted.instance.collect_save(&left.save_dir).await.unwrap();
+    adopted.instance.collect_save(&left.save_dir, SaveLimits::default()).await.unwrap();
     assert_eq!(std::fs::read_to_string(left.save_dir.join("late")).unwrap(), "late\n");
     adopted.instance.remove().await.unwrap();
     assert_eq!(events.recv().await, None);

@@ -6,6 +6,7 @@ use crate::support::wait::{PATIENT, eventually};
 use bollard::Docker;
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use playgate::driver::DriverEvent;
+use playgate::save_tree::SaveLimits;
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -17,7 +18,7 @@ async fn an_exit_is_told_with_its_code_and_its_save_can_still_be_had() {
     let expected = DriverEvent::Exited { code: Some(3), signal: None, out_of_memory: false };
     assert_eq!(game.event().await, expected);
     assert_eq!(game.instance.stop(GRACE).await.exit_code, Some(3));
-    game.instance.collect_save(&game.save_dir).await.unwrap();
+    game.instance.collect_save(&game.save_dir, SaveLimits::default()).await.unwrap();
     assert_eq!(game.saved("last"), "last\n");
 }
 
@@ -39,7 +40,7 @@ async fn want_of_memory_is_told_whether_it_killed_the_game_or_a_child_of_it() {
     let expected = DriverEvent::Exited { code: None, signal: Some(9), out_of_memory: true };
     assert_eq!(game.event().await, expected);
     assert!(game.instance.stop(GRACE).await.out_of_memory);
-    game.instance.collect_save(&game.save_dir).await.unwrap();
+    game.instance.collect_save(&game.save_dir, SaveLimits::default()).await.unwrap();
     assert_eq!(game.saved("kept"), "1\n");
 
     let mut game = stand.start("tail /dev/zero; exit 4").await;
@@ -66,7 +67,7 @@ async fn a_container_that_somebody_removed_has_ended() {
     stand.engine().remove_container(&game.container(), Some(options)).await.unwrap();
     assert!(matches!(game.event().await, DriverEvent::Exited { .. }));
     game.instance.stop(GRACE).await;
-    assert!(game.instance.collect_save(&game.save_dir).await.is_err());
+    assert!(game.instance.collect_save(&game.save_dir, SaveLimits::default()).await.is_err());
     game.instance.remove().await.unwrap();
     assert_eq!(stand.things().await, Vec::<String>::new());
 }
@@ -112,7 +113,7 @@ async fn a_stop_waits_for_an_engine_that_is_away() {
         proxy.mend();
     });
     assert_eq!(ended.exit_code, Some(0));
-    game.instance.collect_save(&game.save_dir).await.unwrap();
+    game.instance.collect_save(&game.save_dir, SaveLimits::default()).await.unwrap();
     assert_eq!(game.saved("late"), "late\n");
     game.instance.remove().await.unwrap();
 }

@@ -2,6 +2,7 @@
 
 use super::stand::{SPECIAL, Stand};
 use playgate::driver::{Driver, ExposedPort, Protocol};
+use playgate::save_tree::SaveLimits;
 use std::time::Duration;
 
 /// The engine's default capabilities (20.10 and later) without NET_RAW.
@@ -46,7 +47,7 @@ async fn a_server_is_the_images_own_user_with_a_layer_to_write_and_no_raw_socket
 
     let ended = game.instance.stop(Duration::ZERO).await;
     assert!(ended.usage.peak_memory_bytes > 0);
-    game.instance.collect_save(&game.save_dir).await.unwrap();
+    game.instance.collect_save(&game.save_dir, SaveLimits::default()).await.unwrap();
     game.instance.remove().await.unwrap();
     assert_eq!(stand.things().await, Vec::<String>::new());
 }
