@@ -149,7 +149,7 @@ impl Chrome {
     /// Presses a key while Ctrl and Alt are held.
     pub(crate) async fn with_ctrl_alt(&self, key: char) {
         let chain = self.driver.action_chain().key_down(Key::Control).key_down(Key::Alt);
-        let chain = chain.send_keys(key.to_string()).key_up(Key::Alt).key_up(Key::Control);
+        let chain = chain.key_down(key).key_up(key).key_up(Key::Alt).key_up(Key::Control);
         chain.perform().await.expect("keys can be typed");
     }
 

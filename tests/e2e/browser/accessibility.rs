@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 use thirtyfour::Key;
 
 /// Name, path, and what is there when the page is whole. The first is looked at before anybody has signed in.
-const PAGES: [(&str, &str, &str); 7] = [
+const PAGES: [(&str, &str, &str); 8] = [
     ("sign-in", "/signin", "main form, main a, main button"),
     ("catalogue", "/", "[data-game]"),
     ("launch card", "/play/garden-of-forking-paths", "#play"),
     ("no such game", "/play/no-such-game", "#error"),
+    ("no such session", "/session/11111111-1111-4111-8111-111111111111/", "#error"),
     ("API", "/docs", "main h2"),
     ("not found", "/no-such-page", "main a"),
     ("unknown embed", "/embed/nobodys", "#refused"),
@@ -41,6 +42,14 @@ const FAULTS: &str = "
     const bad = violations.filter(one => one.impact === 'serious' || one.impact === 'critical');
     return bad.map(one => `${one.impact} ${one.id}: ${one.help}`
         + one.nodes.map(node => `\\n        ${node.target}: ${node.html.slice(0, 200)} ${node.failureSummary}`).join(''));
+";
+
+/// How many pixels the words of an explanation stand outside of their card.
+const OUTSIDE: &str = "
+    const words = document.querySelector('#error').getBoundingClientRect();
+    const card = document.querySelector('#error').closest('.notice').getBoundingClientRect();
+    const title = document.querySelector('.notice h1').getBoundingClientRect();
+    return Math.max(card.left - words.left, words.right - card.right, title.bottom - words.top, words.bottom - card.bottom);
 ";
 
 /// The source of axe-core.
@@ -82,6 +91,13 @@ impl Judge {
         self.page.until_shows_element(css).await;
         let found = faults(&self.page, &self.axe).await;
         self.judged += 1;
+        if css == "#error" {
+            let outside = self.page.run(OUTSIDE).await.unwrap();
+            assert!(
+                outside.as_f64().is_some_and(|outside| outside <= 0.5),
+                "{name}: {outside} pixels outside"
+            );
+        }
         let found: Vec<_> = found.iter().map(|fault| format!("{name}, {}: {fault}", self.look)).collect();
         if !found.is_empty() {
             self.page.screenshot(&format!("accessibility-{}-{}", name.replace(' ', "-"), self.look)).await;
