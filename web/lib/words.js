@@ -48,7 +48,7 @@ export function progressInWords(progress) {
 
 /** @type {Record<string, [title: string, text: string]>} */
 const ENDS = {
-  stopped_by_user: ["Game closed", "You ended the game."],
+  stopped_by_user: ["Game closed", "The game was ended."],
   idle: ["Closed after inactivity", "No one played for a while, so the game was closed."],
   ttl: ["Time is up", "The session reached its time limit."],
   game_exited: ["You quit the game", "It was closed from its own menu."],

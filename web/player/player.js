@@ -47,14 +47,11 @@ import { Picture } from "./picture.js";
 import { PlayState } from "./play-state.js";
 import { Screen } from "./screen.js";
 import { Seat } from "./seat.js";
-import { SessionPoller, isEnded } from "./session-poller.js";
+import { SessionWatch } from "./session-watch.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
 import { exposeForTests, setState, watchState } from "./state.js";
 import { buildTheatre, showMuted } from "./theatre.js";
 import { ScreenWake } from "./wake-lock.js";
-
-/** A question for the status without an answer is given up after this long, in milliseconds. */
-const STATUS_WITHIN_MS = 5_000;
 
 /**
  * @typedef {object} Outcome
@@ -96,8 +93,8 @@ export class Player {
   #signaling = null;
   /** @type {Connection | null} */
   #connection = null;
-  /** @type {SessionPoller | null} */
-  #poller = null;
+  /** @type {SessionWatch | null} */
+  #watch = null;
   /** @type {Keepalive | null} */
   #keepalive = null;
   /** @type {import("./signaling.js").GameHints | null} */
@@ -106,8 +103,6 @@ export class Player {
   #sessionStatus = "starting";
   /** @type {Outcome | null} */
   #outcome = null;
-  /** @type {string | null} signaling lets us in no more, for this reason; what became of the session is not known yet */
-  #shutOut = null;
   #clickedAt = Number.NaN;
   /** @type {(() => void)[]} */
   #undo = [];
@@ -229,10 +224,11 @@ export class Player {
       channels: (channels) => this.#seat.connect(channels),
       trouble: (trouble) => this.#step({ type: "trouble", ...trouble }),
     });
-    this.#poller = new SessionPoller({
-      get: () => api.status(sessionId, AbortSignal.timeout(STATUS_WITHIN_MS)),
-      onStatus: (status) => this.#polled(status),
-      onError: (error) => this.#pollFailed(error),
+    this.#watch = new SessionWatch(sessionId, {
+      status: (status) => this.#polled(status),
+      unreachable: () => this.#step({ type: "unreachable", tried: [location.host] }),
+      // A stop by this page waits for its figures.
+      end: (outcome) => !this.#theatre.stop.disabled && this.#finish(outcome),
     });
     // Dialled first: a peer takes as long to make as a connection takes to come up.
     this.#signaling.connect();
@@ -337,7 +333,7 @@ export class Player {
 
   #tryNow() {
     this.#hurry();
-    this.#poller?.hurry();
+    this.#watch?.hurry();
   }
 
   /**
@@ -352,8 +348,7 @@ export class Player {
     const { view } = this.#state;
     if (view.page === "reconnecting" && before !== "reconnecting") this.#picture.freeze();
     this.#screen.show(view);
-    if (this.#state.asks) this.#poller?.start({ untilEnd: true });
-    else this.#poller?.stop();
+    this.#watch?.ask(this.#state.asks);
   }
 
   /** @param {import("./signaling.js").ServerMessage} message */
@@ -385,7 +380,8 @@ export class Player {
         this.#refused(message);
         break;
       case "end":
-        void this.#ended(message.reason);
+        this.#picture.freeze();
+        void this.#watch?.ended(message.reason);
         break;
       case "pong":
         break;
@@ -445,8 +441,8 @@ export class Player {
     }
     if (!message.fatal) this.#tell("error", { code: message.code, message: message.message });
     if (message.fatal && (message.code === "not_found" || message.code === "unauthorized")) {
-      // The session has ended, or is no longer ours: its status says which, and why.
-      void this.#ended(message.code, message.message);
+      this.#step({ type: "signaling", open: false });
+      this.#watch?.shutOut(message.code, message.message);
     } else if (message.code === "unsupported_codec" || (message.fatal && isFinal(message.code))) {
       this.#finish({ reason: message.code, detail: message.message, report: null, failed: true, save: null });
     }
@@ -456,26 +452,8 @@ export class Player {
   #polled(status) {
     this.#sessionStatus = status.status;
     this.#keepalive?.lease(status.expiresAt);
-    if (isEnded(status.status)) {
-      this.#finish({ reason: status.endReason, detail: status.endDetail, report: null, failed: status.status === "error", save: status.save });
-      return;
-    }
-    if (this.#shutOut) {
-      this.#finish({ reason: this.#shutOut, detail: null, report: null, failed: true, save: null });
-      return;
-    }
     if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
     this.#step({ type: "status", status: status.status, progress: status.progress });
-  }
-
-  /** @param {unknown} error @returns {boolean} */
-  #pollFailed(error) {
-    if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 401)) {
-      this.#step({ type: "unreachable", tried: [location.host] });
-      return true;
-    }
-    this.#finish({ reason: error.status === 404 ? "not_found" : "unauthorized", detail: null, report: null, failed: true, save: null });
-    return false;
   }
 
   /** @param {import("./connection.js").LinkState} state */
@@ -523,41 +501,6 @@ export class Player {
     this.#options.onEvent?.(name, detail);
   }
 
-  /**
-   * The gateway says that it is over. Its status says more.
-   *
-   * @param {string | null} reason
-   * @param {string | null} [detail]
-   */
-  async #ended(reason, detail = null) {
-    if (this.#outcome) return;
-    // Not by an end of the session, but as if there were none: what became of it is not known yet.
-    const unknown = reason === "not_found" || reason === "unauthorized";
-    /** @type {import("../lib/api.js").Save | null} */
-    let save = null;
-    let failed = unknown || reason === "launch_failed" || reason === "launch_timeout";
-    this.#picture.freeze();
-    try {
-      const status = await api.status(this.#sessionId);
-      if (isEnded(status.status) || !unknown) {
-        detail = status.endDetail;
-        save = status.save;
-        failed = status.status === "error";
-        if (status.endReason) reason = status.endReason;
-      }
-    } catch (error) {
-      // The question goes on until there is an answer. Where the end is known, the reason from signaling says enough.
-      if (unknown && error instanceof ApiError && error.status !== 404 && error.status !== 401) {
-        this.#shutOut = reason;
-        this.#step({ type: "signaling", open: false });
-        return;
-      }
-    }
-    // A stop by this page waits for its figures.
-    if (this.#theatre.stop.disabled) return;
-    this.#finish({ reason, detail, report: null, failed, save });
-  }
-
   /** @param {Outcome} outcome */
   #finish(outcome) {
     if (this.#outcome) return;
@@ -573,9 +516,9 @@ export class Player {
     this.#sender.releaseAll();
     this.#figures.stop();
     for (const undo of this.#undo.splice(0)) undo();
-    this.#poller?.stop();
+    this.#watch?.ask(false);
     // What the rest says while it stops must not start it again.
-    this.#poller = null;
+    this.#watch = null;
     this.#keepalive?.stop();
     this.#picture.stop();
     this.#sound.stop();
