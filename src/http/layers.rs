@@ -97,17 +97,17 @@ impl HttpMetrics {
             own.refused.clone(),
         );
         registry.register(
-            "playgate_http_connections",
+            "http_connections",
             "Open connections of the public listener",
             own.connections.open.clone(),
         );
         registry.register(
-            "playgate_http_connections_evicted",
+            "http_connections_evicted",
             "Idle connections closed to make room for new ones",
             own.connections.evicted.clone(),
         );
         registry.register(
-            "playgate_http_connections_full",
+            "http_connections_full",
             "Connections refused because as many were at work as this process may have files",
             own.connections.refused.clone(),
         );

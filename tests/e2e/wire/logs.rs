@@ -5,12 +5,15 @@ use crate::browser::foreign_producer;
 use crate::support::gateway::Gateway;
 use crate::support::wait::{PATIENT, eventually};
 use serde_json::json;
+use std::net::UdpSocket;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_launches_are_warnings_and_no_line_has_debug_text_or_quotes_in_quotes() {
     let (video, audio) = foreign_producer::free_ports();
     let source = foreign_producer::config(video, audio);
-    let toml = format!("sessions.capacity = 1\nsessions.launch_timeout_s = 2\n{source}");
+    // Somebody else's program has the port of the source.
+    let _taken = UdpSocket::bind(("127.0.0.1", video)).unwrap();
+    let toml = format!("sessions.capacity = 1\n{source}");
     let gateway = Gateway::with_toml(&toml).await;
     let (first, second) = tokio::join!(gateway.guest(), gateway.guest());
     let until_logged = async |level: &str, words: &str| {
@@ -33,14 +36,13 @@ async fn failed_launches_are_warnings_and_no_line_has_debug_text_or_quotes_in_qu
     until_logged("INFO", "game: ").await;
     first.stop(&session).await;
     until_logged("INFO", "the session ends: ").await;
-    // Nobody sends a picture.
     let session = first.launch(foreign_producer::SLUG).await;
     let status = first.until_status(&session, "error").await;
-    assert_eq!(status["endReason"], "launch_timeout", "{status:#}");
+    assert_eq!(status["endReason"], "launch_failed", "{status:#}");
     until_logged("WARN", "the session failed: ").await;
 
     let log = gateway.log();
-    assert!(log.iter().any(|line| line.contains("reason=launch_timeout")), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("reason=launch_failed")), "{log:#?}");
     for line in &log {
         let is_debug = ["Some(", "None", "\\\"", " { "].iter().any(|sign| line.contains(sign));
         assert!(!is_debug, "debug text or a quoted line: {line}");
