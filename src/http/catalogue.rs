@@ -4,6 +4,7 @@ use super::HttpState;
 use super::error::ApiError;
 use super::input::Params;
 use super::limits::MAX_SEARCH_BYTES;
+use super::offload::offload;
 use super::openapi::ApiProblem;
 use super::pages::{etag, not_modified};
 use crate::auth::Caller;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -78,7 +80,9 @@ async fn list(
     let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
     let skip = usize::try_from((page - 1).saturating_mul(limit)).unwrap_or(usize::MAX);
     let take = usize::try_from(limit).unwrap_or(usize::MAX);
-    let games: Vec<Value> = found.iter().skip(skip).take(take).map(|game| game_body(&state, game)).collect();
+    let page_of_games: Vec<GameView> = found.into_iter().skip(skip).take(take).collect();
+    state.thumbnails.draw(&page_of_games).await?;
+    let games: Vec<Value> = page_of_games.iter().map(|game| game_body(&state, game)).collect();
     Ok(Json(json!({
         "games": games,
         "pagination": { "page": page, "limit": limit, "total": total, "totalPages": total.div_ceil(limit) },
@@ -100,6 +104,7 @@ async fn one(
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let game = find(&state, &slug)?;
+    state.thumbnails.draw(std::slice::from_ref(&game)).await?;
     Ok(Json(game_body(&state, &game)))
 }
 
@@ -119,6 +124,7 @@ async fn thumbnail(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let game = find(&state, &slug)?;
+    state.thumbnails.draw(std::slice::from_ref(&game)).await?;
     let png = state
         .thumbnails
         .get(&game.slug)
@@ -178,18 +184,34 @@ pub type DrawThumbnail = fn(&str) -> Option<Vec<u8>>;
 /// Pictures of the catalogue's games, drawn once each; as many as there are games.
 pub struct Thumbnails {
     draw: DrawThumbnail,
-    drawn: DashMap<String, Option<Bytes>>,
+    drawn: Arc<DashMap<String, Option<Bytes>>>,
 }
 
 impl Thumbnails {
     pub fn new(draw: DrawThumbnail) -> Self {
-        Self { draw, drawn: DashMap::new() }
+        Self { draw, drawn: Arc::default() }
     }
 
-    /// The picture of a game that is in the catalogue, as PNG.
+    /// Draws the pictures of games that have not been drawn yet. That takes long: it happens off the async workers.
+    async fn draw(&self, games: &[GameView]) -> Result<(), ApiError> {
+        let missing = games.iter().map(|game| &game.slug).filter(|slug| !self.drawn.contains_key(*slug));
+        let missing: Vec<String> = missing.cloned().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (draw, drawn) = (self.draw, Arc::clone(&self.drawn));
+        let work = move || {
+            for slug in missing {
+                let picture = draw(&slug).map(Bytes::from);
+                drawn.insert(slug, picture);
+            }
+        };
+        offload(usize::MAX, work).await.map_err(ApiError::internal)
+    }
+
+    /// The picture of a game as PNG, where it was drawn.
     fn get(&self, slug: &str) -> Option<Bytes> {
-        let entry = self.drawn.entry(slug.to_owned()).or_insert_with(|| (self.draw)(slug).map(Bytes::from));
-        entry.value().clone()
+        self.drawn.get(slug).and_then(|picture| picture.clone())
     }
 
     fn has(&self, slug: &str) -> bool {
