@@ -61,6 +61,12 @@ pub(super) fn settings(srtp: Srtp) -> SettingEngine {
         .build()
 }
 
+/// The offer of a bot that wants to be the DTLS server. As the client `rtc` sends its ClientHello with its next timer only, up
+/// to 200 ms late, and that would be counted as the gateway's.
+pub(super) fn as_dtls_server(offer: &str) -> String {
+    offer.replace("a=setup:actpass", "a=setup:passive")
+}
+
 /// The local addresses from which the given remote ones are reached, without repeats: one socket each is all a viewer
 /// needs. No packet is sent.
 #[must_use]

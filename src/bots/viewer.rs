@@ -256,8 +256,9 @@ impl Viewer {
             .map_err(|_| ViewerError::Gathering)?
             .map_err(|_| ViewerError::Gathering)?;
         let offer = self.peer.local_description().await.ok_or(ViewerError::Gathering)?;
-        let answer =
-            negotiate(offer.sdp).await.map_err(|error| ViewerError::Negotiation(error.to_string()))?;
+        let answer = negotiate(media::as_dtls_server(&offer.sdp))
+            .await
+            .map_err(|error| ViewerError::Negotiation(error.to_string()))?;
         Ok(self.peer.set_remote_description(RTCSessionDescription::answer(answer)?).await?)
     }
 

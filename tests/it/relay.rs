@@ -318,9 +318,11 @@ fn a_viewer_without_gcm_plays_at_its_first_offer() {
         // Its answer was made before the connection that plays; an ICE restart goes through that one.
         let answer = stage.relay.renegotiate(session, watcher.id, watcher.offer(true).await).await;
         watcher.accept(answer.expect("answered")).await;
-        source.frame(3);
-        until("the picture again", || watcher.seen.video_count() >= source.sent.len()).await;
-        assert!(watcher.seen.pictures() == source.sent);
+        until("packets again", || {
+            source.frame(1);
+            watcher.seen.pictures().last() == source.sent.last()
+        })
+        .await;
     });
 }
 

@@ -7,6 +7,7 @@ mod engine;
 mod task;
 
 use super::card::Card;
+use super::media;
 use super::viewer::{Link, ViewerError, ViewerOptions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,9 @@ impl LightViewer {
         E: std::fmt::Display,
     {
         let offer = self.ask(|reply| Command::Offer { restart, reply }).await?;
-        let answer = negotiate(offer).await.map_err(|error| ViewerError::Negotiation(error.to_string()))?;
+        let answer = negotiate(media::as_dtls_server(&offer))
+            .await
+            .map_err(|error| ViewerError::Negotiation(error.to_string()))?;
         self.ask(|reply| Command::Answer { sdp: answer, reply }).await
     }
 
