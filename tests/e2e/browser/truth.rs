@@ -60,9 +60,9 @@ async fn a_blocked_network_and_a_lost_gateway_are_told_as_they_are() {
 async fn media_is_blocked_for_thirty_seconds() {
     let linked = Linked::with_toml("").await;
     let blocked = Shape { loss: Loss::Independent(1.0), ..Shape::CLEAR };
-    linked.link.set(Direction::Up, blocked);
-    linked.link.set(Direction::Down, blocked);
-    let page = Chrome::start().await;
+    linked.media.set(Direction::Up, blocked);
+    linked.media.set(Direction::Down, blocked);
+    let page = Chrome::with(linked.browser()).await;
     page.before_pages(RECORD).await;
     page.play(&linked.gateway.url, GARDEN).await;
     let begun = Instant::now();
@@ -87,8 +87,8 @@ async fn media_is_blocked_for_thirty_seconds() {
     let status = page.run(STATUS).await.unwrap();
     assert_eq!(status["timeline"]["first_decoded_frame"], Value::Null, "{status:#}");
 
-    linked.link.set(Direction::Up, Shape::CLEAR);
-    linked.link.set(Direction::Down, Shape::CLEAR);
+    linked.media.set(Direction::Up, Shape::CLEAR);
+    linked.media.set(Direction::Down, Shape::CLEAR);
     until_plays_in_peace(&page, PATIENT).await;
     eventually("the gateway is told of the first frame", SOON, async || {
         let status = page.run(STATUS).await?;
