@@ -1,9 +1,20 @@
-//! What one viewer is sent of a session's video, and under which sequence numbers.
+//! What one viewer is sent of a session's video, and under which numbers.
 //!
-//! Always: the first packet sent begins a key frame; a sequence number stands for one index for good (holes stay holes,
-//! nothing is renumbered); after a loss of the relay's own making nothing is sent before the next key frame.
+//! The session's *index* counts what the source sent; the viewer's *packet index* (RFC 3711 section 3.3.1: rollover
+//! counter and sequence number) is that index plus an offset. What the viewer is not sent after a skip is taken out of the
+//! offset, so that its receiver sees no hole, reports no loss and asks for nothing. What the source's network lost keeps
+//! its number: it may still come.
+//!
+//! Invariants:
+//! - The first packet sent, and the first one after a skip, belongs to a key frame.
+//! - The offset changes only at the start of a key frame (a boundary). The numbers behind it are all greater than those used before.
+//! - A packet index stands for one index for good, and what lies before the newest boundary is never sealed again in this
+//!   stream: neither retransmitted under another number nor sent for the first time because it came late.
+//! - A sequence number in a NACK finds the index it was used for, or nothing.
 
 use super::budget::Budget;
+use super::ring::{self, Kept, Ring};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -11,11 +22,18 @@ use std::time::{Duration, Instant};
 const CATCH_UP: Pace = Pace { within: Duration::from_millis(100), step: Duration::from_millis(5), least: 48 };
 /// Retransmissions whose time is remembered: one is not repeated before it can have arrived.
 const RESENT: usize = 256;
-/// One report that misses more than this is an outage: a key frame is less than all of that.
+/// One NACK that misses more packets than this is an outage: a key frame is less than all of that.
 pub(super) const OUTAGE: usize = 160;
 /// Retransmissions in one go, and a second at most: the rest is asked for again.
 const BURST: f64 = 256.0;
 pub(super) const REPAIRS: f64 = 1500.0;
+/// Missing packets directly before a key frame that are taken to be late and keep their numbers: they may be the key
+/// frame's own. More than these are taken to be lost, and left out of the numbering.
+const REORDERED: u64 = 16;
+/// Boundaries since the last skip that NACKs are answered across. The oldest is forgotten.
+const BOUNDARIES: usize = 8;
+/// A missing packet that is asked for again after this is taken to be lost before the gateway, not late.
+const LATE: Duration = Duration::from_millis(100);
 
 /// How a piece of the stream is spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +44,30 @@ pub(super) struct Pace {
     pub(super) least: u64,
 }
 
-/// The answer to one reported loss.
+/// Where a key frame begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nack {
-    Resend(u64),
-    /// Was never sent, or is not to be repaired: a key frame is coming.
-    Ignore,
+pub(super) struct KeyFrame {
+    /// Index of its first packet, as far as it has come.
+    pub(super) start: u64,
+    /// Packets directly before that have not come.
+    pub(super) missing: u64,
+}
+
+/// A packet that was given a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered {
+    /// In the session.
+    pub(super) index: u64,
+    /// In this viewer's stream.
+    pub(super) packet: u64,
+}
+
+/// Whether a lost packet may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repair {
+    Send,
+    /// It was sent again less than a round trip ago.
+    UnderWay,
     /// More than this viewer's share.
     Limited,
 }
@@ -50,18 +86,32 @@ enum Phase {
     Live,
 }
 
+/// A hole in the source that the viewer has asked for.
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    /// Newest packet index sent when it was first asked for: later holes are other ones.
+    until: u64,
+    since: Instant,
+    key_frame_requested: bool,
+}
+
 /// One viewer's video.
 #[derive(Debug)]
 pub(super) struct DownTrack {
-    base: u64,
     phase: Phase,
-    /// Session index of the packet index `base`.
-    origin: Option<u64>,
-    /// Newest index sent.
+    /// From this index and packet index on, both count alike.
+    current: Numbered,
+    /// The boundaries before it since the last skip, oldest first.
+    earlier: VecDeque<Numbered>,
+    /// The packet index after the greatest one used.
+    next_packet: u64,
+    /// Newest index sent; 0: none.
     highest: u64,
-    /// Never to be repaired: everything before the key frame that ended the last skip.
-    skipped: Range<u64>,
-    started: bool,
+    /// Where the newest key frame begins.
+    key_frame: u64,
+    hole: Option<Hole>,
+    /// The newest packet index that the viewer has reported on.
+    reported: u64,
     repairs: Budget,
     /// Index and time of the last retransmissions, by index; no memory before the first one.
     resent: Vec<(u64, Instant)>,
@@ -70,23 +120,27 @@ pub(super) struct DownTrack {
 impl DownTrack {
     /// `base`: below 2^15, random.
     pub(super) fn new(now: Instant, base: u16) -> Self {
+        let base = u64::from(base);
         Self {
-            base: u64::from(base),
             phase: Phase::Waiting,
-            origin: None,
+            current: Numbered { index: 0, packet: base },
+            earlier: VecDeque::new(),
+            next_packet: base,
             highest: 0,
-            skipped: 0..0,
-            started: false,
+            key_frame: 0,
+            hole: None,
+            reported: base,
             repairs: Budget::new(now, BURST),
             resent: Vec::new(),
         }
     }
 
     /// The viewer is connected. False: there is no group to start from, a key frame is needed.
-    pub(super) fn join(&mut self, now: Instant, group: Option<u64>) -> bool {
-        let Some(start) = group else { return false };
-        self.phase = Phase::Catching { next: start, until: now + CATCH_UP.within, step: now, pace: CATCH_UP };
-        self.resume_at(start);
+    pub(super) fn join(&mut self, now: Instant, group: Option<KeyFrame>) -> bool {
+        let Some(key_frame) = group else { return false };
+        self.resume(key_frame);
+        let next = self.current.index;
+        self.phase = Phase::Catching { next, until: now + CATCH_UP.within, step: now, pace: CATCH_UP };
         true
     }
 
@@ -101,24 +155,56 @@ impl DownTrack {
         self.phase == Phase::Waiting
     }
 
-    /// A key frame begins at `start`. True: the viewer waited for it and is now sent everything from there.
-    pub(super) fn key_frame(&mut self, start: u64) -> bool {
-        let waited = self.phase == Phase::Waiting;
-        if waited {
-            self.phase = Phase::Live;
-            self.resume_at(start);
+    /// A key frame begins. `Some`: the viewer waited for it, and is to be sent everything from this index on. One whose
+    /// first packet came late, after packets behind it were sent, ends no waiting: it could not be sent whole.
+    pub(super) fn key_frame(&mut self, key_frame: KeyFrame) -> Option<u64> {
+        self.key_frame = key_frame.start;
+        if self.phase != Phase::Waiting || key_frame.start <= self.highest {
+            return None;
         }
-        waited
+        self.phase = Phase::Live;
+        self.resume(key_frame);
+        Some(self.current.index)
+    }
+
+    /// Whether the packets missing before this key frame are to be left out of the numbering: by [`Self::close`], when all
+    /// that came before it was sent.
+    pub(super) fn closes(&self, key_frame: KeyFrame) -> bool {
+        self.phase == Phase::Live && key_frame.missing > REORDERED && key_frame.start > self.highest
+    }
+
+    /// Makes the start of this key frame a boundary, without a skip.
+    pub(super) fn close(&mut self, key_frame: KeyFrame) {
+        if self.next_packet > self.current.packet {
+            if self.earlier.len() >= BOUNDARIES {
+                self.earlier.pop_front();
+            }
+            self.earlier.push_back(self.current);
+        }
+        self.renumber(key_frame);
+    }
+
+    /// Goes on at a key frame after a skip. Nothing from before it is repaired any more.
+    fn resume(&mut self, key_frame: KeyFrame) {
+        self.earlier.clear();
+        self.key_frame = key_frame.start;
+        self.renumber(key_frame);
+    }
+
+    fn renumber(&mut self, key_frame: KeyFrame) {
+        let late = if key_frame.missing <= REORDERED { key_frame.missing } else { 0 };
+        let index = key_frame.start.saturating_sub(late).max(self.highest + 1);
+        self.current = Numbered { index, packet: self.next_packet };
     }
 
     /// Whether a packet that has just arrived is to be sent at once.
     pub(super) fn wants(&self, index: u64) -> bool {
-        let old = self.origin.is_none_or(|origin| index < origin) || self.skipped.contains(&index);
-        match self.phase {
-            Phase::Waiting => false,
-            Phase::Live => !old,
-            Phase::Catching { next, .. } => !old && index < next,
-        }
+        index >= self.current.index
+            && match self.phase {
+                Phase::Waiting => false,
+                Phase::Live => true,
+                Phase::Catching { next, .. } => index < next,
+            }
     }
 
     /// The next piece of the cached group, when it is time for it. `newest`: the newest index there is.
@@ -147,51 +233,106 @@ impl DownTrack {
         }
     }
 
-    /// The packet index (RFC 3711 section 3.3.1) for a session index that is being sent: rollover counter and sequence
-    /// number in its low 48 bits.
-    pub(super) fn send(&mut self, index: u64) -> u64 {
-        self.highest = self.highest.max(index);
-        self.started = true;
-        self.packet_index(index)
-    }
-
-    /// The packet index that stands for a session index.
+    /// The packet index of an index behind the newest boundary.
     pub(super) fn packet_index(&self, index: u64) -> u64 {
-        self.base + index.saturating_sub(self.origin.unwrap_or(index))
+        self.current.packet + index.saturating_sub(self.current.index)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
-    fn sequence(&self, index: u64) -> u16 {
-        self.packet_index(index) as u16
+    /// A packet was sealed under [`Self::packet_index`].
+    pub(super) fn sent(&mut self, index: u64) {
+        self.highest = self.highest.max(index);
+        self.next_packet = self.next_packet.max(self.packet_index(index) + 1);
     }
 
     /// Nothing from here on was ever sent.
     pub(super) fn next_unsent(&self) -> u64 {
-        if self.started { self.highest + 1 } else { 0 }
+        self.highest + 1
     }
 
-    /// The relay could not send or repair a packet: nothing more before the next key frame.
+    /// Nothing more is sent before the next key frame.
     pub(super) fn skip(&mut self) {
         self.phase = Phase::Waiting;
     }
 
-    /// The viewer reports a loss. `trip`: the round trip; what was sent again within it is on its way. `repairs`: how many
-    /// retransmissions a second its link has room for.
-    pub(super) fn nack(&mut self, now: Instant, sequence: u16, trip: Duration, repairs: f64) -> Nack {
-        let back = self.sequence(self.highest).wrapping_sub(sequence);
-        let (Some(origin), true) = (self.origin, back < 1 << 15) else { return Nack::Ignore };
-        let Some(index) = self.highest.checked_sub(u64::from(back)) else { return Nack::Ignore };
-        if index < origin || self.skipped.contains(&index) || self.phase == Phase::Waiting {
-            return Nack::Ignore;
+    /// What a sequence number of the viewer stands for; `None` for what was never sent, was sent too long ago, or lies
+    /// before a skip.
+    pub(super) fn find(&self, sequence: u16) -> Option<Numbered> {
+        let newest = self.next_packet.checked_sub(1)?;
+        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
+        let back = (newest as u16).wrapping_sub(sequence);
+        if back >= 1 << 15 {
+            return None;
         }
+        let packet = newest.checked_sub(u64::from(back))?;
+        let mut boundaries = std::iter::once(&self.current).chain(self.earlier.iter().rev());
+        let boundary = boundaries.find(|boundary| packet >= boundary.packet)?;
+        Some(Numbered { index: boundary.index + (packet - boundary.packet), packet })
+    }
+
+    /// Whether one NACK shows an outage: of what was sent since the newest key frame, too much is missed. What was lost
+    /// before it, or before the gateway, does not count.
+    pub(super) fn is_outage(&self, ring: &Ring, sequences: &[u16]) -> bool {
+        let lost = |sequence: &&u16| {
+            self.find(**sequence).is_some_and(|numbered| {
+                self.is_needed(numbered.index) && !matches!(ring.find(numbered.index), Kept::Missing)
+            })
+        };
+        sequences.len() > OUTAGE && sequences.iter().filter(lost).count() > OUTAGE
+    }
+
+    /// Whether a packet is part of the newest group of pictures.
+    pub(super) fn is_needed(&self, index: u64) -> bool {
+        index >= self.key_frame
+    }
+
+    /// The viewer asks for a packet that never came from the source. True: it is lost rather than late, and a key frame
+    /// should be requested; once for each hole.
+    pub(super) fn asks_for_missing(&mut self, now: Instant, missing: Numbered) -> bool {
+        if !self.is_needed(missing.index) {
+            return false;
+        }
+        match &mut self.hole {
+            Some(hole) if missing.packet <= hole.until => {
+                let lost = now.saturating_duration_since(hole.since) >= LATE;
+                lost && !std::mem::replace(&mut hole.key_frame_requested, true)
+            }
+            Some(_) | None => {
+                self.hole = Some(Hole { until: self.next_packet, since: now, key_frame_requested: false });
+                false
+            }
+        }
+    }
+
+    /// Whether a lost packet may be sent again now. `trip`: the round trip; what was sent again within it is on its way.
+    /// `repairs`: how many retransmissions a second the viewer's link has room for.
+    pub(super) fn repair(&mut self, now: Instant, index: u64, trip: Duration, repairs: f64) -> Repair {
         if self.is_under_way(now, index, trip) {
-            return Nack::Ignore;
+            return Repair::UnderWay;
         }
         if !self.repairs.take(now, repairs, BURST.min(repairs)) {
-            return Nack::Limited;
+            return Repair::Limited;
         }
         self.note_resent(now, index);
-        Nack::Resend(index)
+        Repair::Send
+    }
+
+    /// The viewer has reported on everything up to this sequence number. Gives the packet indices that it reports on for
+    /// the first time; of a long silence, no more than the ring can tell of.
+    pub(super) fn reported(&mut self, sequence: u16) -> Range<u64> {
+        let Some(newest) = self.find(sequence).map(|numbered| numbered.packet) else { return 0..0 };
+        let since = self.reported.max(newest.saturating_sub(ring::VIDEO as u64));
+        self.reported = self.reported.max(newest);
+        since + 1..newest + 1
+    }
+
+    /// How many of these packet indices stand for packets that never came from the source.
+    pub(super) fn missing(&self, ring: &Ring, packets: Range<u64>) -> u64 {
+        let missing = |packet: &u64| {
+            #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
+            let numbered = self.find(*packet as u16);
+            numbered.is_some_and(|numbered| matches!(ring.find(numbered.index), Kept::Missing))
+        };
+        packets.filter(missing).count() as u64
     }
 
     fn is_under_way(&self, now: Instant, index: u64, trip: Duration) -> bool {
@@ -209,169 +350,8 @@ impl DownTrack {
             *place = (index, now);
         }
     }
-
-    fn resume_at(&mut self, start: u64) {
-        match self.origin {
-            None => {
-                self.origin = Some(start);
-                self.highest = start;
-            }
-            // Nothing was sent yet: the numbering may begin anew.
-            Some(_) if !self.started => {
-                self.origin = Some(start);
-                self.highest = start;
-            }
-            Some(_) => self.skipped = 0..start.max(self.highest + 1),
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const TRIP: Duration = Duration::from_millis(5);
-
-    #[test]
-    fn a_joiner_without_a_group_waits_for_a_key_frame() {
-        let now = Instant::now();
-        let mut track = DownTrack::new(now, 100);
-        assert!(!track.join(now, None));
-        assert!(!track.wants(50));
-        assert!(track.key_frame(60));
-        assert!(track.wants(60) && !track.wants(59));
-        assert_eq!(track.send(60), 100);
-        assert_eq!(track.send(62), 102, "holes stay holes");
-        assert_eq!(track.nack(now, 101, TRIP, REPAIRS), Nack::Resend(61));
-        assert_eq!(track.nack(now, 99, TRIP, REPAIRS), Nack::Ignore, "before the first");
-        assert_eq!(track.nack(now, 103, TRIP, REPAIRS), Nack::Ignore, "after the last");
-    }
-
-    #[test]
-    fn the_group_is_sent_in_pieces_within_100_ms() {
-        let start = Instant::now();
-        let mut track = DownTrack::new(start, 0);
-        assert!(track.join(start, Some(1000)));
-        let (mut next, mut now) = (1000, start);
-        while let Some(at) = track.deadline() {
-            now = now.max(at);
-            let piece = track.catch_up(now, 2000);
-            assert_eq!(piece.start, next);
-            assert!(piece.end - piece.start < 200, "paced");
-            next = piece.end;
-        }
-        assert_eq!(next, 2001);
-        assert!(now <= start + CATCH_UP.within);
-        assert!(track.wants(2001));
-    }
-
-    #[test]
-    fn after_a_skip_the_hole_is_never_repaired() {
-        let now = Instant::now();
-        let mut track = DownTrack::new(now, 0);
-        track.key_frame(10);
-        track.send(10);
-        track.skip();
-        assert!(!track.wants(11));
-        assert!(track.key_frame(20));
-        assert_eq!(track.send(20), 10);
-        assert_eq!(track.nack(now, 5, TRIP, REPAIRS), Nack::Ignore);
-        assert_eq!(track.nack(now, 0, TRIP, REPAIRS), Nack::Ignore, "what came before is of no use any more");
-        assert_eq!(track.nack(now, 10, TRIP, REPAIRS), Nack::Resend(20));
-    }
-
-    #[test]
-    fn a_storm_of_nacks_is_limited() {
-        let now = Instant::now();
-        let mut track = DownTrack::new(now, 0);
-        track.key_frame(0);
-        for index in 0..10_000 {
-            track.send(index);
-        }
-        let resent = (0..10_000)
-            .filter(|sequence| matches!(track.nack(now, *sequence, TRIP, REPAIRS), Nack::Resend(_)))
-            .count();
-        assert_eq!(resent, 256);
-        assert_eq!(track.nack(now, 9000, TRIP, REPAIRS), Nack::Limited);
-        assert_eq!(track.nack(now + Duration::from_millis(10), 5, TRIP, REPAIRS), Nack::Resend(5));
-    }
-
-    #[test]
-    fn a_retransmission_is_not_repeated_while_it_is_under_way() {
-        let now = Instant::now();
-        let mut track = DownTrack::new(now, 0);
-        track.key_frame(0);
-        track.send(9);
-        let trip = Duration::from_millis(40);
-        assert_eq!(track.nack(now, 4, trip, REPAIRS), Nack::Resend(4));
-        assert_eq!(track.nack(now + Duration::from_millis(39), 4, trip, REPAIRS), Nack::Ignore);
-        assert_eq!(track.nack(now + Duration::from_millis(39), 5, trip, REPAIRS), Nack::Resend(5));
-        assert_eq!(track.nack(now + trip, 4, trip, REPAIRS), Nack::Resend(4));
-    }
-
-    #[test]
-    fn a_key_frame_is_spread_over_its_time() {
-        let start = Instant::now();
-        let mut track = DownTrack::new(start, 0);
-        track.key_frame(1);
-        track.send(1);
-        let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
-        track.spread(start, 2, pace);
-        assert!(!track.wants(2) && !track.wants(101));
-        let (mut next, mut now, mut pieces) = (2, start, 0);
-        while let Some(at) = track.deadline() {
-            now = now.max(at);
-            let piece = track.catch_up(now, 101);
-            assert_eq!(piece.start, next);
-            next = piece.end;
-            pieces += 1;
-        }
-        assert_eq!((next, pieces), (102, 5));
-        assert!(now <= start + pace.within);
-    }
-
-    #[test]
-    fn the_end_of_the_frame_before_a_spread_key_frame_goes_out_at_once() {
-        let now = Instant::now();
-        let mut track = DownTrack::new(now, 0);
-        track.key_frame(1);
-        track.send(1);
-        let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
-        track.spread(now, 4, pace);
-        assert!(track.wants(2) && track.wants(3) && !track.wants(4));
-    }
-
-    proptest! {
-        #[test]
-        fn a_sequence_number_finds_its_index_again(base in 0u16..1 << 15, start in 1u64..1 << 40, ahead in 0u64..200_000, back in 0u64..2000) {
-            let now = Instant::now();
-            let mut track = DownTrack::new(now, base);
-            track.key_frame(start);
-            let newest = start + ahead;
-            track.send(newest);
-            let index = newest.saturating_sub(back).max(start);
-            let sequence = track.sequence(index);
-            prop_assert_eq!(track.nack(now, sequence, TRIP, REPAIRS), Nack::Resend(index));
-        }
-
-        #[test]
-        fn nothing_is_sent_between_a_skip_and_a_key_frame(events in proptest::collection::vec(0u8..10, 1..300)) {
-            let now = Instant::now();
-            let mut track = DownTrack::new(now, 0);
-            let (mut waiting, mut sent) = (true, None::<u64>);
-            for (index, event) in events.into_iter().enumerate() {
-                let index = index as u64;
-                if event == 0 { track.skip(); waiting = true; }
-                if event == 1 && track.key_frame(index) { waiting = false; }
-                prop_assert_eq!(track.wants(index), !waiting);
-                if !waiting {
-                    let sequence = track.send(index);
-                    prop_assert!(sent.is_none_or(|last| last < index));
-                    prop_assert_eq!(track.packet_index(index), sequence);
-                    sent = Some(index);
-                }
-            }
-        }
-    }
-}
+#[path = "down_track_tests.rs"]
+mod tests;

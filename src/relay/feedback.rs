@@ -43,6 +43,8 @@ pub(super) struct Reception {
     pub(super) ssrc: u32,
     /// Lost since the last report, in 1/256.
     pub(super) lost: u8,
+    /// The greatest sequence number received.
+    pub(super) highest: u16,
     /// The middle of the NTP time of our last sender report, and how long ago it came, both in 1/65536 s; 0: none came.
     pub(super) last_report: u32,
     pub(super) delay: u32,
@@ -53,6 +55,11 @@ impl From<&ReceptionReport> for Reception {
         Self {
             ssrc: report.ssrc,
             lost: report.fraction_lost,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the receiver's count of cycles is above it"
+            )]
+            highest: report.last_sequence_number as u16,
             last_report: report.last_sender_report,
             delay: report.delay,
         }

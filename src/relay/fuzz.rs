@@ -4,7 +4,7 @@
 
 use super::Codec;
 use super::demux::{Demux, Kind, classify};
-use super::down_track::{DownTrack, Nack, REPAIRS};
+use super::down_track::{DownTrack, KeyFrame};
 use super::dtls::{ClientHello, Content, Inflow, LARGEST_MESSAGE, records};
 use super::feedback::{Feedback, FeedbackQueue};
 use super::group::Group;
@@ -75,7 +75,7 @@ pub(crate) fn ingest(data: &[u8]) {
     let ip = std::net::Ipv4Addr::LOCALHOST;
     let mut source = Source::new(vec![ip.into()], 96, 90_000);
     let (mut ring, mut group, mut track) = (Ring::new(ring::VIDEO), Group::default(), DownTrack::new(now, 7));
-    let mut rest = data;
+    let (mut rest, mut used) = (data, HashSet::new());
     while let [pause, len, tail @ ..] = rest {
         let (datagram, tail) = tail.split_at(usize::from(*len).min(tail.len()));
         rest = tail;
@@ -91,17 +91,22 @@ pub(crate) fn ingest(data: &[u8]) {
             continue;
         }
         let key = starts_key_frame(Codec::H264, rtp.payload);
-        if let Some(start) = group.packet(index, place.timestamp, rtp.payload.len(), key) {
+        if let Some(start) = group.packet(&ring, index, key) {
             assert!(start <= index);
-            track.key_frame(start);
+            let key_frame = KeyFrame { start, missing: ring.missing_before(start) };
+            let resumed = track.key_frame(key_frame);
+            assert!(resumed.is_none_or(|resumed| resumed <= start && track.wants(start)));
+            if track.closes(key_frame) {
+                track.close(key_frame);
+            }
         }
         if track.wants(index) {
+            let packet = track.packet_index(index);
+            assert!(used.insert(packet), "one number for two packets");
+            track.sent(index);
             #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
-            let sequence = track.send(index) as u16;
-            match track.nack(now, sequence, Duration::ZERO, REPAIRS) {
-                Nack::Resend(again) => assert_eq!(again, index),
-                Nack::Ignore | Nack::Limited => {}
-            }
+            let found = track.find(packet as u16);
+            assert_eq!(found.map(|found| (found.index, found.packet)), Some((index, packet)));
             assert_eq!(ring.get(index).map(|kept| &kept.payload[..]), Some(rtp.payload));
         }
     }

@@ -18,6 +18,8 @@ mod outbox;
 mod peer;
 mod quality;
 mod rate;
+#[cfg(test)]
+mod repair_tests;
 mod ring;
 mod rtp;
 mod sdp;

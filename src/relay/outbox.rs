@@ -1,7 +1,8 @@
 //! What is on its way to one viewer: packets one behind the other in one piece of memory, written once and sent from there.
 //!
 //! One outbox serves a whole shard, viewer after viewer, and keeps its memory: sending allocates nothing. It is bounded;
-//! what does not fit is told, and the viewer it was for goes on at the next key frame.
+//! a packet that does not fit is not written, and the viewer it was for goes on at the next key frame. Packets that a full
+//! socket did not take wait in an outbox of their viewer's.
 
 /// Room for one viewer's packets: what a full ring of ordinary packets takes.
 const CAPACITY: usize = 4 << 20;
@@ -26,6 +27,46 @@ impl Outbox {
         self.lengths.clear();
         self.overflowed = false;
         self.refused = 0;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// The packet written last.
+    pub(super) fn last(&self) -> &[u8] {
+        let len = self.lengths.last().copied().unwrap_or(0);
+        self.bytes.get(self.used - len..self.used).unwrap_or_default()
+    }
+
+    /// Forgets all packets but the last `left`.
+    pub(super) fn keep_last(&mut self, left: usize) {
+        let gone = self.lengths.len().saturating_sub(left);
+        let bytes: usize = self.lengths.drain(..gone).sum();
+        self.bytes.copy_within(bytes..self.used, 0);
+        self.used -= bytes;
+    }
+
+    /// Takes over the last `count` packets of another outbox, in their order, while there are at most `most` bytes here.
+    /// Gives how many.
+    pub(super) fn append_last(&mut self, other: &Self, count: usize, most: usize) -> usize {
+        let skipped = other.lengths.len().saturating_sub(count);
+        let (before, lengths) = other.lengths.split_at_checked(skipped).unwrap_or_default();
+        let mut at: usize = before.iter().sum();
+        for (taken, len) in lengths.iter().enumerate() {
+            let packet = other.bytes.get(at..at + len).unwrap_or_default();
+            let fits = self.used + len <= most;
+            if !fits
+                || !self.push(*len, |place| {
+                    place.copy_from_slice(packet);
+                    true
+                })
+            {
+                return taken;
+            }
+            at += len;
+        }
+        lengths.len()
     }
 
     /// Packets that their writer took back.
@@ -133,6 +174,21 @@ mod tests {
         assert_eq!(shape(&[1200; 100], 64)[0], (54 * 1200, 1200), "limited by the size of a datagram");
         assert_eq!(shape(&[100; 100], 64)[0], (6400, 100), "and by the number of segments");
         assert!(shape(&[], 64).is_empty());
+    }
+
+    #[test]
+    fn the_rest_of_an_outbox_waits_in_another_in_order() {
+        let out = filled(&[100, 200, 300, 400]);
+        let mut waiting = Outbox::default();
+        assert_eq!(waiting.append_last(&out, 0, 1000), 0);
+        assert_eq!(waiting.append_last(&out, 3, 1000), 3);
+        assert_eq!(waiting.append_last(&out, 2, 1100), 0, "there is no room");
+        assert_eq!((waiting.len(), waiting.last()), (3, [3; 400].as_slice()));
+        waiting.keep_last(2);
+        let packets: Vec<_> = waiting.runs(1, 65_000).map(|(packet, _)| (packet.len(), packet[0])).collect();
+        assert_eq!(packets, [(300, 2), (400, 3)]);
+        waiting.keep_last(0);
+        assert!(waiting.is_empty());
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! What one viewer's reports say of its link, and how far that goes: nobody's troubles may become the others'.
+//! What one viewer's reports say about its link, and what is done about it. A lossy viewer must not cost the others.
 //!
-//! A viewer's wishes for key frames come out of a budget, because a key frame costs everybody: what exceeds it waits, is not
-//! forgotten, and ends with the next key frame. A spectator whose link loses too much is not repaired over and over: it is
-//! sent nothing for a while and starts again with a whole group of pictures. On a link that loses a little, what is sent again
-//! is sent twice, a moment apart: a browser asks for a lost repetition only a tenth of a second later, and that is a freeze.
+//! A viewer's key frame requests come out of a budget, because a key frame costs every viewer: a request beyond the budget
+//! waits, and the next key frame answers it. A spectator whose link loses too much is not repaired over and over: it is
+//! sent nothing for a while and starts again with a whole group of pictures. On a link that loses a little, retransmissions
+//! are sent twice, a moment apart: a browser asks for a lost retransmission only a tenth of a second later, which is a freeze.
 
 use super::budget::Budget;
 use super::feedback::Reception;
 use super::stats::Cause;
 use std::time::{Duration, Instant};
 
-/// Wishes a viewer may have at once, and how long one takes to grow back, for players and for spectators.
-const WISHES: f64 = 4.0;
-const PLAYERS_WISH: Duration = Duration::from_millis(700);
-const SPECTATORS_WISH: Duration = Duration::from_secs(4);
+/// Key frames a viewer may request at once, and how long one takes to come back, for players and for spectators.
+const KEY_FRAME_BURST: f64 = 4.0;
+const PLAYERS_KEY_FRAME: Duration = Duration::from_millis(700);
+const SPECTATORS_KEY_FRAME: Duration = Duration::from_secs(4);
 /// Lost packets in 1/256 that are too many for a spectator in two reports one after the other: a tenth.
 const HEAVY: u8 = 26;
 const HEAVY_REPORTS: u8 = 2;
@@ -24,11 +24,11 @@ const WELL: Duration = Duration::from_secs(30);
 /// Sound is doubled for this long after a loss of it, in 1/256.
 const DOUBLED: Duration = Duration::from_secs(10);
 const LOSSY_SOUND: u8 = 3;
-/// A lossy link's repetitions are repeated for this long after a report of loss.
+/// Retransmissions are sent twice for this long after a report of loss.
 const LOSSY: Duration = Duration::from_secs(10);
-/// Between a repetition and its repetition: longer than most bursts of loss, shorter than a frame.
-pub(super) const ECHO: Duration = Duration::from_millis(8);
-/// A round trip nobody has measured yet, and the longest that is believed.
+/// Between a retransmission and its duplicate: longer than most bursts of loss, shorter than a frame.
+pub(super) const DUPLICATE_AFTER: Duration = Duration::from_millis(8);
+/// The round trip before the first measurement, and the longest that is believed.
 const UNKNOWN_TRIP: Duration = Duration::from_millis(50);
 const LONGEST_TRIP: Duration = Duration::from_secs(2);
 
@@ -40,8 +40,8 @@ pub(super) struct Quality {
     doubled_until: Option<Instant>,
     heavy: u8,
     shed: Option<Shed>,
-    wish: Option<Cause>,
-    wishes: Budget,
+    request: Option<Cause>,
+    requests: Budget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +59,8 @@ impl Quality {
             doubled_until: None,
             heavy: 0,
             shed: None,
-            wish: None,
-            wishes: Budget::new(now, WISHES),
+            request: None,
+            requests: Budget::new(now, KEY_FRAME_BURST),
         }
     }
 
@@ -69,8 +69,8 @@ impl Quality {
         self.trip.unwrap_or(UNKNOWN_TRIP)
     }
 
-    /// Whether what is sent again is to be sent twice: the link loses some, and does not drown.
-    pub(super) fn echoes(&self, now: Instant) -> bool {
+    /// Whether retransmissions are sent twice: the link loses some packets, and is not congested.
+    pub(super) fn duplicates(&self, now: Instant) -> bool {
         self.heavy == 0 && self.lossy_until.is_some_and(|until| now < until)
     }
 
@@ -86,8 +86,8 @@ impl Quality {
         }
     }
 
-    /// A report on the video stream. `ntp`: now, the middle 32 bits of NTP time, as our sender reports have it. True: this
-    /// spectator cannot follow, and is sent nothing for now.
+    /// A report on the video stream, whose loss is the link's. `ntp`: now, the middle 32 bits of NTP time, as our sender
+    /// reports have it. True: this spectator cannot follow, and is sent nothing for now.
     pub(super) fn video(&mut self, now: Instant, ntp: u32, report: Reception, player: bool) -> bool {
         if report.last_report != 0 {
             // RFC 3550 section 6.4.1.
@@ -116,39 +116,39 @@ impl Quality {
         self.shed.is_some_and(|shed| !shed.over)
     }
 
-    /// Needs a key frame.
-    pub(super) fn wish(&mut self, cause: Cause) {
-        self.wish.get_or_insert(cause);
+    /// The viewer needs a key frame.
+    pub(super) fn request_key_frame(&mut self, cause: Cause) {
+        self.request.get_or_insert(cause);
     }
 
-    /// A key frame has come: nothing is left to wish for.
-    pub(super) fn fulfilled(&mut self) {
-        self.wish = None;
+    /// A key frame has begun: it answers what was requested.
+    pub(super) fn key_frame_began(&mut self) {
+        self.request = None;
     }
 
-    /// The wish that may be passed on now.
-    pub(super) fn take_wish(&mut self, now: Instant, player: bool) -> Option<Cause> {
+    /// The key frame request that may be passed on now.
+    pub(super) fn take_request(&mut self, now: Instant, player: bool) -> Option<Cause> {
         if let Some(shed) = self.shed.as_mut().filter(|shed| !shed.over && now >= shed.until) {
             shed.over = true;
-            self.wish.get_or_insert(Cause::Loss);
+            self.request.get_or_insert(Cause::Loss);
         }
-        self.wish?;
-        if self.is_shed() || !self.wishes.take(now, wishes_a_second(player), WISHES) {
+        self.request?;
+        if self.is_shed() || !self.requests.take(now, requests_a_second(player), KEY_FRAME_BURST) {
             return None;
         }
-        self.wish.take()
+        self.request.take()
     }
 
-    /// When to call [`Self::take_wish`] without cause.
+    /// When to call [`Self::take_request`] without cause.
     pub(super) fn deadline(&self, player: bool) -> Option<Instant> {
         let shed = self.shed.filter(|shed| !shed.over).map(|shed| shed.until);
-        let wish = self.wish.map(|_| self.wishes.next(wishes_a_second(player)));
-        shed.or(wish)
+        let request = self.request.map(|_| self.requests.next(requests_a_second(player)));
+        shed.or(request)
     }
 }
 
-fn wishes_a_second(player: bool) -> f64 {
-    1.0 / if player { PLAYERS_WISH } else { SPECTATORS_WISH }.as_secs_f64()
+fn requests_a_second(player: bool) -> f64 {
+    1.0 / if player { PLAYERS_KEY_FRAME } else { SPECTATORS_KEY_FRAME }.as_secs_f64()
 }
 
 #[cfg(test)]
@@ -156,24 +156,24 @@ mod tests {
     use super::*;
 
     fn report(lost: u8) -> Reception {
-        Reception { ssrc: 1, lost, last_report: 0, delay: 0 }
+        Reception { ssrc: 1, lost, highest: 0, last_report: 0, delay: 0 }
     }
 
     #[test]
-    fn wishes_beyond_the_budget_wait_and_end_with_a_key_frame() {
+    fn requests_beyond_the_budget_wait_and_end_with_a_key_frame() {
         let now = Instant::now();
         let mut quality = Quality::new(now);
         for _ in 0..4 {
-            quality.wish(Cause::Viewer);
-            assert_eq!(quality.take_wish(now, true), Some(Cause::Viewer));
+            quality.request_key_frame(Cause::Viewer);
+            assert_eq!(quality.take_request(now, true), Some(Cause::Viewer));
         }
-        quality.wish(Cause::Loss);
-        assert_eq!(quality.take_wish(now, true), None);
+        quality.request_key_frame(Cause::Loss);
+        assert_eq!(quality.take_request(now, true), None);
         let due = quality.deadline(true).expect("waits");
-        assert_eq!(quality.take_wish(due + Duration::from_millis(1), true), Some(Cause::Loss));
-        quality.wish(Cause::Loss);
-        quality.fulfilled();
-        assert_eq!(quality.take_wish(now + Duration::from_secs(60), true), None);
+        assert_eq!(quality.take_request(due + Duration::from_millis(1), true), Some(Cause::Loss));
+        quality.request_key_frame(Cause::Loss);
+        quality.key_frame_began();
+        assert_eq!(quality.take_request(now + Duration::from_secs(60), true), None);
         assert_eq!(quality.deadline(true), None);
     }
 
@@ -183,10 +183,10 @@ mod tests {
         let mut quality = Quality::new(now);
         assert!(!quality.video(now, 0, report(60), false));
         assert!(quality.video(now, 0, report(60), false) && quality.is_shed());
-        assert_eq!(quality.take_wish(now, false), None);
+        assert_eq!(quality.take_request(now, false), None);
         let back = now + SHED;
         assert_eq!(quality.deadline(false), Some(back));
-        assert_eq!(quality.take_wish(back, false), Some(Cause::Loss));
+        assert_eq!(quality.take_request(back, false), Some(Cause::Loss));
         assert!(!quality.is_shed());
         assert!(!quality.video(back, 0, report(60), false));
         assert!(quality.video(back, 0, report(60), false));
@@ -194,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_repeated_while_a_link_loses_some() {
+    fn retransmissions_are_sent_twice_while_a_link_loses_some() {
         let now = Instant::now();
         let mut quality = Quality::new(now);
-        assert!(!quality.echoes(now));
+        assert!(!quality.duplicates(now));
         quality.video(now, 0, report(5), true);
-        assert!(quality.echoes(now + Duration::from_secs(9)) && !quality.echoes(now + LOSSY));
+        assert!(quality.duplicates(now + Duration::from_secs(9)) && !quality.duplicates(now + LOSSY));
         quality.video(now, 0, report(HEAVY), true);
-        assert!(!quality.echoes(now), "it drowns");
+        assert!(!quality.duplicates(now), "it is congested");
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         let now = Instant::now();
         let mut quality = Quality::new(now);
         let sent = 5 << 16;
-        let answer = Reception { ssrc: 1, lost: 0, last_report: sent, delay: 32_768 };
+        let answer = Reception { ssrc: 1, lost: 0, highest: 0, last_report: sent, delay: 32_768 };
         // Half a second at the viewer, an eighth on the way.
         quality.video(now, sent + 32_768 + 8192, answer, true);
         assert_eq!(quality.trip(), Duration::from_millis(125));

@@ -100,6 +100,14 @@ impl Estimator {
         number
     }
 
+    /// The packet of this number was reported lost and is sent again unchanged: its arrival says nothing about the link.
+    pub(super) fn sent_again(&mut self, number: u16) {
+        let back = usize::from(self.next.wrapping_sub(number));
+        if let Some(sent) = self.sent.len().checked_sub(back).and_then(|at| self.sent.get_mut(at)) {
+            sent.reported = true;
+        }
+    }
+
     /// What the link carries, in bit/s.
     pub(super) fn target(&self) -> f64 {
         self.target

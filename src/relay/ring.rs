@@ -1,5 +1,8 @@
-//! The newest packets of a session's video, in plain text, once for all viewers: what joiners start from and what
-//! retransmissions are answered from.
+//! The newest packets of a session's stream, in plain text, once for all viewers: joiners start from it and
+//! retransmissions are taken from it.
+//!
+//! Invariants:
+//! - An index holds one packet for good: what was inserted is never changed, only overwritten by a newer index.
 
 /// Video packets kept. At 60 frames/s of 14 packets these are 2.4 s. The oldest is overwritten.
 pub(super) const VIDEO: usize = 2048;
@@ -13,6 +16,16 @@ pub(super) struct MediaPacket {
     pub(super) timestamp: u32,
     pub(super) marker: bool,
     pub(super) payload: Vec<u8>,
+}
+
+/// What the ring knows of an index.
+#[derive(Debug)]
+pub(super) enum Kept<'a> {
+    Here(&'a MediaPacket),
+    /// It has not come: the packet was lost before the gateway, or is late.
+    Missing,
+    /// A newer packet is in its place.
+    Overwritten,
 }
 
 /// The ring, by index. A slot keeps its memory from packet to packet.
@@ -45,6 +58,27 @@ impl Ring {
         self.slots.get(self.slot(index)).filter(|packet| packet.index == index)
     }
 
+    pub(super) fn find(&self, index: u64) -> Kept<'_> {
+        match self.slots.get(self.slot(index)) {
+            Some(packet) if packet.index == index => Kept::Here(packet),
+            Some(packet) if packet.index < index => Kept::Missing,
+            Some(_) | None => Kept::Overwritten,
+        }
+    }
+
+    /// Where the frame of this packet begins: the first of the packets before it, without a gap, that have its timestamp.
+    pub(super) fn frame_start(&self, index: u64) -> u64 {
+        let Some(timestamp) = self.get(index).map(|packet| packet.timestamp) else { return index };
+        let same = |index: &u64| self.get(*index).is_some_and(|packet| packet.timestamp == timestamp);
+        (0..index).rev().take_while(same).last().unwrap_or(index)
+    }
+
+    /// How many packets directly before this index are missing.
+    pub(super) fn missing_before(&self, index: u64) -> u64 {
+        let missing = |index: &u64| matches!(self.find(*index), Kept::Missing);
+        (0..index).rev().take(self.slots.len()).take_while(missing).count() as u64
+    }
+
     fn slot(&self, index: u64) -> usize {
         usize::try_from(index % self.slots.len().max(1) as u64).unwrap_or(0)
     }
@@ -60,10 +94,25 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_packet_is_told() {
+    fn a_repeated_packet_is_not_taken() {
         let mut ring = Ring::new(VIDEO);
         assert!(insert(&mut ring, 5));
         assert!(!insert(&mut ring, 5));
+    }
+
+    #[test]
+    fn missing_and_overwritten_packets_are_told_apart() {
+        let mut ring = Ring::new(64);
+        for index in [10, 11, 14, 15] {
+            insert(&mut ring, index);
+        }
+        assert!(matches!(ring.find(14), Kept::Here(packet) if packet.index == 14));
+        assert!(matches!(ring.find(13), Kept::Missing));
+        assert_eq!((ring.missing_before(14), ring.missing_before(15)), (2, 0));
+        assert_eq!(ring.frame_start(11), 10, "all have one timestamp");
+        assert_eq!(ring.frame_start(15), 14, "not over the gap");
+        insert(&mut ring, 13 + 64);
+        assert!(matches!(ring.find(13), Kept::Overwritten));
     }
 
     proptest! {

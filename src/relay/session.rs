@@ -1,5 +1,6 @@
 //! One session's media on a shard: its two sources, the ring and group its viewers live on, its wish for key frames.
 
+use super::down_track::KeyFrame;
 use super::group::Group;
 use super::key_requests::KeyRequests;
 use super::keyframe::starts_key_frame;
@@ -160,6 +161,15 @@ impl Session {
         self.in_frame
     }
 
+    /// Where a joiner starts, if there is a group of pictures.
+    pub(super) fn group_start(&self) -> Option<KeyFrame> {
+        self.group.start().map(|start| self.key_frame_at(start))
+    }
+
+    fn key_frame_at(&self, start: u64) -> KeyFrame {
+        KeyFrame { start, missing: self.ring.missing_before(start) }
+    }
+
     /// The newest video index there is.
     pub(super) fn newest(&self) -> u64 {
         self.video.source.next_index() - 1
@@ -212,10 +222,10 @@ impl Session {
             self.in_frame = !rtp.marker;
         }
         let key = starts_key_frame(self.codec, rtp.payload);
-        let begins = self.group.packet(place.index, place.timestamp, rtp.payload.len(), key);
+        let begins = self.group.packet(&self.ring, place.index, key);
         self.fresh.video.push(place.index);
         if let Some(start) = begins {
-            self.fresh.key_frame(start);
+            self.fresh.key_frame(self.key_frame_at(start));
             self.still.begins(now, start);
             self.keys.answered();
             if !std::mem::replace(&mut self.pictured, true) {

@@ -28,7 +28,7 @@ pub(super) struct Path {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     All,
-    /// The socket is full: what was left is lost.
+    /// The socket is full: it was not sent.
     Blocked,
 }
 
@@ -94,17 +94,17 @@ impl Socket {
         transmit(&self.io, &self.state, self.address, path, datagram, None, stats)
     }
 
-    /// Sends everything in order, each run of equal sizes with one call.
-    pub(super) fn send_all(&mut self, path: Path, packets: &Outbox, stats: &mut Stats) -> Sent {
+    /// Sends everything in order, each run of equal sizes with one call. Gives how many packets, the last ones, found the
+    /// socket full.
+    pub(super) fn send_all(&mut self, path: Path, packets: &Outbox, stats: &mut Stats) -> usize {
         let mut runs = packets.runs(self.state.max_gso_segments(), MAX_SEND_BYTES);
         while let Some((run, size)) = runs.next() {
             let segment = (run.len() > size).then_some(size);
             if transmit(&self.io, &self.state, self.address, path, run, segment, stats) == Sent::Blocked {
-                stats.drops(Drop::WouldBlock, (run.len().div_ceil(size) + runs.left()) as u64);
-                return Sent::Blocked;
+                return run.len().div_ceil(size) + runs.left();
             }
         }
-        if packets.overflowed() { Sent::Blocked } else { Sent::All }
+        0
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
         for len in lengths {
             assert!(out.push(len, |_| true));
         }
-        assert_eq!(sender.send_all(path, &out, &mut stats), Sent::All);
+        assert_eq!(sender.send_all(path, &out, &mut stats), 0);
         let mut buffer = [0; 2000];
         for len in lengths {
             let (got, from) = receiver.recv_from(&mut buffer).expect("received");

@@ -51,14 +51,16 @@ counted!(
         /// RTP from a viewer, or RTCP of too many senders.
         MediaFromViewer = "media_from_viewer",
         TooManyHandshakes = "too_many_handshakes",
-        /// The media socket was full; the viewer skips to the next key frame.
+        /// The media socket was full, and too much waited for it already.
         WouldBlock = "would_block",
         SendFailed = "send_failed",
         /// The sealer refused a packet: its index was sealed before.
         Unsealed = "unsealed",
         RetransmitLimit = "retransmit_limit",
-        /// A lost packet that the ring no longer holds.
+        /// A viewer asked for a packet that is no longer kept.
         RetransmitGone = "retransmit_gone",
+        /// A viewer asked for a packet that never came from the source.
+        RetransmitMissing = "retransmit_missing",
         /// A spectator that cannot follow: it is sent nothing until it starts again.
         Shed = "spectator_shed",
         InputWithoutSlot = "input_without_slot",
@@ -103,7 +105,9 @@ counted!(
         /// Packets sent again on request
         Retransmits = "retransmits",
         /// Second copies of packets sent again
-        Echoes = "retransmits_doubled",
+        DuplicateRetransmits = "retransmits_doubled",
+        /// Packets that found the media socket full and were sent later
+        HeldBack = "held_back_packets",
         /// Timestamps of viewers echoed to them, by which they measure their round trip
         ClocksAnswered = "clocks_answered",
         /// Viewers whose media goes to another address from now on

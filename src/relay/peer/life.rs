@@ -124,7 +124,11 @@ impl Peer {
             self.fault();
         }
         self.handshake.sent(datagrams.iter().map(|datagram| &**datagram));
+        let ssrc = self.video.outgoing.ssrc();
         for datagram in self.held.drain(..).chain(datagrams) {
+            if let Some(copies) = &mut self.video.copies {
+                copies.keep(ssrc, &datagram);
+            }
             out.push(datagram.len(), |packet| {
                 packet.copy_from_slice(&datagram);
                 true

@@ -1,8 +1,10 @@
-//! What a viewer is sent: RTP of both streams, video again on RTX (RFC 4588), and sender reports.
+//! What a viewer is sent: RTP of both streams, retransmissions of video, and sender reports.
 //!
 //! Packets are sealed into the outbox by our own sealer where the connection's keys were proven (`super::sealing`), and are
-//! otherwise queued in the crate, for good: never by both.
+//! otherwise queued in the crate, for good: never by both. Retransmissions are packets of the RTX stream (RFC 4588) or,
+//! where that was not agreed on, the same datagrams again (`super::copies`).
 
+use super::copies::Copies;
 use super::{Peer, guard};
 use crate::relay::outbox::Outbox;
 use crate::relay::ring::MediaPacket;
@@ -28,6 +30,8 @@ pub(super) struct Stream {
     pub(super) outgoing: Outgoing,
     pub(super) payload_type: u8,
     pub(super) rtx: Option<Rtx>,
+    /// Of a video stream without RTX.
+    pub(super) copies: Option<Copies>,
     /// Payload type of redundant audio (RFC 2198), where the viewer takes it.
     pub(super) redundant: Option<u8>,
     pub(super) extensions: Extensions,
@@ -71,16 +75,16 @@ impl Stream {
 }
 
 impl Peer {
-    /// A video packet, sealed into the outbox or queued in the crate. `index`: RFC 3711 section 3.3.1.
+    /// A video packet, sealed into the outbox or queued in the crate. `index`: RFC 3711 section 3.3.1. False: it was not
+    /// sealed, and its index is not used.
     pub(in crate::relay) fn write_video(
         &mut self,
         now: Instant,
         index: u64,
         packet: &MediaPacket,
         out: &mut Outbox,
-    ) {
+    ) -> bool {
         let video = &mut self.video;
-        video.count(packet.payload.len());
         let transport = self.rate.as_mut().map_or(0, |rate| rate.sent(now, packet.payload.len()));
         let head = Head {
             payload_type: video.payload_type,
@@ -90,22 +94,55 @@ impl Peer {
             ssrc: video.outgoing.ssrc(),
             transport,
         };
-        match &self.sealer {
+        if let Some(copies) = &mut video.copies {
+            copies.announce(index, transport);
+        }
+        let written = match &self.sealer {
             Some(sealer) => seal(out, sealer, &mut video.outgoing, &head, video.extensions, &packet.payload),
             None => {
                 write(&mut self.pc, now, &video.track, &head, video.extensions, packet.payload.as_slice())
             }
+        };
+        if written {
+            video.count(packet.payload.len());
+            if let Some(copies) = video.copies.as_mut().filter(|_| self.sealer.is_some()) {
+                copies.keep(video.outgoing.ssrc(), out.last());
+            }
         }
+        written
     }
 
-    /// A video packet again, in the retransmission stream (RFC 4588).
-    pub(in crate::relay) fn write_rtx(
+    /// A video packet again. `original`: the packet index it was sent under. False: its datagram is no longer kept.
+    pub(in crate::relay) fn retransmit(
         &mut self,
         now: Instant,
         original: u64,
         packet: &MediaPacket,
         out: &mut Outbox,
-    ) {
+    ) -> bool {
+        if self.video.rtx.is_some() {
+            self.write_rtx(now, original, packet, out);
+            return true;
+        }
+        let Some((datagram, transport)) = self.video.copies.as_ref().and_then(|copies| copies.get(original))
+        else {
+            return false;
+        };
+        let written = out.push(datagram.len(), |place| {
+            place.copy_from_slice(datagram);
+            true
+        });
+        if written {
+            self.video.count(packet.payload.len());
+            if let Some(rate) = self.rate.as_mut().filter(|_| self.video.extensions.transport.is_some()) {
+                rate.sent_again(transport);
+            }
+        }
+        written
+    }
+
+    /// A video packet again, in the retransmission stream (RFC 4588).
+    fn write_rtx(&mut self, now: Instant, original: u64, packet: &MediaPacket, out: &mut Outbox) {
         let video = &mut self.video;
         let Some(rtx) = &mut video.rtx else { return };
         rtx.index += 1;
@@ -124,7 +161,7 @@ impl Peer {
         match &self.sealer {
             Some(sealer) => seal(out, sealer, &mut rtx.outgoing, &head, video.extensions, &self.again),
             None => write(&mut self.pc, now, &video.track, &head, video.extensions, &self.again),
-        }
+        };
     }
 
     /// A packet of sound; with the one `before` it once more, where the viewer takes that.
@@ -153,7 +190,7 @@ impl Peer {
         match &self.sealer {
             Some(sealer) => seal(out, sealer, &mut audio.outgoing, &head, audio.extensions, payload),
             None => write(&mut self.pc, now, &audio.track, &head, audio.extensions, payload),
-        }
+        };
     }
 
     /// Queues sender reports: clock pairs (NTP, RTP) of both streams. The crate's own interceptor for them sees no RTP.
@@ -256,6 +293,7 @@ impl Head {
     }
 }
 
+/// Seals a packet into the outbox. False: there is no room, or its index was sealed before.
 fn seal(
     out: &mut Outbox,
     sealer: &Sealer,
@@ -263,7 +301,7 @@ fn seal(
     head: &Head,
     extensions: Extensions,
     payload: &[u8],
-) {
+) -> bool {
     let mut bytes = [0; LONGEST_HEADER];
     let len = head.write(&mut bytes, extensions);
     let header = bytes.get(..len).unwrap_or_default();
@@ -271,9 +309,10 @@ fn seal(
         let Some((start, rest)) = packet.split_at_mut_checked(len) else { return false };
         start.copy_from_slice(header);
         sealer.seal(stream, head.index, header, payload, rest).is_ok()
-    });
+    })
 }
 
+/// Gives a packet to the crate, which takes every one.
 fn write(
     pc: &mut RTCPeerConnection,
     now: Instant,
@@ -281,7 +320,7 @@ fn write(
     head: &Head,
     extensions: Extensions,
     payload: &[u8],
-) {
+) -> bool {
     let mut header = rtp::Header {
         version: 2,
         marker: head.marker,
@@ -303,6 +342,7 @@ fn write(
     let payload = BytesMut::from(payload).freeze();
     let message = RTCMessage::RtpPacket(track.to_owned(), rtp::Packet { header, payload });
     let _ = guard(|| pc.handle_write(TaggedRTCMessage { now, message }));
+    true
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and `life` carries datagrams and events. A panic inside `rtc` closes this peer and nothing else. No sockets and no clock
 //! here, and nothing that is bound to a thread: a peer can move to another.
 
+mod copies;
 mod handshake;
 mod ice;
 mod life;
@@ -155,10 +156,6 @@ impl Peer {
         }
         self.video.extensions.transport = self.transport.filter(|_| wanted);
     }
-
-    pub(super) fn can_retransmit(&self) -> bool {
-        self.video.rtx.is_some()
-    }
 }
 
 /// A self-signed certificate for DTLS, valid for the life of a process.
@@ -181,4 +178,4 @@ fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::relay) mod tests;

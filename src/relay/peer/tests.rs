@@ -16,6 +16,22 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared { certificate: certificate(crypto.as_ref()).expect("certificate"), crypto, candidates })
 }
 
+/// A peer that counts as connected and seals with this key; with or without RTX.
+pub(in crate::relay) fn connected(now: Instant, rtx: bool, sealer: Sealer) -> Peer {
+    let offered = if rtx {
+        OFFER.to_owned()
+    } else {
+        OFFER
+            .replace(" 106 107\r\n", " 106\r\n")
+            .replace("a=rtpmap:107 rtx/90000\r\na=fmtp:107 apt=106\r\n", "")
+    };
+    let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
+    assert_eq!(offer.video.rtx.is_some(), rtx);
+    let (mut peer, _) = Peer::new(now, &offer, Codec::H264, &shared()).expect("answered");
+    (peer.connected, peer.sealer) = (true, Some(sealer));
+    peer
+}
+
 fn peer(now: Instant) -> Peer {
     answered(now, OFFER).0
 }

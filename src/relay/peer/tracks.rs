@@ -1,5 +1,6 @@
 //! What `rtc` is told of the media: the codecs and header extension of an offer, and a track for each stream.
 
+use super::copies::Copies;
 use super::media::{Extensions, Rtx, Stream};
 use super::negotiation::invalid;
 use crate::relay::sdp::{self, Offer};
@@ -126,6 +127,7 @@ pub(super) fn add_stream(
         sender,
         outgoing: Outgoing::new(ssrc),
         payload_type: format.payload_type,
+        copies: (kind == RtpCodecKind::Video && rtx.is_none()).then(Copies::default),
         rtx,
         redundant: format.redundant.as_ref().map(|(payload_type, _)| *payload_type),
         extensions,

@@ -13,9 +13,10 @@
 //!   RTCP, which the crate goes on sealing, has a session key of its own (RFC 3711 section 4.3).
 //! - Every SSRC has one [`Outgoing`], and every index passes its [`Window`], which refuses what it has seen and what is too
 //!   old to tell: whatever the numbering above does wrong, it costs a packet and not the key.
-//! - Indices stand for places in the session's numbering, which goes on rising over restarts of the source
-//!   (`super::source`) and is 64 bits wide here: sequence number and rollover counter are its low 48 bits, so nothing starts
-//!   again at a wrap. A retransmission is a new packet of its own SSRC (RFC 4588), never the old one sealed again.
+//! - Indices are given out by [`super::down_track`], rising, over restarts of the source (`super::source`) and skips alike.
+//!   They are 64 bits wide there: sequence number and rollover counter are the low 48 bits, so nothing starts again at a wrap.
+//! - A retransmission is a new packet of its own SSRC (RFC 4588) or the datagram that was sent before, never the old packet
+//!   sealed again.
 
 pub(super) mod keys;
 pub(super) mod proof;

@@ -108,7 +108,7 @@ struct Round<'a> {
     out: &'a mut Outbox,
     timers: &'a mut Timers<Deadline>,
     stats: &'a mut Stats,
-    /// A viewer's frame did not fit into the socket.
+    /// A viewer cannot be sent more before the next key frame.
     lost: bool,
 }
 
@@ -149,7 +149,7 @@ impl Round<'_> {
         if !self.out.is_empty() {
             self.lost |= viewer.flush(self.socket, self.out, video, self.stats);
         }
-        if viewer.track.deadline().is_some() {
+        if viewer.track.deadline().is_some() || viewer.has_unsent() {
             self.timers.set(Deadline::Viewer(key), viewer.deadline(self.now));
         }
         all

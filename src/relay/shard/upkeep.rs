@@ -1,5 +1,5 @@
-//! What viewers and sessions need besides arriving packets: events and deadlines of their connections, wishes for key
-//! frames, and their ends.
+//! What viewers and sessions need besides arriving packets: events and deadlines of their connections, key frame requests,
+//! and their ends.
 //!
 //! A viewer's end leaves no trace of it: neither in the demux nor in the timers nor in its session.
 
@@ -29,16 +29,17 @@ impl Shard {
                     if session.connected == 1 {
                         session.emit(RelayEvent::Watched(true), &mut self.stats);
                     }
-                    if !viewer.track.join(now, session.group.start()) {
+                    if !viewer.join(now, session) {
                         session.want_key_frame(Cause::Joiner, &mut self.stats);
                     }
                 }
-                PeerEvent::Feedback(Feedback::KeyFrame) => viewer.quality.wish(Cause::Viewer),
+                PeerEvent::Feedback(Feedback::KeyFrame) => viewer.quality.request_key_frame(Cause::Viewer),
                 PeerEvent::Feedback(Feedback::Lost { ssrc, sequences }) => {
                     viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.out, &mut self.stats);
                 }
                 PeerEvent::Feedback(Feedback::Reception(report)) => {
-                    viewer.received(now, session.middle_of_ntp(now), report, &mut self.stats);
+                    let ntp = session.middle_of_ntp(now);
+                    viewer.received(now, ntp, &session.ring, report, &mut self.stats);
                 }
                 PeerEvent::Feedback(Feedback::Clock { ssrc, middle }) => {
                     self.stats.count(Count::ClocksAnswered, 1);
@@ -65,12 +66,12 @@ impl Shard {
                 PeerEvent::Gone(reason) => end = Some(reason),
             }
         }
-        if let Some(cause) = viewer.quality.take_wish(now, viewer.is_player()) {
+        if let Some(cause) = viewer.quality.take_request(now, viewer.is_player()) {
             session.want_key_frame(cause, &mut self.stats);
         }
         let mut video = false;
         if viewer.peer.is_connected() {
-            viewer.echo(now, &session.ring, &mut self.out, &mut self.stats);
+            viewer.send_duplicates(now, &session.ring, &mut self.out, &mut self.stats);
             video = viewer.catch_up(now, session, &mut self.out);
             if viewer.report_due(now) {
                 let (video, audio) = session.clocks(now);
