@@ -21,9 +21,12 @@ mod line;
 mod link;
 mod raw_viewer;
 mod readme;
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod relay;
 mod relay_chromium;
 mod relay_fairness;
+mod relay_losses;
 mod relay_paths;
 mod relay_viewer;
 #[path = "../support/rtp_source.rs"]

@@ -177,21 +177,98 @@ fn chromium_repairs_losses_by_rtx_without_a_freeze() {
     });
 }
 
+#[test]
+fn a_page_recovers_at_the_next_key_frame_of_a_producer_that_ignores_requests() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let camera = Camera::stubborn(opened.rtp_video);
+        event(&mut opened, |event| *event == RelayEvent::FirstKeyFrame).await;
+        let relay = stage.relay.candidates()[0];
+        let hop = Hop::start(relay, usize::MAX);
+        let browser = Browser::start().await;
+        let offer = browser.script(OFFER, json!([])).await.as_str().expect("an offer").to_owned();
+        let spec = AddViewer { session, viewer: ViewerId::new(), slot: None, offer };
+        let answer = stage.relay.add_viewer(spec).await.expect("answered");
+        let answer = answer.replace(&format!("{} typ host", relay.port()), &format!("{} typ host", hop.port));
+        assert_eq!(browser.script(ACCEPT, json!([answer])).await, json!(true));
+        browser.decoded(60).await;
+
+        // One packet is lost before the gateway.
+        camera.film.lose_packet.store(true, Ordering::Relaxed);
+        until("the loss", || !camera.film.lose_packet.load(Ordering::Relaxed)).await;
+        camera.is_decoded_whole_after_the_next_key_frame(&browser).await;
+
+        // Nothing reaches the page for a second and a half.
+        hop.dead.store(true, Ordering::Relaxed);
+        camera.sent(camera.frames() + 45).await;
+        hop.dead.store(false, Ordering::Relaxed);
+        camera.is_decoded_whole_after_the_next_key_frame(&browser).await;
+    });
+}
+
+/// How a camera is told what to do, and what it has done.
+#[derive(Default)]
+struct Film {
+    stop: AtomicBool,
+    /// A key frame every [`STUBBORN`] frames, and none for any request.
+    stubborn: bool,
+    /// One packet of the next ordinary frame is lost before the gateway.
+    lose_packet: AtomicBool,
+    frames: AtomicUsize,
+}
+
+/// Frames from one key frame to the next: 2 s.
+const STUBBORN: usize = 60;
+
 /// An encoder that draws, sends, and obeys key frame requests.
-struct Camera(Arc<AtomicBool>);
+struct Camera {
+    film: Arc<Film>,
+}
 
 impl Camera {
     fn start(to: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        std::thread::spawn(move || film(to, &stopped));
-        Self(stop)
+        Self::with(to, Film::default())
+    }
+
+    /// One that ignores key frame requests, as a plain encoder on a command line does.
+    fn stubborn(to: SocketAddr) -> Self {
+        Self::with(to, Film { stubborn: true, ..Film::default() })
+    }
+
+    fn with(to: SocketAddr, film: Film) -> Self {
+        let film = Arc::new(film);
+        let shared = Arc::clone(&film);
+        std::thread::spawn(move || shared.run(to));
+        Self { film }
+    }
+
+    fn frames(&self) -> usize {
+        self.film.frames.load(Ordering::Relaxed)
+    }
+
+    async fn sent(&self, frames: usize) {
+        until("frames of the camera", || self.frames() >= frames).await;
+    }
+
+    /// Of the two seconds after the next key frame, the page shows what an undisturbed one does.
+    async fn is_decoded_whole_after_the_next_key_frame(&self, browser: &Browser) {
+        let key_frame = (self.frames() / STUBBORN + 1) * STUBBORN;
+        // The page has shown the key frame by then.
+        self.sent(key_frame + STUBBORN / 2).await;
+        let before = browser.script(STATS, json!([])).await;
+        let (sent, decoded) = (self.frames(), before["decoded"].as_u64().unwrap_or(0));
+        self.sent(sent + STUBBORN).await;
+        let after = browser.script(STATS, json!([])).await;
+        let shown = after["decoded"].as_u64().unwrap_or(0) - decoded;
+        println!("{shown} of {STUBBORN} frames decoded: {after}");
+        assert!(shown + 10 >= STUBBORN as u64, "{shown} of {STUBBORN} frames: {before} {after}");
     }
 }
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.film.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -222,32 +299,41 @@ impl YUVSource for Picture {
     }
 }
 
-fn film(to: SocketAddr, stopped: &AtomicBool) {
-    let api = openh264::OpenH264API::from_source();
-    let mut encoder = Encoder::with_api_config(api, EncoderConfig::new()).expect("an encoder");
-    let mut source = crate::rtp_source::RtpSource::video(to);
-    let mut picture = Picture { luma: vec![0; 320 * 180], chroma: vec![128; 160 * 90] };
-    let (start, mut frame) = (Instant::now(), 0u32);
-    while !stopped.load(Ordering::Relaxed) {
-        for (at, pixel) in picture.luma.iter_mut().enumerate() {
-            let (x, y) = (at % 320, at / 320);
-            *pixel = ((x + frame as usize * 3) ^ (y * 2)) as u8;
-        }
-        let stream = encoder.encode(&picture).expect("encoded").to_vec();
-        source.access_unit(&stream);
-        frame += 1;
-        while start.elapsed() < Duration::from_millis(33) * frame {
-            if source.picture_loss_requests() > 0 {
+impl Film {
+    fn run(&self, to: SocketAddr) {
+        let api = openh264::OpenH264API::from_source();
+        let mut encoder = Encoder::with_api_config(api, EncoderConfig::new()).expect("an encoder");
+        let mut source = crate::rtp_source::RtpSource::video(to);
+        let mut picture = Picture { luma: vec![0; 320 * 180], chroma: vec![128; 160 * 90] };
+        let (start, mut frame) = (Instant::now(), 0u32);
+        while !self.stop.load(Ordering::Relaxed) {
+            for (at, pixel) in picture.luma.iter_mut().enumerate() {
+                let (x, y) = (at % 320, at / 320);
+                *pixel = ((x + frame as usize * 3) ^ (y * 2)) as u8;
+            }
+            let key = (frame as usize).is_multiple_of(STUBBORN);
+            if self.stubborn && key {
                 encoder.force_intra_frame();
+            }
+            source.lose_next = !key && self.lose_packet.swap(false, Ordering::Relaxed);
+            let stream = encoder.encode(&picture).expect("encoded").to_vec();
+            source.access_unit(&stream);
+            frame += 1;
+            self.frames.store(frame as usize, Ordering::Relaxed);
+            while start.elapsed() < Duration::from_millis(33) * frame {
+                if source.picture_loss_requests() > 0 && !self.stubborn {
+                    encoder.force_intra_frame();
+                }
             }
         }
     }
 }
 
-/// A way that loses every n-th media packet towards the browser.
+/// A way that loses every n-th media packet towards the browser, or all of them.
 struct Hop {
     port: u16,
     dropped: Arc<AtomicUsize>,
+    dead: Arc<AtomicBool>,
 }
 
 impl Hop {
@@ -271,11 +357,13 @@ impl Hop {
             }
         });
         let count = Arc::clone(&dropped);
+        let dead = Arc::new(AtomicBool::new(false));
+        let is_dead = Arc::clone(&dead);
         std::thread::spawn(move || {
             let (mut buffer, mut media) = ([0; 2000], 0usize);
             while let Ok(len) = inside.recv(&mut buffer) {
                 media += usize::from(buffer[0] >= 128);
-                if buffer[0] >= 128 && media.is_multiple_of(every) {
+                if is_dead.load(Ordering::Relaxed) || (buffer[0] >= 128 && media.is_multiple_of(every)) {
                     count.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
@@ -284,7 +372,7 @@ impl Hop {
                 }
             }
         });
-        Self { port, dropped }
+        Self { port, dropped, dead }
     }
 }
 

@@ -106,6 +106,8 @@ pub(crate) struct Traits {
     pub(crate) only_aes_cm: bool,
     pub vp8: bool,
     pub(crate) data: bool,
+    /// Retransmissions come on the stream's own SSRC.
+    pub(crate) no_rtx: bool,
 }
 
 /// A viewer and what it received.
@@ -193,7 +195,8 @@ impl PeerConnectionEventHandler for Handler {
 impl Watcher {
     pub(crate) async fn new(traits: Traits) -> Self {
         let seen = Arc::new(Seen::default());
-        let mut settings = SettingEngineBuilder::new();
+        // A retransmission comes hundreds of packets late.
+        let mut settings = SettingEngineBuilder::new().with_srtp_replay_protection_window(1024);
         if traits.only_aes_cm {
             settings = settings
                 .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80]);
@@ -295,7 +298,10 @@ fn engine(traits: &Traits) -> MediaEngine {
         )
     };
     engine.register_codec(video, RtpCodecKind::Video).expect("video");
-    engine.register_codec(codec("video/rtx", 90_000, 0, "apt=102", 103), RtpCodecKind::Video).expect("rtx");
+    if !traits.no_rtx {
+        let rtx = codec("video/rtx", 90_000, 0, "apt=102", 103);
+        engine.register_codec(rtx, RtpCodecKind::Video).expect("rtx");
+    }
     engine
         .register_codec(
             codec("audio/opus", 48_000, 2, "minptime=10;useinbandfec=1", 111),

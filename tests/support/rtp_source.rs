@@ -18,6 +18,8 @@ pub(crate) struct RtpSource {
     pub(crate) sent: Vec<Vec<u8>>,
     counter: u32,
     pub(crate) restarts: usize,
+    /// The next packet is lost on its way to the gateway.
+    pub(crate) lose_next: bool,
 }
 
 impl RtpSource {
@@ -42,6 +44,7 @@ impl RtpSource {
             sent: Vec::new(),
             counter: 0,
             restarts: 0,
+            lose_next: false,
         }
     }
 
@@ -120,7 +123,9 @@ impl RtpSource {
 
     fn send(&mut self, marker: bool, payload: Vec<u8>) {
         let datagram = self.datagram(marker, &payload);
-        self.raw(&datagram);
+        if !std::mem::take(&mut self.lose_next) {
+            self.raw(&datagram);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         self.sent.push(payload);
     }
