@@ -18,10 +18,9 @@ use tappers::Tun;
 /// Packets that wait in the kernel until the bridge reads them.
 const DEVICE_QUEUE: u32 = 4096;
 
-/// Whether this process can make lines: root, and a kernel with TUN.
+/// Whether this process can make lines: root that may make TUN devices, which a container's root often may not.
 pub(crate) fn available() -> bool {
-    rustix::process::geteuid().is_root()
-        && File::options().read(true).write(true).open("/dev/net/tun").is_ok()
+    rustix::process::geteuid().is_root() && Tun::new().map(|tun| delete(&name(&tun))).is_ok()
 }
 
 /// One side's addresses on the line.
@@ -61,10 +60,7 @@ impl Line {
     /// A line from this process's namespace to a new one.
     pub(crate) fn to_new_namespace(seed: u64) -> Self {
         let [near, far] = [(); 2].map(|()| Tun::new().expect("root opens a TUN device"));
-        let [device, far_device] = [&near, &far].map(|tun| {
-            let name = tun.name().expect("a device has a name").name();
-            name.into_string().expect("a device's name is ASCII")
-        });
+        let [device, far_device] = [&near, &far].map(name);
         let (near_side, far_side) = addresses(index(&device));
         let keeper = keeper();
         let inside = format!("/proc/{}/ns/net", keeper.id());
@@ -123,8 +119,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // tappers closes its descriptor in builds with debug assertions only.
-        let _ = Command::new("ip").args(["link", "delete", &self.device]).stderr(Stdio::null()).status();
+        delete(&self.device);
     }
 }
 
@@ -161,6 +156,16 @@ impl Drop for Namespace {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
+}
+
+fn name(tun: &Tun) -> String {
+    let name = tun.name().expect("a device has a name").name();
+    name.into_string().expect("a device's name is ASCII")
+}
+
+/// Closing a device would end it, too, but tappers closes in builds with debug assertions only.
+fn delete(device: &str) {
+    let _ = Command::new("ip").args(["link", "delete", device]).stderr(Stdio::null()).status();
 }
 
 /// A process in a network namespace of its own.
