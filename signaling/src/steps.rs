@@ -4,8 +4,8 @@
 //! spends one step for every byte it passes. The count is deterministic, one for each thread, and costs an addition.
 //! `tests/it/fuzz.rs` doubles inputs and compares the counts.
 //!
-//! Does not: count what libraries do (`serde_json`, the query string decoder, `rtc`). The campaign of `tests/run long`
-//! measures their CPU time.
+//! Does not: count what libraries do (`serde_json`, the query string decoder, `rtc`). A campaign of `tests/run long` measures
+//! their time.
 
 use std::cell::Cell;
 

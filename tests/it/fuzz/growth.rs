@@ -2,7 +2,7 @@
 //! what parsers stumble over and of parts of the corpus, up to the largest input the product takes.
 //!
 //! In every run work is counted in steps (`playgate_signaling::steps`): deterministic, but blind to what libraries do. The
-//! campaign in `long` measures CPU time instead, over five doublings.
+//! campaign in `long` measures time instead, over five doublings.
 
 use super::{Dice, TARGETS, Target, corpus};
 use playgate_signaling::steps;
@@ -186,35 +186,30 @@ fn every_target_is_counted_or_measured() {
 
 mod long {
     use super::{LARGEST, parts, repeated, target};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     /// Doublings from the smaller input to the larger one.
     const DOUBLINGS: u32 = 5;
     /// Each costs at most this much more: what two inputs of one kind cost varies less than five times this.
     const GROWTH: f64 = 2.2;
-    /// Less cannot be measured.
-    const SHORT: Duration = Duration::from_micros(20);
+    /// Less is the price of a call.
+    const SHORT: Duration = Duration::from_micros(5);
 
-    /// What this thread has used of the CPU.
-    fn cpu() -> Duration {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts it");
-        let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok()).expect("a number");
-        Duration::from_nanos(nanoseconds)
-    }
-
-    /// The least of a few measurements: others disturb a run, and nothing makes it quicker than it is.
-    fn cost(name: &str, bytes: &[u8]) -> Duration {
+    /// What one call takes, of so many in a row; the least of a few measurements, because others only ever add to it.
+    fn cost(name: &str, bytes: &[u8], calls: u32) -> Duration {
         let once = || {
-            let before = cpu();
-            target(name)(bytes);
-            cpu() - before
+            let begun = Instant::now();
+            for _ in 0..calls {
+                target(name)(bytes);
+            }
+            begun.elapsed() / calls
         };
         (0..7).map(|_| once()).min().unwrap_or_default().max(SHORT)
     }
 
     #[test]
-    #[ignore = "long: measures CPU time"]
-    fn cpu_time_grows_linearly_with_libraries_too() {
+    #[ignore = "long: measures time"]
+    fn time_grows_linearly_in_libraries_too() {
         for (name, _) in LARGEST {
             let mut worst: f64 = 0.0;
             parts(name, 100, |[before, unit, behind], times| {
@@ -222,8 +217,8 @@ mod long {
                 if fewer == 0 {
                     return;
                 }
-                let small = cost(name, &repeated(before, unit, behind, fewer));
-                let large = cost(name, &repeated(before, unit, behind, fewer << DOUBLINGS));
+                let small = cost(name, &repeated(before, unit, behind, fewer), 1 << DOUBLINGS);
+                let large = cost(name, &repeated(before, unit, behind, fewer << DOUBLINGS), 1);
                 let growth = (large.as_secs_f64() / small.as_secs_f64()).powf(1.0 / f64::from(DOUBLINGS));
                 worst = worst.max(growth);
                 assert!(
