@@ -1,6 +1,7 @@
 //! The list of minted tokens, kept in the store.
 
 use crate::auth::{LedgerError, MintedScope, MintedToken, TokenLedger};
+use crate::ids::GrantId;
 use crate::store::rows::{Millis, TokenRow, TokenScope, millis};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -40,6 +41,11 @@ impl TokenLedger for StoreLedger {
 
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError> {
         self.0.is_token_revoked(&id.to_string()).await.map_err(failed)
+    }
+
+    async fn is_grant_revoked(&self, grant: GrantId) -> Result<bool, LedgerError> {
+        let row = self.0.grant(grant).await.map_err(failed)?;
+        Ok(row.is_none_or(|row| row.revoked_at.is_some()))
     }
 
     async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError> {

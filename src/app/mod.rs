@@ -112,7 +112,7 @@ impl App {
         let private_addr = private.address;
         let sessions = Sessions::start(deps, &mut registry).await?;
         let webhooks = Webhooks::start(&config.webhooks, &events, &Clock::system(), &mut registry).await?;
-        let signal = signal_routes(&config, &sessions, &auth, &relay, &mut registry);
+        let signal = signal_routes(&config, &sessions, &relay, &mut registry);
         let metrics = HttpMetrics::new(&mut registry);
 
         let registry = Arc::new(registry);
@@ -180,7 +180,6 @@ fn start_relay(
 fn signal_routes(
     config: &Config,
     sessions: &Sessions,
-    auth: &Auth,
     relay: &Relay,
     registry: &mut Registry,
 ) -> axum::Router {
@@ -190,6 +189,6 @@ fn signal_routes(
         max_viewers: usize::try_from(config.sessions.max_viewers).unwrap_or(usize::MAX),
         ..SignalConfig::default()
     };
-    let callers = Arc::new(signaling::Callers(auth.clone()));
+    let callers = Arc::new(signaling::Callers);
     signal::router(SignalState::new(Arc::new(sessions.clone()), callers, signaling, registry))
 }

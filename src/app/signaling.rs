@@ -1,15 +1,15 @@
 //! Who opens a signaling connection, by the same rules as every other request.
 
-use crate::auth::{Auth, Principal, signaling_caller, signaling_token, signaling_token_caller};
-use crate::signal::SignalAuth;
+use crate::auth::{Authenticated, signaling_caller, signaling_token_caller};
+use crate::signal::{Known, SignalAuth};
 use axum::http::{Extensions, HeaderMap};
 
-pub(super) struct Callers(pub(super) Auth);
+pub(super) struct Callers;
 
 #[async_trait::async_trait]
 impl SignalAuth for Callers {
-    async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
-        signaling_caller(headers, extensions).await
+    async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Known> {
+        signaling_caller(headers, extensions).await.map(known)
     }
 
     async fn authenticate_token(
@@ -17,15 +17,11 @@ impl SignalAuth for Callers {
         token: &str,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Option<Principal> {
-        signaling_token_caller(token, headers, extensions).await
+    ) -> Option<Known> {
+        signaling_token_caller(token, headers, extensions).await.map(known)
     }
+}
 
-    fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str> {
-        signaling_token(headers, extensions)
-    }
-
-    async fn is_revoked(&self, token: &str) -> bool {
-        self.0.is_revoked(token).await
-    }
+fn known(found: Authenticated) -> Known {
+    Known { who: found.principal, validity: found.credential.watch() }
 }

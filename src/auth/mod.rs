@@ -12,15 +12,15 @@ mod local;
 mod names;
 mod opaque;
 mod service;
+mod validity;
 
-pub use caller::{
-    Authenticated, Caller, UserCaller, signaling_caller, signaling_token, signaling_token_caller,
-};
+pub use caller::{Authenticated, Caller, UserCaller, signaling_caller, signaling_token_caller};
 pub use keys::KeyError;
 pub use ledger::{LedgerError, MemoryLedger, MintedScope, MintedToken, TokenLedger};
 pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};
 pub use opaque::{embed_token_sha256, new_embed_token};
 pub use service::{Auth, AuthError, Minted, MintedForOrganisation, TokenError, Verified};
+pub use validity::{Credential, Lapse, Validity};
 
 use crate::ids::{GrantId, SessionId, UserId};
 use playgate_signaling::message::Role;
@@ -43,7 +43,7 @@ pub struct User {
     pub name: Option<String>,
 }
 
-/// A verified grant token. That it is not revoked is for the session core to say.
+/// A verified grant token. Whether the grant was revoked is for the session core to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantClaims {
     pub grant: GrantId,

@@ -3,11 +3,12 @@
 use super::keys::{Key, KeyError, Keys};
 use super::ledger::{LedgerError, MintedScope, MintedToken, TokenLedger};
 use super::local::{LOCAL_KID, LocalClaims, LocalKey, LocalKeyError, Scope};
+use super::validity::{Lapse, Watches};
 use super::{GrantClaims, Principal, User, names, opaque};
 use crate::config::Config;
 use crate::ids::UserId;
 use jsonwebtoken::Validation;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -16,8 +17,10 @@ use uuid::Uuid;
 pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How long a sign-in lasts (contract 1.5: 30 days).
 pub(super) const SIGN_IN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Clock difference allowed between us and outside issuers, in seconds.
+/// Clock difference allowed for the begin (`nbf`) of an outside issuer's token, in seconds.
 const LEEWAY_S: u64 = 60;
+/// And for its end: short, because what a token opened must end within 15 s of it.
+const EXPIRY_LEEWAY: Duration = Duration::from_secs(10);
 const MAX_SUBJECT_CHARS: usize = 128;
 const MAX_NAME_CHARS: usize = 128;
 /// The end of what has none: the last second dates can name.
@@ -59,7 +62,10 @@ pub enum TokenError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     pub principal: Principal,
+    /// As the token says.
     pub expires_at: OffsetDateTime,
+    /// From when on it is refused: [`Verified::expires_at`], or somewhat later for an outside issuer's.
+    pub good_until: OffsetDateTime,
 }
 
 /// A token just made. The text is a secret.
@@ -86,11 +92,22 @@ pub struct Auth {
     inner: Arc<Inner>,
 }
 
+/// An [`Auth`] that keeps nothing alive.
+#[derive(Clone)]
+pub(super) struct WeakAuth(Weak<Inner>);
+
+impl WeakAuth {
+    pub(super) fn upgrade(&self) -> Option<Auth> {
+        Some(Auth { inner: self.0.upgrade()? })
+    }
+}
+
 struct Inner {
     local: LocalKey,
     keys: Keys,
     audiences: Vec<String>,
     ledger: Arc<dyn TokenLedger>,
+    watches: Watches,
 }
 
 /// What is read of an outside issuer's token; the times are checked by the library.
@@ -108,7 +125,7 @@ impl Auth {
         let local = LocalKey::open(&config.data_dir.join("auth.key"))?;
         let keys = Keys::open(&config.auth)?;
         let audiences = std::iter::once(AUDIENCE.to_owned()).chain(config.public_url.clone()).collect();
-        Ok(Self { inner: Arc::new(Inner { local, keys, audiences, ledger }) })
+        Ok(Self { inner: Arc::new(Inner { local, keys, audiences, ledger, watches: Watches::default() }) })
     }
 
     /// Says who a token stands for.
@@ -139,7 +156,7 @@ impl Auth {
         let expires_at =
             OffsetDateTime::from_unix_timestamp(claims.exp).map_err(|_| TokenError::Malformed)?;
         let principal = match claims.scope {
-            // Revoking a grant is the session core's, who also ends its views.
+            // Whether it was revoked is asked where it is used: by the session core, and by `lapse_of`.
             Scope::Grant => Principal::Grant(claims.grant().ok_or(TokenError::Subject)?),
             Scope::User => Principal::User(user(claims.sub.as_deref(), claims.name)?),
             Scope::Operator => Principal::Operator,
@@ -147,7 +164,7 @@ impl Auth {
         if claims.scope != Scope::Grant && self.inner.ledger.is_revoked(claims.jti).await? {
             return Err(TokenError::Revoked);
         }
-        Ok(Verified { principal, expires_at })
+        Ok(Verified { principal, expires_at, good_until: expires_at })
     }
 
     async fn verify_opaque(&self, token: &str) -> Result<Verified, TokenError> {
@@ -163,27 +180,37 @@ impl Auth {
             return Err(TokenError::Subject);
         };
         let expires_at = row.expires_at.unwrap_or(FOREVER);
-        Ok(Verified { principal: Principal::Organisation(name), expires_at })
+        Ok(Verified { principal: Principal::Organisation(name), expires_at, good_until: expires_at })
     }
 
-    /// Whether a token minted here was taken back. False for one that has run out, and while the list cannot be read.
-    pub async fn is_revoked(&self, token: &str) -> bool {
+    /// Why a token that was valid is not any more.
+    pub(super) async fn lapse_of(&self, token: &str) -> Result<Option<Lapse>, LedgerError> {
         match self.verify(token).await {
-            Err(TokenError::Revoked) => true,
-            Err(TokenError::Ledger(error)) => {
-                tracing::error!(%error, "cannot tell whether a token was taken back");
-                false
+            Ok(Verified { principal: Principal::Grant(grant), .. }) => {
+                Ok(self.inner.ledger.is_grant_revoked(grant.grant).await?.then_some(Lapse::Revoked))
             }
-            Ok(_)
-            | Err(
-                TokenError::TooLong
-                | TokenError::Malformed
+            Ok(_) => Ok(None),
+            Err(TokenError::Ledger(error)) => Err(error),
+            Err(TokenError::Refused { expired: true }) => Ok(Some(Lapse::Expired)),
+            // Taken back, or its issuer's key was.
+            Err(
+                TokenError::Revoked
                 | TokenError::UnknownKey
-                | TokenError::Refused { .. }
+                | TokenError::Refused { expired: false }
+                | TokenError::TooLong
+                | TokenError::Malformed
                 | TokenError::Subject
                 | TokenError::Signing,
-            ) => false,
+            ) => Ok(Some(Lapse::Revoked)),
         }
+    }
+
+    pub(super) fn watches(&self) -> &Watches {
+        &self.inner.watches
+    }
+
+    pub(super) fn downgrade(&self) -> WeakAuth {
+        WeakAuth(Arc::downgrade(&self.inner))
     }
 
     fn verify_outside(&self, token: &str, key: &Key) -> Result<Verified, TokenError> {
@@ -197,8 +224,12 @@ impl Auth {
         #[expect(clippy::cast_possible_truncation, reason = "clamped to the years a date can name")]
         let exp = claims.exp.clamp(0.0, 253_402_300_799.0) as i64;
         let expires_at = OffsetDateTime::from_unix_timestamp(exp).map_err(|_| TokenError::Malformed)?;
+        let good_until = expires_at.saturating_add(EXPIRY_LEEWAY.try_into().unwrap_or_default());
+        if good_until <= OffsetDateTime::now_utc() {
+            return Err(TokenError::Refused { expired: true });
+        }
         let name = claims.name.as_str().map(ToOwned::to_owned);
-        Ok(Verified { principal: Principal::User(user(Some(&claims.sub), name)?), expires_at })
+        Ok(Verified { principal: Principal::User(user(Some(&claims.sub), name)?), expires_at, good_until })
     }
 
     /// A new user nobody was before, with a friendly name, for [`SIGN_IN`].

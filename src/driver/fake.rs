@@ -265,6 +265,16 @@ impl Driver for FakeDriver {
         Ok(Some(Adopted { instance, site: self.make_site(&[]), running }))
     }
 
+    async fn find(&self, session: SessionId) -> Result<Option<InstanceRef>, DriverError> {
+        let found = lock(&self.shared).on_adopt.get(&session).copied().unwrap_or_default();
+        let reference = InstanceRef::Container { container: format!("found-{session}") };
+        match found {
+            OnAdopt::Gone => Ok(None),
+            OnAdopt::Fail => Err(DriverError::Other("the fake engine does not answer".to_owned())),
+            OnAdopt::Running | OnAdopt::Ended => Ok(self.containers.then_some(reference)),
+        }
+    }
+
     async fn remove_strays(&self, keep: &HashSet<SessionId>) -> Result<usize, DriverError> {
         lock(&self.shared).kept = Some(keep.clone());
         Ok(0)

@@ -268,6 +268,12 @@ pub trait Driver: Send + Sync {
         events: mpsc::Sender<DriverEvent>,
     ) -> Result<Option<Adopted>, DriverError>;
 
+    /// Looks for an instance of a session that the store knows no instance of: it was started, and the gateway died before
+    /// that was written. One that was made and never started is not found.
+    async fn find(&self, _session: SessionId) -> Result<Option<InstanceRef>, DriverError> {
+        Ok(None)
+    }
+
     /// What an instance has written to its standard output and error so far, both in one, as they came; with `follow`,
     /// further lines until it has ended. Read no faster than it is taken. `None` when the instance is gone.
     async fn logs(&self, _instance: &InstanceRef, _follow: bool) -> Result<Option<ByteStream>, DriverError> {

@@ -57,6 +57,7 @@ pub trait SessionCore: Send + Sync + 'static {
     async fn grants(&self, who: &Principal, id: SessionId) -> Result<Vec<GrantView>, ServiceError>;
     async fn revoke(&self, who: &Principal, grant: GrantId) -> Result<(), ServiceError>;
     fn running(&self) -> usize;
+    fn degraded(&self) -> Vec<String>;
 }
 
 #[async_trait::async_trait]
@@ -149,5 +150,9 @@ impl SessionCore for Sessions {
 
     fn running(&self) -> usize {
         Self::running(self)
+    }
+
+    fn degraded(&self) -> Vec<String> {
+        Self::degraded(self)
     }
 }

@@ -8,6 +8,9 @@ use axum::response::{IntoResponse, Response};
 use std::fmt::Display;
 use std::time::Duration;
 
+/// When to come back while the store takes nothing.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
 /// Rendered as `{"error","message"}`.
 #[derive(Debug, Clone)]
 pub struct ApiError {
@@ -106,6 +109,9 @@ impl From<ServiceError> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "start_failed", message)
             }
             ServiceError::TooManyPlayers { .. } => Self::invalid(message),
+            ServiceError::Unavailable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(STORE_PAUSE)
+            }
             ServiceError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message),
             ServiceError::NotReady => {
                 Self::new(StatusCode::CONFLICT, "not_ready", message).retry_after(Duration::from_secs(1))

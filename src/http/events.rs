@@ -2,12 +2,12 @@
 //!
 //! A stream begins with what happens from now on; one that begins again with `Last-Event-ID` (as browsers send it by
 //! themselves) gets everything after that first. When that is no longer kept, it is told so by an event `gap`: then what is
-//! known of sessions is to be read anew. A stream ends after [`LIFE`], so that a token's end is a stream's end, too.
+//! known of sessions is to be read anew. A stream ends when the token that opened it lapses.
 
 use super::HttpState;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::{Caller, Principal};
+use crate::auth::{Authenticated, Principal, Validity};
 use crate::events;
 use crate::ids::Owner;
 use crate::store::{EventRow, Store, StoreError};
@@ -22,12 +22,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A browser comes back by itself, after [`RETRY`], and shows its token again.
-const LIFE: Duration = Duration::from_secs(600);
+/// A browser comes back by itself, after this.
 const RETRY: Duration = Duration::from_secs(2);
 /// A comment, so that a proxy keeps the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -94,10 +92,10 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
 )]
 async fn stream(
     State(state): State<HttpState>,
-    Caller(who): Caller,
+    caller: Authenticated,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let owner = match who {
+    let owner = match caller.principal {
         Principal::User(user) => Owner::User(user.id),
         Principal::Organisation(name) => Owner::Organisation(name),
         Principal::Grant(_) | Principal::Operator => {
@@ -123,7 +121,7 @@ async fn stream(
         last,
         news,
         waiting: VecDeque::new(),
-        ends: Instant::now() + LIFE,
+        validity: caller.credential.watch(),
         over: state.streams.over.subscribe(),
         _place: place,
     };
@@ -146,7 +144,7 @@ struct Reader {
     last: i64,
     news: watch::Receiver<u64>,
     waiting: VecDeque<EventRow>,
-    ends: Instant,
+    validity: Validity,
     over: watch::Receiver<bool>,
     _place: Place,
 }
@@ -159,9 +157,12 @@ impl Reader {
         })
     }
 
-    /// `None`: its time is over, or nothing can be read. The client comes back and goes on.
+    /// `None`: the token has lapsed, the gateway ends, or nothing can be read.
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if self.validity.lapse().is_some() {
+                return None;
+            }
             if let Some(event) = self.waiting.pop_front() {
                 return to_event(&event).ok();
             }
@@ -171,7 +172,7 @@ impl Reader {
                     tokio::select! {
                         changed = self.news.changed() => changed.ok()?,
                         () = tokio::time::sleep(LOOK) => {}
-                        () = tokio::time::sleep_until(self.ends) => return None,
+                        _ = self.validity.lapsed() => return None,
                         _ = self.over.wait_for(|over| *over) => return None,
                     }
                 }

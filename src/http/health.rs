@@ -36,6 +36,10 @@ pub fn private_routes(registry: Arc<Registry>, games: Vec<Ipv4Net>) -> Router {
 }
 
 /// How this gateway is
+///
+/// `status` is `ok` or `degraded`; then `degraded` names the parts: `relay-N` for a relay thread that failed within the last
+/// minute (its sessions have ended, it was started again), `store` while the database takes no writes. The answer is 200
+/// either way: what still works goes on, so a load balancer should not take the gateway out.
 #[utoipa::path(
     get, path = "/api/health", operation_id = "health", tag = "Operations",
     responses(
@@ -44,14 +48,18 @@ pub fn private_routes(registry: Arc<Registry>, games: Vec<Ipv4Net>) -> Router {
     security(())
 )]
 async fn health(State(state): State<HttpState>) -> Json<Value> {
-    let machine = state.machine.read();
-    Json(json!({
-        "status": "ok",
+    let (machine, degraded) = (state.machine.read(), state.core.degraded());
+    let mut health = json!({
+        "status": if degraded.is_empty() { "ok" } else { "degraded" },
         "containers": state.core.running(),
         "cpu_percent": machine.cpu,
         "memory_percent": machine.memory,
         "disk_percent": machine.disk,
-    }))
+    });
+    if !degraded.is_empty() {
+        health["degraded"] = json!(degraded);
+    }
+    Json(health)
 }
 
 /// Metrics

@@ -16,6 +16,7 @@ pub mod front;
 pub(crate) mod fuzz;
 mod health;
 pub mod input;
+mod lapse;
 mod layers;
 pub mod limits;
 mod nodes;

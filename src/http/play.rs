@@ -45,7 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         (status = 404, description = "No such game or slot.", body = ApiProblem),
         (status = 409, description = "You have an active session.", body = ApiProblem),
         (status = 429, description = "Too many launches: come back after `Retry-After` seconds.", body = ApiProblem),
-        (status = 503, description = "No server has room.", body = ApiProblem),
+        (status = 503, description = "No server has room (`no_servers`), or the database takes nothing at the moment (`unavailable`): come back after `Retry-After` seconds.", body = ApiProblem),
     ),
 )]
 async fn launch(
@@ -161,6 +161,7 @@ async fn keepalive(
         (status = 200, description = "Stopped.", body = Value, example = json!({ "status": "stopped", "duration": 3600, "cpuSeconds": 450.2, "peakMemoryMb": 1024, "networkRxBytes": 10, "networkTxBytes": 20, "exitCode": 0, "outOfMemory": false, "playersSeen": 1, "save": { "status": "stored", "reason": null }, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 3600000, "frozenMs": 120, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 2, "inputs": 25000 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
+        (status = 503, description = "The game has ended, but its end could not be recorded yet: ask again after `Retry-After` seconds.", body = ApiProblem),
     ),
 )]
 async fn stop(

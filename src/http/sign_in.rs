@@ -158,7 +158,7 @@ async fn token(
     security(())
 )]
 async fn session(found: Option<Authenticated>) -> Json<Value> {
-    let Some(Authenticated { principal: Principal::User(user), expires_at }) = found else {
+    let Some(Authenticated { principal: Principal::User(user), expires_at, .. }) = found else {
         return Json(json!({}));
     };
     let user = json!({ "id": user.id, "name": user.name, "email": null, "image": null });

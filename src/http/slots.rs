@@ -3,9 +3,10 @@
 use super::HttpState;
 use super::error::ApiError;
 use super::input::{Params, check_slug};
+use super::lapse::broken_by;
 use super::openapi::ApiProblem;
 use super::play::NO_SLOT;
-use crate::auth::UserCaller;
+use crate::auth::{Authenticated, UserCaller, Validity};
 use crate::ids::{SlotId, VersionId};
 use crate::render::seconds;
 use crate::session::view::{SaveDownload, VersionView};
@@ -143,9 +144,10 @@ async fn restore(
 )]
 async fn download(
     State(state): State<HttpState>,
-    UserCaller(user): UserCaller,
+    caller: Authenticated,
     Path((id, wanted)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
+    let UserCaller(user) = UserCaller::of(caller.principal)?;
     let download = state.core.download_version(&user.id, slot(&id)?, version(&wanted)?).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/gzip".to_owned()),
@@ -153,7 +155,7 @@ async fn download(
         // A name is made of a slug and numbers: nothing to escape.
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", download.name)),
     ];
-    Ok((headers, body_of(download)).into_response())
+    Ok((headers, body_of(download, caller.credential.watch())).into_response())
 }
 
 // The archive's bytes as the body; no JSON, and not bound by the limit on JSON bodies.
@@ -192,14 +194,15 @@ fn version_body(version: &VersionView) -> Value {
     })
 }
 
-fn body_of(download: SaveDownload) -> Body {
+fn body_of(download: SaveDownload, validity: Validity) -> Body {
     let file = tokio::fs::File::from_std(download.file).take(download.bytes);
-    Body::from_stream(futures_util::stream::try_unfold(file, |mut file| async move {
+    let bytes = futures_util::stream::try_unfold(file, |mut file| async move {
         let mut chunk = vec![0; CHUNK_BYTES];
         let read = file.read(&mut chunk).await?;
         chunk.truncate(read);
         Ok::<_, io::Error>((read > 0).then(|| (Bytes::from(chunk), file)))
-    }))
+    });
+    Body::from_stream(broken_by(bytes.boxed(), validity))
 }
 
 fn slot(id: &str) -> Result<SlotId, ApiError> {

@@ -50,6 +50,8 @@ impl Shard {
             }
             Command::KeyFrame { session, fresh, reply } => self.key_frame(session, fresh, reply),
             Command::Stop => {}
+            #[cfg(test)]
+            Command::Panic => panic!("a test told this shard to panic"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The media relay: shards that take RTP in and give SRTP out.
 //!
-//! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it.
+//! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it. A shard
+//! that panics loses its sessions, whose events end then, and is started again (`supervisor`).
 
 mod addresses;
 mod budget;
@@ -31,6 +32,7 @@ mod source;
 mod stats;
 mod still;
 mod stun;
+mod supervisor;
 mod timers;
 mod viewer;
 
@@ -46,6 +48,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use supervisor::Supervisor;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands waiting for a shard. When full, callers wait, for [`PATIENCE`] at most.
@@ -73,6 +76,7 @@ struct Handle {
     waker: mio::Waker,
     candidates: Vec<SocketAddr>,
     sessions: AtomicUsize,
+    supervisor: Supervisor,
 }
 
 /// How the shards listen.
@@ -138,7 +142,8 @@ impl Codec {
 pub struct OpenedSession {
     pub rtp_video: SocketAddr,
     pub rtp_audio: Option<SocketAddr>,
-    /// Bounded; when the control plane does not drain it, events are dropped and counted, media is not delayed.
+    /// Bounded; when the control plane does not drain it, events are dropped and counted, media is not delayed. Ends when
+    /// the session is closed, and when its shard has lost it.
     pub events: mpsc::Receiver<RelayEvent>,
 }
 
@@ -216,7 +221,7 @@ impl Relay {
             .media_listen
             .iter()
             .enumerate()
-            .map(|(number, address)| Handle::start(number, *address, &config, &crypto, metrics.shard(number)))
+            .map(|(number, address)| Handle::start(number, *address, &config, &crypto, &metrics))
             .collect::<Result<Vec<_>, _>>()?;
         if shards.is_empty() {
             return Err(RelayError::Unavailable);
@@ -229,7 +234,16 @@ impl Relay {
         self.inner.shards.iter().flat_map(|shard| shard.candidates.iter().copied()).collect()
     }
 
-    /// Opens a session on the least loaded shard.
+    /// Shards that panicked within the last minute, or are gone, by name.
+    pub fn degraded(&self) -> Vec<String> {
+        let shards = self.inner.shards.iter().enumerate();
+        shards
+            .filter(|(_, shard)| shard.supervisor.is_degraded())
+            .map(|(number, _)| format!("relay-{number}"))
+            .collect()
+    }
+
+    /// Opens a session on the least loaded shard; on one that panicked lately only where there is no other.
     ///
     /// # Errors
     /// [`RelayError::Bind`] when an ingest address cannot be had, [`RelayError::Unavailable`] when the shard has too many.
@@ -238,7 +252,8 @@ impl Relay {
         self.close(session).await;
         let shards = self.inner.shards.iter().enumerate();
         let (number, shard) = shards
-            .min_by_key(|(_, shard)| shard.sessions.load(Ordering::Relaxed))
+            .filter(|(_, shard)| shard.supervisor.is_up())
+            .min_by_key(|(_, shard)| (shard.supervisor.is_degraded(), shard.sessions.load(Ordering::Relaxed)))
             .ok_or(RelayError::Unavailable)?;
         shard.sessions.fetch_add(1, Ordering::Relaxed);
         let opened = shard.ask(|reply| Command::Open { spec, reply }).await;
@@ -324,7 +339,7 @@ impl Handle {
         address: SocketAddr,
         config: &RelayConfig,
         crypto: &Arc<dyn RTCCryptoProvider>,
-        stats: stats::Stats,
+        metrics: &stats::Metrics,
     ) -> Result<Self, RelayError> {
         let bind = |source| RelayError::Bind { address, source };
         let (socket, candidates) = listen(address, config).map_err(bind)?;
@@ -337,12 +352,10 @@ impl Handle {
         });
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shard =
-            shard::Shard::new(poll, socket, shared, config.ingest_ip, receiver, stats).map_err(bind)?;
-        std::thread::Builder::new()
-            .name(format!("relay-{number}"))
-            .spawn(move || shard.run())
-            .map_err(bind)?;
-        Ok(Self { commands, waker, candidates, sessions: AtomicUsize::new(0) })
+            shard::Shard::new(poll, socket, shared, config.ingest_ip, receiver, metrics.shard(number))
+                .map_err(bind)?;
+        let supervisor = Supervisor::start(number, shard, metrics.panics(number)).map_err(bind)?;
+        Ok(Self { commands, waker, candidates, sessions: AtomicUsize::new(0), supervisor })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, RelayError> {

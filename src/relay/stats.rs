@@ -201,6 +201,7 @@ pub(super) struct Metrics {
     delay: Family<Labels, Histogram, fn() -> Histogram>,
     viewers: Family<Labels, Gauge>,
     sessions: Family<Labels, Gauge>,
+    panics: Family<Labels, Counter>,
 }
 
 impl Metrics {
@@ -218,6 +219,7 @@ impl Metrics {
             delay: Family::new_with_constructor(|| Histogram::new(DELAYS)),
             viewers: Family::default(),
             sessions: Family::default(),
+            panics: Family::default(),
         };
         registry.register("key_frame_requests", "Key frame requests, by cause", metrics.key_frames.clone());
         registry.register(
@@ -239,7 +241,16 @@ impl Metrics {
         );
         registry.register("viewers", "Viewers of a shard", metrics.viewers.clone());
         registry.register("sessions", "Sessions of a shard", metrics.sessions.clone());
+        registry.register(
+            "shard_panics",
+            "Panics of a shard's thread; each has ended the shard's sessions",
+            metrics.panics.clone(),
+        );
         metrics
+    }
+
+    pub(super) fn panics(&self, shard: usize) -> Counter {
+        self.panics.get_or_create_owned(&vec![("shard", shard.to_string())])
     }
 
     pub(super) fn shard(&self, shard: usize) -> Stats {

@@ -3,7 +3,8 @@
 //! A token says nothing of itself and opens nothing by itself. A *visit* exchanges it for an ordinary grant to one session, so
 //! that status, signaling and media know one kind of guest only. Of a session's token every visitor joins that session; of a
 //! game's token every visit launches a session of its own, which belongs to the organisation and ends when it is idle, as a
-//! player's does. Uses are counted in one conditional write, before the visit comes about; one that does not is given back.
+//! player's does. A use is counted in the transaction that enters the visit's grant (and its session): a visit that finds no
+//! room, or no token to use up, has counted nothing.
 
 use super::access::{internal, no_session, time_of};
 use super::actor::Command;
@@ -15,7 +16,7 @@ use super::service::Sessions;
 use super::view::{EmbedView, EndReason, GrantView};
 use crate::auth::{self, Principal};
 use crate::ids::{EmbedId, GrantId, Owner, SessionId};
-use crate::store::{EmbedRow, EmbedTarget, GrantRow, Inserted, SessionRow};
+use crate::store::{EmbedRow, EmbedTarget, GrantRow, SessionRow, Visited};
 use playgate_signaling::message::Role;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -164,100 +165,94 @@ impl Sessions {
 
     /// Exchanges a token for a grant, and launches the game where that is what it is for.
     pub async fn visit(&self, id: EmbedId) -> Result<Visit, EmbedError> {
-        // In a task of its own: a visitor that goes away must not leave a use counted and nothing launched.
+        // In a task of its own: a visitor that goes away between the row and its actor must not leave a row alone.
         let this = self.clone();
         tokio::spawn(async move { this.visit_to_its_end(id).await }).await.map_err(internal)?
     }
 
     async fn visit_to_its_end(&self, id: EmbedId) -> Result<Visit, EmbedError> {
-        let store = &self.context().store;
         let now = self.context().clock.now_ms();
-        let row = store.embed(id).await.map_err(internal)?.ok_or(EmbedRefusal::Unknown)?;
-        if let EmbedTarget::Session(session) = &row.target
-            && self.live(*session).is_none()
-        {
-            return Err(refusal(&row, now).unwrap_or(EmbedRefusal::Over).into());
+        let row = self.context().store.embed(id).await.map_err(internal)?.ok_or(EmbedRefusal::Unknown)?;
+        if let Some(refusal) = refusal(&row, now) {
+            return Err(refusal.into());
         }
-        self.may_visit(id)?;
-        if !store.count_visit(id, now).await.map_err(internal)? {
-            let row = store.embed(id).await.map_err(internal)?.ok_or(EmbedRefusal::Unknown)?;
-            return Err(refusal(&row, now).unwrap_or(EmbedRefusal::UsedUp).into());
-        }
-        let visit = match &row.target {
-            EmbedTarget::Session(session) => self.enter_session(&row, *session, now).await,
+        match &row.target {
+            EmbedTarget::Session(session) => self.join_visit(&row, *session, now).await,
             EmbedTarget::Game(slug) => self.launch_visit(&row, slug, now).await,
-        };
-        if visit.is_err()
-            && let Err(error) = store.uncount_visit(id).await
-        {
-            tracing::warn!(embed = %id, %error, "a visit that did not come about stays counted");
         }
-        visit
     }
 
-    async fn enter_session(&self, row: &EmbedRow, session: SessionId, now: i64) -> Result<Visit, EmbedError> {
+    async fn join_visit(&self, row: &EmbedRow, session: SessionId, now: i64) -> Result<Visit, EmbedError> {
         let handle = self.live(session).ok_or(EmbedRefusal::Over)?;
-        let grant = self.give(row, session, false, now).await?;
+        self.may_visit(row.id)?;
+        let grant = visit_grant(row, session, false, now);
+        match self.context().store.insert_visit(&grant, None, now).await.map_err(internal)? {
+            Visited::Done => {}
+            refused @ (Visited::TokenRefused | Visited::SessionRefused(_)) => {
+                return Err(self.visit_refused(row.id, refused).await);
+            }
+        }
         let game = &handle.game.view;
-        Ok(Visit { grant, game_slug: game.slug.clone(), game_title: game.title.clone(), host: false })
+        let (game_slug, game_title) = (game.slug.clone(), game.title.clone());
+        Ok(Visit { grant: grant_view(&grant), game_slug, game_title, host: false })
     }
 
     async fn launch_visit(&self, row: &EmbedRow, slug: &str, now: i64) -> Result<Visit, EmbedError> {
         let game = self.game(slug)?;
+        self.may_visit(row.id)?;
         // Each token has a door of its own: a crowd at one does not keep its organisation from starting sessions.
         self.may_start(&format!("embed {}", row.id))?;
         let permit = self.let_in(&game)?;
         let mut session: SessionRow = self.new_row(row.owner.clone(), &game, None);
         session.lease_until = Some(self.context().idle_until());
         self.place(&mut session, &game, None).await?;
-        match self.insert(&session).await? {
-            Inserted::Done => {}
-            Inserted::UserBusy | Inserted::SlotBusy | Inserted::ExternalIdUsed => {
-                return Err(internal(anyhow::anyhow!("a visit's session has a new id and no slot")).into());
+        let grant = visit_grant(row, session.id, true, now);
+        match self.context().store.insert_visit(&grant, Some(&session), now).await {
+            Ok(Visited::Done) => {}
+            Ok(refused @ (Visited::TokenRefused | Visited::SessionRefused(_))) => {
+                self.give_place_back(session.id).await;
+                return Err(self.visit_refused(row.id, refused).await);
             }
+            Err(error) => return Err(self.not_entered(session, &error).into()),
         }
-        let (id, title) = (session.id, session.title.clone());
-        tracing::info!(session = %id, game = slug, embed = %row.id, node = session.node, "session launched for a visit");
+        let title = session.title.clone();
+        tracing::info!(
+            session = %session.id, game = slug, embed = %row.id, node = session.node, "session launched for a visit"
+        );
         self.context().metrics.launched.inc();
         self.begin(session, game, permit);
-        let grant = match self.give(row, id, true, now).await {
-            Ok(grant) => grant,
-            Err(error) => {
-                // Nobody could ever come in.
-                self.end(id, EndReason::LaunchFailed).await;
-                return Err(error);
-            }
-        };
-        Ok(Visit { grant, game_slug: slug.to_owned(), game_title: title, host: true })
+        Ok(Visit { grant: grant_view(&grant), game_slug: slug.to_owned(), game_title: title, host: true })
     }
 
-    async fn give(
-        &self,
-        row: &EmbedRow,
-        session: SessionId,
-        host: bool,
-        now: i64,
-    ) -> Result<GrantView, EmbedError> {
-        let grant = GrantRow {
-            id: GrantId::new(),
-            session,
-            role: row.role,
-            slot: row.slot.or(host.then_some(0)).filter(|_| row.role == Role::Player),
-            origins: row.origins.clone(),
-            created_at: now,
-            expires_at: row.expires_at.min(after(now, VISIT)),
-            revoked_at: None,
-            embed: Some(row.id),
-            host,
-        };
-        self.context().store.insert_grant(&grant).await.map_err(internal)?;
-        // Taken back in between: the revocation did not see this grant.
-        let row = self.context().store.embed(row.id).await.map_err(internal)?;
-        if row.is_none_or(|row| row.revoked_at.is_some()) {
-            self.context().store.revoke_grant(grant.id, now).await.map_err(internal)?;
-            return Err(EmbedRefusal::Revoked.into());
+    /// Why the store did not enter a visit.
+    async fn visit_refused(&self, embed: EmbedId, refused: Visited) -> EmbedError {
+        if let Visited::SessionRefused(refused) = refused {
+            return internal(anyhow::anyhow!("a visit's session was refused: {refused:?}")).into();
         }
-        Ok(grant_view(&grant))
+        // Used up, revoked or expired since it was looked at.
+        match self.context().store.embed(embed).await {
+            Ok(Some(row)) => {
+                let now = self.context().clock.now_ms();
+                refusal(&row, now).unwrap_or(EmbedRefusal::UsedUp).into()
+            }
+            Ok(None) => EmbedRefusal::Unknown.into(),
+            Err(error) => internal(error).into(),
+        }
+    }
+}
+
+fn visit_grant(row: &EmbedRow, session: SessionId, host: bool, now: i64) -> GrantRow {
+    GrantRow {
+        id: GrantId::new(),
+        session,
+        role: row.role,
+        slot: row.slot.or(host.then_some(0)).filter(|_| row.role == Role::Player),
+        origins: row.origins.clone(),
+        created_at: now,
+        expires_at: row.expires_at.min(after(now, VISIT)),
+        revoked_at: None,
+        embed: Some(row.id),
+        host,
     }
 }
 

@@ -37,6 +37,9 @@ pub enum ServiceError {
     /// An artifact above the limit (422, G16).
     #[error("What is there is larger than {} MiB.", limit >> 20)]
     TooLarge { limit: u64 },
+    /// 503 `unavailable` with `Retry-After`: the store takes nothing at the moment. A sentence for people.
+    #[error("{0}")]
+    Unavailable(&'static str),
     /// The session has no picture yet: WHEP answers 409 with `Retry-After`.
     #[error("The session is still starting.")]
     NotReady,

@@ -225,7 +225,8 @@ pub fn is_failure(reason: EndReason) -> bool {
         | EndReason::OutOfMemory
         | EndReason::NodeLost
         | EndReason::LaunchTimeout
-        | EndReason::LaunchFailed => true,
+        | EndReason::LaunchFailed
+        | EndReason::MediaFailed => true,
         EndReason::StoppedByUser | EndReason::Idle | EndReason::Ttl | EndReason::GatewayShutdown => false,
     }
 }
@@ -276,6 +277,7 @@ mod tests {
             EndReason::LaunchTimeout,
             EndReason::LaunchFailed,
             EndReason::GatewayShutdown,
+            EndReason::MediaFailed,
         ])
     }
 

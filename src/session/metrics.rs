@@ -20,6 +20,10 @@ pub struct SessionMetrics {
     pub input_dropped: Counter,
     /// Players' coming and going that was not noted.
     pub(super) notes_dropped: Counter,
+    /// Writes of sessions' rows that the store refused.
+    pub(super) write_failures: Counter,
+    /// Sessions that wait for the store.
+    pub(super) unwritten: Gauge,
     pub(super) hosted: HostedMetrics,
 }
 
@@ -40,6 +44,16 @@ impl SessionMetrics {
             "player_events_dropped",
             "Arrivals and departures of players that were not recorded, because too many were waiting",
             metrics.notes_dropped.clone(),
+        );
+        registry.register(
+            "session_write_failures",
+            "Writes of sessions that the store refused; they are tried again",
+            metrics.write_failures.clone(),
+        );
+        registry.register(
+            "sessions_unwritten",
+            "Sessions whose newest state the store has not taken yet",
+            metrics.unwritten.clone(),
         );
         metrics
     }

@@ -29,6 +29,7 @@ pub mod quality;
 mod recover;
 pub mod roster;
 pub mod service;
+mod settle;
 mod slots;
 mod teardown;
 mod versions;

@@ -36,6 +36,10 @@ pub trait MediaPlane: Send + Sync {
         slot: Option<u8>,
     ) -> Result<(), RelayError>;
     async fn remove_viewer(&self, session: SessionId, viewer: ViewerId);
+    /// Parts that do not work as they should, by name.
+    fn degraded(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// See [`ControlHub`].
@@ -114,6 +118,10 @@ impl MediaPlane for Relay {
 
     async fn remove_viewer(&self, session: SessionId, viewer: ViewerId) {
         Self::remove_viewer(self, session, viewer).await;
+    }
+
+    fn degraded(&self) -> Vec<String> {
+        Self::degraded(self)
     }
 }
 

@@ -5,6 +5,7 @@ use super::catalogue::{Catalogue, Game, Source};
 use super::context::Context;
 use super::contract;
 use super::ending;
+use super::hosted::{self, Hosted};
 use super::keep::{self, KeepError, Next, Waiting};
 use super::launch::Holds;
 use super::machine::{State, Timeline};
@@ -81,7 +82,7 @@ pub(super) async fn close(
 ) -> anyhow::Result<()> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(()) };
     row.generation = generation;
-    let left = look(context, &row).await;
+    let left = look(context, &mut row).await;
     close_with(context, row, left, grace, detail).await
 }
 
@@ -92,7 +93,7 @@ async fn take_up(
 ) -> anyhow::Result<Option<Found>> {
     let Some(generation) = context.store.take_over(row.id, row.generation).await? else { return Ok(None) };
     row.generation = generation;
-    let mut left = look(context, &row).await;
+    let mut left = look(context, &mut row).await;
     if let Left::Instance(adopted, events) = left {
         left = if row.end_reason.is_none() && (adopted.running || is_restarted(&row, &adopted).await) {
             match reopen(context, catalogue, &mut row, *adopted, events).await? {
@@ -109,7 +110,16 @@ async fn take_up(
     Ok(None)
 }
 
-async fn look(context: &Context, row: &SessionRow) -> Left {
+async fn look(context: &Context, row: &mut SessionRow) -> Left {
+    if row.instance.is_none() {
+        match unwritten(context, row).await {
+            Ok(found) => row.instance = found,
+            Err(error) if row.hosted.is_some() => return Left::Unreachable(error),
+            Err(error) => {
+                tracing::error!(session = %row.id, %error, "a game that may have been started cannot be looked for")
+            }
+        }
+    }
     let Some(reference) = &row.instance else { return Left::Nothing };
     let (sender, events) = mpsc::channel(EVENTS);
     let found = match context.drivers.by_instance(reference) {
@@ -117,7 +127,10 @@ async fn look(context: &Context, row: &SessionRow) -> Left {
         None => Err(KeepError::Passing("no engine is configured any more".to_owned())),
     };
     match (found, reference) {
-        (Ok(Some(adopted)), _) => Left::Instance(Box::new(adopted), events),
+        (Ok(Some(adopted)), _) => {
+            publish_ports(row, &adopted);
+            Left::Instance(Box::new(adopted), events)
+        }
         (Ok(None), _) => Left::Nothing,
         (Err(error), InstanceRef::Container { .. }) => Left::Unreachable(error),
         // Its save lies in the session's directory.
@@ -125,6 +138,29 @@ async fn look(context: &Context, row: &SessionRow) -> Left {
             tracing::warn!(session = %row.id, %error, "what is left of a game cannot be found");
             Left::Nothing
         }
+    }
+}
+
+/// A container whose start the store did not take: it is the session's all the same.
+async fn unwritten(context: &Context, row: &SessionRow) -> Result<Option<InstanceRef>, KeepError> {
+    let Some(driver) = &context.drivers.docker else { return Ok(None) };
+    let found = driver.find(row.id).await?;
+    if found.is_some() {
+        tracing::warn!(session = %row.id, "a container is found whose start had not been written");
+    }
+    Ok(found)
+}
+
+/// The ports of a container whose start the store did not take.
+fn publish_ports(row: &mut SessionRow, adopted: &Adopted) {
+    let external_id = &row.external_id;
+    if let Some(hosted) = &mut row.hosted
+        && hosted.ports.is_empty()
+        && !adopted.site.ports.is_empty()
+    {
+        let ports = adopted.site.ports.clone();
+        let env = hosted::environment(&hosted.env, external_id, &hosted.host, &ports);
+        *hosted = Arc::new(Hosted { env, ports, ..Hosted::clone(hosted) });
     }
 }
 
@@ -153,12 +189,24 @@ async fn reopen(
         let least = context.clock.now_ms().saturating_add(LEAST_LEASE_MS);
         row.lease_until = Some(row.lease_until.map_or(least, |until| until.max(least)));
     }
+    if adopted.running {
+        is_up(context, row, game.streams());
+    }
     context.store.update_session(row).await?;
     let content = package_in_use(context, &game).await;
     let Adopted { instance, site, running } = adopted;
     tracing::info!(session = %row.id, game = row.game, running, "a game of the gateway before this one goes on");
     let holds = Holds { content, site: Some(site) };
     Ok(Ok(Found { row: row.clone(), game, instance, events, planes, running, holds }))
+}
+
+/// The row of a game that runs, also where the store did not take its start.
+fn is_up(context: &Context, row: &mut SessionRow, streams: bool) {
+    let state = State::adopted(row.ran, streams);
+    (row.status, row.container, row.ran) = (state.status(), state.container_status(), row.ran || state.ran());
+    let mut timeline = Timeline::from(std::mem::take(&mut row.timeline));
+    timeline.mark(Milestone::ContainerUp, context.clock.now_ms());
+    row.timeline = timeline.entries().to_vec();
 }
 
 /// What the session runs, from what is offered.

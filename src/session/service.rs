@@ -3,7 +3,7 @@
 //! Decides nothing of a running session itself: its actor does. What belongs to somebody else is not found.
 
 use super::access::{Access, internal, no_session};
-use super::actor::{Actor, Command, Handle, NotAdmitted, OnEnd};
+use super::actor::{Actor, Command, Handle, NotAdmitted, OnEnd, Unrecorded};
 use super::attendance::Attendance;
 use super::catalogue::{Catalogue, Game, Source, is_slug};
 use super::clock::Clock;
@@ -18,6 +18,7 @@ use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use super::quality::Quality;
 use super::roster::{Entry, Person};
+use super::settle;
 use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
 use crate::auth::Principal;
 use crate::config::SessionsConfig;
@@ -26,7 +27,7 @@ use crate::control::ControlHub;
 use crate::ids::{EmbedId, Generation, Owner, SessionId, SlotId, UserId, ViewerId};
 use crate::relay::{AddViewer, Relay, RelayError};
 use crate::schedule::PlaceError;
-use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store};
+use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store, StoreError};
 use dashmap::DashMap;
 use playgate_signaling::control::Wish;
 use playgate_signaling::message::{QualityReport, Role};
@@ -35,6 +36,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, broadcast, oneshot};
+
+/// The store takes nothing at the moment.
+const NOT_STARTED: &str = "The game cannot be started at this moment. Please try again in a few seconds.";
+const LAST_UNRECORDED: &str =
+    "Your last game has ended, but its end could not be recorded yet. Please try again in a few seconds.";
+const END_UNRECORDED: &str =
+    "The game has ended, but its end could not be recorded yet. Please ask again in a few seconds.";
 
 /// By one embed token, to a running session.
 const VISITS_PER_MINUTE: u32 = 1200;
@@ -211,16 +219,21 @@ impl Sessions {
     }
 
     /// B-4: runs the stop to its end, or returns the stored figures of an ended session. Its owner, or the visit it was
-    /// launched for.
+    /// launched for. [`ServiceError::Unavailable`]: it has ended, but the store does not know yet.
     pub async fn stop(&self, who: &Principal, id: SessionId) -> Result<StopReport, ServiceError> {
         match self.seen_by(who, id).await?.1 {
             Access::Owner(_) | Access::Organisation | Access::Grant { host: true, .. } => {}
             Access::Grant { host: false, .. } => return Err(no_session()),
         }
-        if let Some(report) = self.end(id, EndReason::StoppedByUser).await {
-            return Ok(report);
+        match self.end(id, EndReason::StoppedByUser).await {
+            Some(Ok(report)) => return Ok(report),
+            Some(Err(Unrecorded)) => return Err(ServiceError::Unavailable(END_UNRECORDED)),
+            None => {}
         }
         let row = self.context().store.session(id).await.map_err(internal)?.ok_or_else(no_session)?;
+        if row.ended_at.is_none() {
+            return Err(ServiceError::Unavailable(END_UNRECORDED));
+        }
         Ok(super::ending::report(&row))
     }
 
@@ -354,6 +367,15 @@ impl Sessions {
         self.inner.live.len()
     }
 
+    /// Parts of the gateway that do not work as they should, by name.
+    pub fn degraded(&self) -> Vec<String> {
+        let mut parts = self.context().media.degraded();
+        if self.context().metrics.unwritten.get() > 0 {
+            parts.push("store".to_owned());
+        }
+        parts
+    }
+
     /// Ends every player's session in order (SIGTERM of the gateway); takes no launch any more. Hosted sessions that run go
     /// on, for the next gateway to find: whoever started them ends them, or their time to live does (X11).
     pub async fn shutdown(&self) {
@@ -399,14 +421,25 @@ impl Sessions {
         request: &LaunchRequest,
         game: Arc<Game>,
     ) -> Result<SessionView, ServiceError> {
+        let owner = Owner::User(user.clone());
+        // Asked first: a store that could not record the end cannot answer what follows either.
+        if self.has_unrecorded(&owner) {
+            return Err(ServiceError::Unavailable(LAST_UNRECORDED));
+        }
         let slot = self.choose_slot(user, request).await?;
         self.inner
             .limiter
             .check(self.context().clock.now(), user)
             .map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
-        let owner = Owner::User(user.clone());
-        if !self.context().store.active_sessions_of(&owner).await.map_err(internal)?.is_empty() {
-            return Err(ServiceError::SessionActive);
+        let active = self.context().store.active_sessions_of(&owner).await.map_err(not_started)?;
+        if !active.is_empty() {
+            // One that does not live here was never begun, and is being settled.
+            let is_over = active.iter().all(|row| self.live(row.id).is_none());
+            return Err(if is_over {
+                ServiceError::Unavailable(LAST_UNRECORDED)
+            } else {
+                ServiceError::SessionActive
+            });
         }
         let permit = self.let_in(&game)?;
         let mut row = self.new_row(owner, &game, Some(slot.id));
@@ -429,6 +462,14 @@ impl Sessions {
         Ok(view)
     }
 
+    /// A session of theirs has ended, and the store does not know yet.
+    fn has_unrecorded(&self, owner: &Owner) -> bool {
+        self.inner.live.iter().any(|entry| {
+            let handle = entry.value();
+            handle.is_unrecorded() && handle.view.borrow().owner == *owner
+        })
+    }
+
     /// Takes a place of this gateway for a game of the catalogue; of an external one there is one.
     pub(super) fn let_in(&self, game: &Game) -> Result<Permit, ServiceError> {
         let exclusive = match game.source {
@@ -446,13 +487,24 @@ impl Sessions {
 
     /// Writes a session that has its place; what is refused gives the place back.
     pub(super) async fn insert(&self, row: &SessionRow) -> Result<Inserted, ServiceError> {
-        let inserted = self.context().store.insert_session(row).await;
-        if !matches!(inserted, Ok(Inserted::Done))
-            && let Err(error) = self.context().placement.release(row.id).await
-        {
-            tracing::error!(session = %row.id, %error, "a reservation could not be given back");
+        let inserted = match self.context().store.insert_session(row).await {
+            Ok(inserted) => inserted,
+            Err(error) => return Err(self.not_entered(row.clone(), &error)),
+        };
+        if inserted != Inserted::Done {
+            self.give_place_back(row.id).await;
         }
-        inserted.map_err(internal)
+        Ok(inserted)
+    }
+
+    pub(super) async fn give_place_back(&self, session: SessionId) {
+        settle::give_place_back(self.context(), session).await;
+    }
+
+    /// The store failed while it entered a session: its row may be there or not. Either way it is over.
+    pub(super) fn not_entered(&self, row: SessionRow, error: &StoreError) -> ServiceError {
+        settle::abandon(self.context(), row);
+        not_started(error)
     }
 
     /// Reserves a node before there is a row.
@@ -473,7 +525,7 @@ impl Sessions {
                 tracing::warn!(game = row.game, %error, "a launch was refused");
                 Err(ServiceError::NoServers)
             }
-            Err(error @ PlaceError::Store(_)) => Err(internal(error)),
+            Err(error @ PlaceError::Store(_)) => Err(not_started(error)),
         }
     }
 
@@ -526,7 +578,11 @@ impl Sessions {
     }
 
     /// Ends a live session and waits for it. `None` when it is not live.
-    pub(super) async fn end(&self, id: SessionId, reason: EndReason) -> Option<StopReport> {
+    pub(super) async fn end(
+        &self,
+        id: SessionId,
+        reason: EndReason,
+    ) -> Option<Result<StopReport, Unrecorded>> {
         let handle = self.live(id)?;
         ask(&handle, |reply| Command::Stop { reason, reply }).await
     }
@@ -566,6 +622,12 @@ impl Sessions {
     pub(super) fn context(&self) -> &Arc<Context> {
         &self.inner.context
     }
+}
+
+/// The store failed a launch.
+pub(super) fn not_started(error: impl std::fmt::Display) -> ServiceError {
+    tracing::error!(%error, "a launch failed, because the store did");
+    ServiceError::Unavailable(NOT_STARTED)
 }
 
 /// `None` when the session ended before it answered.

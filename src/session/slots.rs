@@ -2,7 +2,7 @@
 
 use super::access::{internal, time_of};
 use super::error::ServiceError;
-use super::service::{LaunchRequest, Sessions};
+use super::service::{LaunchRequest, Sessions, not_started};
 use super::view::SlotView;
 use crate::ids::{SlotId, UserId};
 use crate::store::{SlotRow, VersionRow};
@@ -49,7 +49,8 @@ impl Sessions {
         request: &LaunchRequest,
     ) -> Result<SlotRow, ServiceError> {
         let now = self.context().clock.now_ms();
-        let mut slots = self.context().store.slots(user, &request.game_slug, now).await.map_err(internal)?;
+        let slots = self.context().store.slots(user, &request.game_slug, now).await;
+        let mut slots = slots.map_err(not_started)?;
         if let Some(wanted) = request.save_slot {
             return slots.into_iter().find(|slot| slot.id == wanted).ok_or_else(no_slot);
         }

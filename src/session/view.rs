@@ -38,6 +38,8 @@ pub enum EndReason {
     LaunchFailed,
     /// The gateway was shut down in order.
     GatewayShutdown,
+    /// The relay lost the session's media.
+    MediaFailed,
 }
 
 impl EndReason {
@@ -48,7 +50,8 @@ impl EndReason {
             | Self::OutOfMemory
             | Self::NodeLost
             | Self::LaunchTimeout
-            | Self::LaunchFailed => true,
+            | Self::LaunchFailed
+            | Self::MediaFailed => true,
             Self::StoppedByUser | Self::Idle | Self::Ttl | Self::GameExited | Self::GatewayShutdown => false,
         }
     }

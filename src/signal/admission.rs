@@ -1,8 +1,11 @@
 //! Letting a viewer in: who it is, a seat for it (its old one if it comes back), the session core's word, the welcome.
 //!
-//! A refusal leaves nothing behind, neither here nor in the core.
+//! A refusal leaves nothing behind, neither here nor in the core; nor does a request that is dropped on the way.
 
+use super::core::Known;
+use super::guard::ViewerGuard;
 use super::ice::ice_servers;
+use super::inside::Inside;
 use super::metrics::Cut;
 use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
@@ -22,17 +25,15 @@ use tokio::sync::broadcast;
 /// What a viewer asks for.
 pub(super) struct Request {
     pub(super) session: SessionId,
-    pub(super) who: Principal,
+    pub(super) who: Known,
     pub(super) role: Option<Role>,
     pub(super) resume: Option<Resume>,
 }
 
 /// A viewer that is in.
 pub(super) struct Admitted {
-    pub(super) seat: Seat,
-    pub(super) who: Principal,
+    pub(super) inside: Inside,
     pub(super) role: Role,
-    pub(super) pushes: broadcast::Receiver<Push>,
     pub(super) welcome: ServerMessage,
     /// The session's state now, and who has the controls.
     pub(super) status: Meaning,
@@ -75,6 +76,7 @@ impl From<ServiceError> for Refusal {
             | ServiceError::StartFailed(_)
             | ServiceError::TooManyPlayers { .. }
             | ServiceError::TooLarge { .. }
+            | ServiceError::Unavailable(_)
             | ServiceError::Internal(_) => ErrorCode::Internal,
         };
         if let ServiceError::Internal(source) = &error {
@@ -86,7 +88,7 @@ impl From<ServiceError> for Refusal {
 
 /// Lets a viewer in or says why not.
 pub(super) async fn admit(state: &SignalState, request: Request) -> Result<Admitted, Refusal> {
-    let Request { session, who, role, resume } = request;
+    let Request { session, who: Known { who, validity }, role, resume } = request;
     let secret = new_secret()?;
     let resumed = resume.and_then(|resume| {
         let viewer = resume.viewer_id.parse().ok()?;
@@ -110,27 +112,42 @@ pub(super) async fn admit(state: &SignalState, request: Request) -> Result<Admit
             (seat, false)
         }
     };
-    let admitted = welcome(state, &seat, who, role, secret, media).await;
-    if admitted.is_err() && state.viewers.release(&seat) {
-        state.core.leave(session, seat.viewer).await;
+    let guard = ViewerGuard::new(state, seat);
+    match welcome(state, guard.seat(), &who, role, secret, media).await {
+        Ok(Welcomed { role, pushes, welcome, status, control }) => {
+            let inside = Inside { guard, who, validity, pushes };
+            Ok(Admitted { inside, role, welcome, status, control })
+        }
+        Err(refusal) => {
+            guard.leave().await;
+            Err(refusal)
+        }
     }
-    admitted
+}
+
+/// What the core says of an admitted viewer.
+struct Welcomed {
+    role: Role,
+    pushes: broadcast::Receiver<Push>,
+    welcome: ServerMessage,
+    status: Meaning,
+    control: Meaning,
 }
 
 async fn welcome(
     state: &SignalState,
     seat: &Seat,
-    who: Principal,
+    who: &Principal,
     role: Option<Role>,
     secret: String,
     media: bool,
-) -> Result<Admitted, Refusal> {
+) -> Result<Welcomed, Refusal> {
     let session = seat.session;
-    let admission = state.core.admit(&who, session, seat.viewer, role).await?;
+    let admission = state.core.admit(who, session, seat.viewer, role).await?;
     // Subscribed before the state is read, so that no change falls between.
     let ended = || Refusal::new(ErrorCode::NotFound, "This session has ended.");
     let pushes = state.core.subscribe(session).ok_or_else(ended)?;
-    let view = state.core.status(&who, session).await?;
+    let view = state.core.status(who, session).await?;
     let standing = state.core.standing(session);
     let control = standing.map_or(Meaning::Nothing, |standing| of_standing(&standing, seat.viewer));
     let welcome = ServerMessage::Welcome {
@@ -144,8 +161,7 @@ async fn welcome(
         media: state.config.media.clone(),
         game: admission.hints,
     };
-    let (seat, role, status) = (seat.clone(), admission.role, of_view(view));
-    Ok(Admitted { seat, who, role, pushes, welcome, status, control })
+    Ok(Welcomed { role: admission.role, pushes, welcome, status: of_view(view), control })
 }
 
 fn new_secret() -> Result<String, Refusal> {

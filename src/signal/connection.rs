@@ -5,12 +5,13 @@
 //! Calls of the core are always awaited to their end, so that no admission is left behind.
 
 use super::admission::{Admitted, Refusal, Request, admit};
+use super::core::Known;
 use super::inside::{Heard, Inside};
 use super::metrics::Cut;
 use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
 use super::websocket::Outgoing;
-use crate::auth::Principal;
+use crate::auth::{Lapse, Principal};
 use crate::ids::{SessionId, ViewerId};
 use crate::session::ServiceError;
 use crate::session::view::SessionView;
@@ -45,13 +46,11 @@ enum Done {
     Kept,
     /// The words, when a wish for the controls was refused.
     Wished(Option<String>),
-    Revoked(bool),
 }
 
-/// Whom the upgrade request was from, and by which token.
+/// Whom the upgrade request was from, and what it came with.
 pub(super) struct Opener {
-    pub(super) who: Option<Principal>,
-    pub(super) token: Option<String>,
+    pub(super) who: Option<Known>,
     pub(super) headers: HeaderMap,
     pub(super) extensions: Extensions,
 }
@@ -60,9 +59,7 @@ pub(super) struct Connection {
     state: SignalState,
     session: SessionId,
     /// Whom the upgrade request was from.
-    who: Option<Principal>,
-    /// By which the viewer is inside; asked about again at every ping.
-    token: Option<String>,
+    who: Option<Known>,
     /// What the upgrade request came with.
     came_with: Arc<(HeaderMap, Extensions)>,
     machine: GatewayMachine,
@@ -90,7 +87,6 @@ impl Connection {
             state,
             session,
             who: opener.who,
-            token: opener.token,
             came_with: Arc::new((opener.headers, opener.extensions)),
             outbox,
             calls: JoinSet::new(),
@@ -127,7 +123,7 @@ impl Connection {
         match self.leave {
             Some(Leave::Broken) => Some(inside),
             Some(Leave::Now) | None => {
-                inside.leave(&self.state).await;
+                inside.leave().await;
                 None
             }
         }
@@ -165,7 +161,7 @@ impl Connection {
             }
             Ok(Done::Answer { id, result: Ok(sdp) }) => {
                 if let Some(inside) = &self.inside {
-                    self.state.viewers.set_media(&inside.seat, true);
+                    self.state.viewers.set_media(inside.guard.seat(), true);
                 }
                 self.event(Event::Answered { id, sdp });
             }
@@ -174,10 +170,6 @@ impl Connection {
             }
             Ok(Done::Status(Some(view))) => self.meaning(of_view(*view)),
             Ok(Done::Status(None)) => self.over(),
-            Ok(Done::Revoked(true)) => {
-                self.state.metrics.cut(Cut::Refused);
-                self.evicted(ErrorCode::Unauthorized, "Your sign-in was taken back.");
-            }
             Ok(Done::Wished(refused)) => {
                 if let Some(words) = refused {
                     self.not_allowed(words);
@@ -185,7 +177,7 @@ impl Connection {
                 self.wishing = false;
                 self.next_wish();
             }
-            Ok(Done::Kept | Done::Revoked(false)) => {}
+            Ok(Done::Kept) => {}
             Err(error) => {
                 tracing::error!(%error, "a call of the session core failed");
                 self.event(Event::Disconnected);
@@ -194,8 +186,8 @@ impl Connection {
     }
 
     fn admitted(&mut self, admitted: Admitted) {
-        let Admitted { seat, who, role, pushes, welcome, status, control } = admitted;
-        self.inside = Some(Inside { seat, who, pushes });
+        let Admitted { inside, role, welcome, status, control } = admitted;
+        self.inside = Some(inside);
         self.event(Event::Admitted { role, welcome: Box::new(welcome) });
         self.meaning(status);
         if !self.machine.is_closed() {
@@ -209,7 +201,7 @@ impl Connection {
             Heard::Missed => {
                 if let Some(inside) = &self.inside {
                     let missed = self.state.core.standing(self.session);
-                    let control = missed.map(|standing| of_standing(&standing, inside.seat.viewer));
+                    let control = missed.map(|standing| of_standing(&standing, inside.guard.seat().viewer));
                     let (state, session, who) = (self.state.clone(), self.session, inside.who.clone());
                     self.calls.spawn(async move {
                         Done::Status(state.core.status(&who, session).await.ok().map(Box::new))
@@ -219,6 +211,7 @@ impl Connection {
             }
             Heard::Over => self.over(),
             Heard::SeatLost => self.replaced(),
+            Heard::Lapsed(lapse) => self.lapsed(lapse),
         }
     }
 
@@ -227,7 +220,7 @@ impl Connection {
             Meaning::Tell(message) | Meaning::Evicted(message) => self.event(Event::Push(message)),
             Meaning::MediaEnded(message) => {
                 if let Some(inside) = &self.inside {
-                    self.state.viewers.set_media(&inside.seat, false);
+                    self.state.viewers.set_media(inside.guard.seat(), false);
                 }
                 self.event(Event::Push(message));
             }
@@ -252,11 +245,17 @@ impl Connection {
         self.event(Event::Push(ServerMessage::Error { code, message, fatal: true, offer: None }));
     }
 
-    /// Taking a token back ends what was opened by it, too.
-    fn ask_about_token(&mut self) {
-        if let (Some(_), Some(token)) = (&self.inside, self.token.clone()) {
-            let state = self.state.clone();
-            self.calls.spawn(async move { Done::Revoked(state.auth.is_revoked(&token).await) });
+    fn lapsed(&mut self, lapse: Lapse) {
+        self.state.metrics.cut(Cut::Refused);
+        let by_grant = self.inside.as_ref().is_some_and(|inside| matches!(inside.who, Principal::Grant(_)));
+        match lapse {
+            Lapse::Expired | Lapse::Revoked if by_grant => {
+                self.evicted(ErrorCode::GrantEnded, "Your invitation to this session has ended.");
+            }
+            Lapse::Expired => {
+                self.evicted(ErrorCode::Unauthorized, "Your sign-in has expired. Sign in again.")
+            }
+            Lapse::Revoked => self.evicted(ErrorCode::Unauthorized, "Your sign-in was revoked."),
         }
     }
 
@@ -267,7 +266,6 @@ impl Connection {
         } else {
             self.unanswered_pings += 1;
             self.enqueue(Outgoing::Ping);
-            self.ask_about_token();
         }
     }
 
@@ -285,7 +283,7 @@ impl Connection {
                 Output::Keepalive => self.keepalive(),
                 Output::Quality(report) => {
                     if let Some(inside) = &self.inside {
-                        self.state.core.saw(self.session, inside.seat.viewer, report);
+                        self.state.core.saw(self.session, inside.guard.seat().viewer, report);
                     }
                 }
                 Output::Control(wish) => self.wish(wish),
@@ -304,9 +302,6 @@ impl Connection {
     /// A token in `hello` counts before the request's cookie: a page opened by an invitation acts by the invitation.
     fn admit(&mut self, token: Option<String>, role: Option<Role>, resume: Option<Resume>) {
         let (state, session, upgraded) = (self.state.clone(), self.session, self.who.take());
-        if token.is_some() {
-            self.token.clone_from(&token);
-        }
         let came_with = Arc::clone(&self.came_with);
         self.calls.spawn(async move {
             let who = match token {
@@ -323,7 +318,7 @@ impl Connection {
     }
 
     fn answer(&mut self, id: u32, sdp: String) {
-        let Some(viewer) = self.inside.as_ref().map(|inside| inside.seat.viewer) else { return };
+        let Some(viewer) = self.inside.as_ref().map(|inside| inside.guard.seat().viewer) else { return };
         let (state, session) = (self.state.clone(), self.session);
         self.calls.spawn(async move {
             let result = state.core.offer(session, viewer, sdp).await.map_err(Refusal::from);
@@ -342,7 +337,7 @@ impl Connection {
     }
 
     fn next_wish(&mut self) {
-        let Some(viewer) = self.inside.as_ref().map(|inside| inside.seat.viewer) else { return };
+        let Some(viewer) = self.inside.as_ref().map(|inside| inside.guard.seat().viewer) else { return };
         let Some(wish) = self.wishes.pop_front() else { return };
         self.wishing = true;
         let (state, session) = (self.state.clone(), self.session);

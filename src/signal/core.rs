@@ -1,6 +1,6 @@
 //! What signaling needs of the rest of the gateway, so that tests can stand in for it.
 
-use crate::auth::Principal;
+use crate::auth::{Principal, Validity};
 use crate::ids::{SessionId, ViewerId};
 use crate::session::control::Standing;
 use crate::session::view::{Admission, Push, SessionView};
@@ -44,11 +44,19 @@ pub trait SignalCore: Send + Sync + 'static {
     fn subscribe(&self, id: SessionId) -> Option<broadcast::Receiver<Push>>;
 }
 
+/// Somebody whose token is valid, and until when.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub who: Principal,
+    pub validity: Validity,
+}
+
 /// Who is asking.
 #[async_trait::async_trait]
 pub trait SignalAuth: Send + Sync + 'static {
-    /// By bearer header or cookie; `extensions` are the request's. Must give nobody for a cookie that a foreign page sent (its `Origin` says so).
-    async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Principal>;
+    /// By bearer header or cookie; `extensions` are the request's. `None` for a cookie that a foreign page sent (its
+    /// `Origin` says so).
+    async fn authenticate_headers(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Known>;
 
     /// By the token of a `hello`, on a connection whose upgrade came with these: a grant may be for certain web sites.
     async fn authenticate_token(
@@ -56,13 +64,7 @@ pub trait SignalAuth: Send + Sync + 'static {
         token: &str,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Option<Principal>;
-
-    /// The token by which `authenticate_headers` knew somebody, to ask about later.
-    fn token_of<'h>(&self, headers: &'h HeaderMap, extensions: &Extensions) -> Option<&'h str>;
-
-    /// Taken back since. A token that has only run out is not: what was opened in time may stay open.
-    async fn is_revoked(&self, token: &str) -> bool;
+    ) -> Option<Known>;
 }
 
 #[async_trait::async_trait]

@@ -2,13 +2,15 @@
 //!
 //! Both are shells around [`playgate_signaling::machine`]: they own sockets and timers and ask the session core, which
 //! decides. A viewer's media outlives a broken WebSocket by [`RESUME_SECONDS`]; a WHEP viewer lives until `DELETE` or
-//! until its media is gone. Every connection, queue and message size is bounded and counted.
+//! until its media is gone; and neither outlives the token it was admitted by. Every connection, queue and message size is
+//! bounded and counted.
 //!
 //! [`RESUME_SECONDS`]: playgate_signaling::message::RESUME_SECONDS
 
 mod admission;
 mod connection;
 mod core;
+mod guard;
 pub mod ice;
 mod inside;
 mod metrics;
@@ -19,7 +21,7 @@ mod websocket;
 mod whep;
 mod whep_reply;
 
-pub use self::core::{SignalAuth, SignalCore};
+pub use self::core::{Known, SignalAuth, SignalCore};
 pub use self::state::{SignalConfig, SignalState};
 
 use axum::Router;

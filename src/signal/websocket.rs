@@ -54,8 +54,7 @@ pub(super) async fn upgrade(
         return busy;
     };
     let who = state.auth.authenticate_headers(&headers, &extensions).await;
-    let token = who.as_ref().and_then(|_| state.auth.token_of(&headers, &extensions)).map(str::to_owned);
-    let opener = Opener { who, token, headers, extensions };
+    let opener = Opener { who, headers, extensions };
     upgrade
         .read_buffer_size(8 * 1024)
         .write_buffer_size(0)

@@ -6,12 +6,13 @@
 
 use super::MAX_BODY_BYTES;
 use super::admission::{Refusal, Request, admit};
+use super::core::Known;
+use super::guard::ViewerGuard;
 use super::inside::Inside;
 use super::push::Meaning;
 use super::state::SignalState;
 use super::viewers::Seat;
 use super::whep_reply::{link_ice_servers, not_ready, problem, refused};
-use crate::auth::Principal;
 use crate::ids::{SessionId, ViewerId};
 use crate::session::view::Status;
 use axum::body::Bytes;
@@ -52,7 +53,7 @@ pub(super) async fn create(
     let session: SessionId = session.parse().map_err(|_| not_found())?;
     expect_type(&headers, SDP)?;
     let offer = text(body)?;
-    let view = state.core.status(&who, session).await.map_err(|error| refused(&error.into()))?;
+    let view = state.core.status(&who.who, session).await.map_err(|error| refused(&error.into()))?;
     match view.status {
         Status::Running => {}
         Status::Starting => return Err(not_ready()),
@@ -61,7 +62,7 @@ pub(super) async fn create(
     let mut negotiation = Negotiation::start(&state);
     let (inside, servers) =
         negotiation.enter(&state, session, who).await.map_err(|refusal| refused(&refusal))?;
-    let seat = inside.seat.clone();
+    let seat = inside.guard.seat().clone();
     match negotiation.negotiate(&state, &seat, offer).await {
         Ok(answer) => {
             let tag = negotiation.tag();
@@ -75,7 +76,7 @@ pub(super) async fn create(
             Ok(created(&seat, answer, tag, &servers))
         }
         Err(refusal) => {
-            inside.leave(&state).await;
+            inside.leave().await;
             Err(refused(&refusal))
         }
     }
@@ -127,11 +128,11 @@ pub(super) async fn remove(
     extensions: Extensions,
 ) -> Result<Response, Response> {
     let (seat, _) = find(&state, &headers, &extensions, &path).await?;
-    if !state.viewers.release(&seat) {
+    let lost = Arc::clone(&seat.lost);
+    if !ViewerGuard::new(&state, seat).leave().await {
         return Err(not_found());
     }
-    seat.lost.notify_one();
-    state.core.leave(seat.session, seat.viewer).await;
+    lost.notify_one();
     Ok(StatusCode::OK.into_response())
 }
 
@@ -159,7 +160,7 @@ impl Negotiation {
         &mut self,
         state: &SignalState,
         session: SessionId,
-        who: Principal,
+        who: Known,
     ) -> Result<(Inside, Vec<playgate_signaling::message::IceServer>), Refusal> {
         let hello =
             ClientMessage::Hello { token: None, role: Some(Role::Spectator), viewer_id: None, resume: None };
@@ -168,16 +169,16 @@ impl Negotiation {
             return Err(out_of_turn());
         };
         let admitted = admit(state, Request { session, who, role, resume }).await?;
-        let inside = Inside { seat: admitted.seat, who: admitted.who, pushes: admitted.pushes };
+        let inside = admitted.inside;
         if let Meaning::Ended { .. } = admitted.status {
-            inside.leave(state).await;
+            inside.leave().await;
             return Err(Refusal::new(ErrorCode::NotFound, "This session has ended."));
         }
         self.event(Event::Admitted { role: admitted.role, welcome: Box::new(admitted.welcome) })?;
         match self.machine.poll_output() {
             Some(Output::Send(ServerMessage::Welcome { ice_servers, .. })) => Ok((inside, ice_servers)),
             Some(_) | None => {
-                inside.leave(state).await;
+                inside.leave().await;
                 Err(out_of_turn())
             }
         }
@@ -233,7 +234,7 @@ async fn authenticate(
     state: &SignalState,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Result<Principal, Response> {
+) -> Result<Known, Response> {
     state.auth.authenticate_headers(headers, extensions).await.ok_or_else(|| {
         problem(StatusCode::UNAUTHORIZED, "unauthorized", "You must be logged in to access this resource.")
     })
@@ -248,7 +249,7 @@ async fn find(
     let who = authenticate(state, headers, extensions).await?;
     let session: SessionId = path.0.parse().map_err(|_| not_found())?;
     let viewer: ViewerId = path.1.parse().map_err(|_| not_found())?;
-    state.viewers.whep(session, viewer, &who).ok_or_else(not_found)
+    state.viewers.whep(session, viewer, &who.who).ok_or_else(not_found)
 }
 
 fn created(

@@ -80,6 +80,7 @@ fn of_service(error: &ServiceError) -> (StatusCode, &'static str, Option<Duratio
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(*retry_after))
         }
         ServiceError::NoServers => (StatusCode::SERVICE_UNAVAILABLE, "no_servers", soon),
+        ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", soon),
         ServiceError::Media(RelayError::InvalidOffer(_)) => (StatusCode::BAD_REQUEST, "invalid_offer", None),
         ServiceError::Media(RelayError::UnsupportedCodec(_)) => {
             (StatusCode::NOT_ACCEPTABLE, "unsupported_codec", None)

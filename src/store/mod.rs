@@ -15,7 +15,7 @@ pub use event_rows::{Attempt, DeliveryRow, EventKind, EventRow};
 pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 pub use rows::{
     EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, Millis, ProfileRow, SLOTS,
-    SessionRow, SlotRow, TokenRow, TokenScope, UserRow, VersionRow,
+    SessionRow, SlotRow, TokenRow, TokenScope, UserRow, VersionRow, Visited,
 };
 pub use saves::{Committed, SaveError, SaveStore};
 pub use sqlite::SqliteStore;
@@ -106,10 +106,14 @@ pub trait Store: Send + Sync {
     async fn embeds_of(&self, owner: &Owner) -> Result<Vec<EmbedRow>>;
     /// The first revocation counts. Revokes the grants of its visits in the same step, and gives them.
     async fn revoke_embed(&self, id: EmbedId, now: Millis) -> Result<Vec<GrantRow>>;
-    /// Counts a visit, if the token is good for one more.
-    async fn count_visit(&self, id: EmbedId, now: Millis) -> Result<bool>;
-    /// A visit that was counted did not come about.
-    async fn uncount_visit(&self, id: EmbedId) -> Result<()>;
+    /// Counts a visit by the grant's embed token and enters the grant, with the session that was made for it, if the token
+    /// is good for one more. All of it or nothing.
+    async fn insert_visit(
+        &self,
+        grant: &GrantRow,
+        session: Option<&SessionRow>,
+        now: Millis,
+    ) -> Result<Visited>;
     /// Forgets the grants of visits that ended before a time; gives how many those were.
     async fn prune_visits(&self, before: Millis) -> Result<u64>;
 

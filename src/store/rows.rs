@@ -251,6 +251,16 @@ pub enum Joined {
     Full,
 }
 
+/// What came of a visit by an embed token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visited {
+    Done,
+    /// The token is unknown, revoked, expired or used up.
+    TokenRefused,
+    /// The session could not be entered.
+    SessionRefused(Inserted),
+}
+
 /// What came of a write that carries a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fenced {

@@ -191,7 +191,7 @@ async fn tokens_that_are_not_right_are_refused() {
     let cases = [
         ("no expiry", without("exp")),
         ("expiry as text", with("exp", json!("soon"))),
-        ("expired", with("exp", json!(now() - 120))),
+        ("expired", with("exp", json!(now() - 12))),
         ("expired before time began", with("exp", json!(-5))),
         ("not yet", with("nbf", json!(now() + 600))),
         ("no subject", without("sub")),
@@ -232,7 +232,7 @@ async fn tokens_that_are_only_unusual_are_taken() {
         ("name", Value::Null),
         ("name", json!(12)),
         ("aud", json!(["another", "playgate"])),
-        ("exp", json!(now() - 30)),
+        ("exp", json!(now() - 5)),
         ("exp", json!(1e18)),
         ("scope", json!("operator")),
         ("iat", json!("whenever")),
@@ -299,7 +299,7 @@ async fn an_organisations_token_is_known_by_its_hash_alone_until_it_ends_or_is_t
     }
     assert!(desk.auth.ledger().revoke(endless.id).await.unwrap());
     assert!(matches!(desk.auth.verify(&endless.token).await, Err(TokenError::Revoked)));
-    assert!(desk.auth.is_revoked(&endless.token).await && !desk.auth.is_revoked(&daily.token).await);
+    assert!(desk.auth.verify(&daily.token).await.is_ok());
     let ended = desk.auth.mint_organisation("acme", Some(Duration::ZERO), None).await.unwrap();
     assert!(matches!(desk.auth.verify(&ended.token).await, Err(TokenError::Refused { expired: true })));
     for unknown in ["pgo_", "pgo_nonsense", &format!("{}x", daily.token)] {

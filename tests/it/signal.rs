@@ -3,14 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use futures_util::{SinkExt, StreamExt};
-use playgate::auth::{Principal, User};
+use playgate::auth::{Lapse, Principal, User, Validity};
 use playgate::config::IceConfig;
 use playgate::ids::{Owner, SessionId, SlotId, UserId, ViewerId};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
 use playgate::session::control::Standing;
 use playgate::session::view::{Admission, EndReason, Push, SessionView, Status};
-use playgate::signal::{SignalAuth, SignalConfig, SignalCore, SignalState, router};
+use playgate::signal::{Known, SignalAuth, SignalConfig, SignalCore, SignalState, router};
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
 use playgate_signaling::control::Wish;
 use playgate_signaling::machine::Limits;
@@ -47,12 +47,27 @@ struct FakeCore {
     pushes: broadcast::Sender<Push>,
     /// There is something to tell of the controls.
     stands: AtomicBool,
+    /// Where calls wait until it is another point.
+    gate: watch::Sender<Option<Point>>,
+    /// Calls that have come to wait.
+    waiting: watch::Sender<usize>,
     log: watch::Sender<Log>,
+}
+
+/// Where a request may be when its client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Status,
+    Admitting,
+    Admitted,
+    Offering,
+    Offered,
 }
 
 #[async_trait::async_trait]
 impl SignalCore for FakeCore {
     async fn status(&self, who: &Principal, id: SessionId) -> Result<SessionView, ServiceError> {
+        self.pass(Point::Status).await;
         self.check(who, id)?;
         Ok(SessionView {
             id,
@@ -86,7 +101,9 @@ impl SignalCore for FakeCore {
         wanted: Option<Role>,
     ) -> Result<Admission, ServiceError> {
         self.check(who, id)?;
+        self.pass(Point::Admitting).await;
         self.log.send_modify(|log| log.admitted.push(viewer));
+        self.pass(Point::Admitted).await;
         let role = wanted.unwrap_or(Role::Player);
         let slot = (role == Role::Player).then_some(0);
         let hints = GameHints {
@@ -129,8 +146,10 @@ impl SignalCore for FakeCore {
         if sdp.contains("VP8") {
             return Err(RelayError::UnsupportedCodec("H264").into());
         }
+        self.pass(Point::Offering).await;
         let round = self.log.borrow().offers.len();
         self.log.send_modify(|log| log.offers.push((viewer, sdp)));
+        self.pass(Point::Offered).await;
         Ok(format!(
             "v=0\r\na=ice-lite\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-ufrag:srv{round}\r\n\
              a=ice-pwd:srvrsrvrsrvrsrvrsrvrsrvr\r\na=candidate:1 1 udp 1 192.0.2.1 8080 typ host\r\n"
@@ -153,6 +172,14 @@ impl SignalCore for FakeCore {
 }
 
 impl FakeCore {
+    async fn pass(&self, point: Point) {
+        let mut gate = self.gate.subscribe();
+        if *gate.borrow() == Some(point) {
+            self.waiting.send_modify(|waiting| *waiting += 1);
+            gate.wait_for(|gate| *gate != Some(point)).await.unwrap();
+        }
+    }
+
     fn check(&self, who: &Principal, id: SessionId) -> Result<(), ServiceError> {
         let ann = matches!(who, Principal::User(user) if user.id.0 == "ann");
         if ann && id == self.session {
@@ -163,10 +190,8 @@ impl FakeCore {
     }
 }
 
-/// A token is a user's name; `bad` is nobody's.
-struct FakeAuth {
-    revoked: Arc<AtomicBool>,
-}
+/// A token is a user's name; `bad` is nobody's. All are good for equally long.
+struct FakeAuth(Validity);
 
 #[async_trait::async_trait]
 impl SignalAuth for FakeAuth {
@@ -174,7 +199,7 @@ impl SignalAuth for FakeAuth {
         &self,
         headers: &HeaderMap,
         extensions: &axum::http::Extensions,
-    ) -> Option<Principal> {
+    ) -> Option<Known> {
         let bearer = headers.get("authorization")?.to_str().ok()?;
         self.authenticate_token(bearer.strip_prefix("Bearer ")?, headers, extensions).await
     }
@@ -184,23 +209,16 @@ impl SignalAuth for FakeAuth {
         token: &str,
         _: &axum::http::HeaderMap,
         _: &axum::http::Extensions,
-    ) -> Option<Principal> {
-        (token != "bad").then(|| Principal::User(User { id: UserId(token.to_owned()), name: None }))
-    }
-
-    fn token_of<'h>(&self, headers: &'h HeaderMap, _: &axum::http::Extensions) -> Option<&'h str> {
-        headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
-    }
-
-    async fn is_revoked(&self, _: &str) -> bool {
-        self.revoked.load(Ordering::Relaxed)
+    ) -> Option<Known> {
+        let who = Principal::User(User { id: UserId(token.to_owned()), name: None });
+        (token != "bad").then(|| Known { who, validity: self.0.clone() })
     }
 }
 
 struct Bench {
     core: Arc<FakeCore>,
-    /// Every token was taken back.
-    revoked: Arc<AtomicBool>,
+    /// Ends every token.
+    lapses: watch::Sender<Option<Lapse>>,
     base: String,
 }
 
@@ -215,6 +233,8 @@ impl Bench {
             status: Mutex::new(Status::Running),
             pushes: broadcast::channel(64).0,
             stands: AtomicBool::new(false),
+            gate: watch::channel(None).0,
+            waiting: watch::channel(0).0,
             log: watch::channel(Log::default()).0,
         });
         let mut config = SignalConfig {
@@ -228,17 +248,17 @@ impl Bench {
         };
         change(&mut config);
         let mut registry = prometheus_client::registry::Registry::default();
-        let revoked = Arc::new(AtomicBool::new(false));
+        let (lapses, validity) = Validity::told_by();
         let state = SignalState::new(
             Arc::clone(&core) as Arc<dyn SignalCore>,
-            Arc::new(FakeAuth { revoked: Arc::clone(&revoked) }),
+            Arc::new(FakeAuth(validity)),
             config,
             &mut registry,
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router(state)).await });
-        Self { core, revoked, base }
+        Self { core, lapses, base }
     }
 
     fn url(&self) -> String {
@@ -435,15 +455,35 @@ async fn an_evicted_viewer_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn a_viewer_whose_token_is_taken_back_is_sent_away_from_what_it_had_open() {
-    let bench = Bench::with(|config| config.ping_interval = Duration::from_millis(20)).await;
+async fn a_viewer_whose_token_lapses_is_sent_away_from_what_it_had_open() {
+    for (lapse, words) in [(Lapse::Revoked, "revoked"), (Lapse::Expired, "expired")] {
+        let bench = Bench::new().await;
+        let mut client = bench.connect().await;
+        client.recv().await.unwrap();
+        client.negotiate(OFFER.to_owned(), |_| {}).await.unwrap();
+        bench.lapses.send_replace(Some(lapse));
+        match client.recv().await {
+            Err(ClientError::Refused { code: ErrorCode::Unauthorized, message }) => {
+                assert!(message.contains(words), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let log = bench.until(|log| !log.left.is_empty()).await;
+        assert_eq!(log.left, log.admitted);
+    }
+}
+
+#[tokio::test]
+async fn media_that_no_connection_speaks_for_ends_with_its_token() {
+    let bench = Bench::new().await;
     let mut client = bench.connect().await;
-    client.recv().await.unwrap();
     client.negotiate(OFFER.to_owned(), |_| {}).await.unwrap();
-    bench.revoked.store(true, Ordering::Relaxed);
-    assert!(matches!(client.recv().await, Err(ClientError::Refused { code: ErrorCode::Unauthorized, .. })));
-    let log = bench.until(|log| !log.left.is_empty()).await;
-    assert_eq!(log.left, log.admitted);
+    // Its connection breaks: the media would stay for a while.
+    drop(client);
+    assert_eq!(bench.watch().await.status(), 201);
+    bench.lapses.send_replace(Some(Lapse::Revoked));
+    let log = bench.until(|log| log.left.len() == 2).await;
+    assert!(log.admitted.iter().all(|viewer| log.left.contains(viewer)), "{log:?}");
 }
 
 #[tokio::test]
@@ -559,6 +599,75 @@ async fn connections_and_viewers_are_bounded() {
     let _one = bench.connect().await;
     assert!(matches!(connect(&bench.url(), Bench::ann()).await, Err(ClientError::Refused { .. })));
     assert_eq!(bench.watch().await.status(), 503);
+}
+
+/// The session is as it was before: it takes as many viewers as it may, and no more.
+async fn takes_as_many_as_before(bench: &Bench, viewers: usize) {
+    let one_more = async {
+        // The server may not have noticed yet that the last client went away.
+        while bench.watch().await.status() != 201 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), one_more).await.expect("places are free again");
+    for _ in 1..viewers {
+        assert_eq!(bench.watch().await.status(), 201);
+    }
+    assert_eq!(bench.watch().await.status(), 503);
+}
+
+#[tokio::test]
+async fn requests_that_are_aborted_at_any_moment_leave_no_viewer_behind() {
+    const POINTS: [Point; 5] =
+        [Point::Status, Point::Admitting, Point::Admitted, Point::Offering, Point::Offered];
+    // Forty moments of a random number: its digits to the base of five.
+    let seed = uuid::Uuid::new_v4().as_u128();
+    println!("seed {seed}");
+    let moments = (0..40).map(|n| POINTS[usize::try_from(seed / 5_u128.pow(n) % 5).unwrap()]);
+    let bench = Arc::new(Bench::with(|config| config.max_viewers = 3).await);
+    for point in moments {
+        bench.core.gate.send_replace(Some(point));
+        let before = *bench.core.waiting.borrow();
+        let mut waiting = bench.core.waiting.subscribe();
+        let request = {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.watch().await.status() })
+        };
+        let arrived = waiting.wait_for(|waiting| *waiting > before);
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap().unwrap();
+        request.abort();
+        // The server notices, and whoever had been let in has left.
+        bench.until(|log| log.admitted.iter().all(|viewer| log.left.contains(viewer))).await;
+    }
+    bench.core.gate.send_replace(None);
+    takes_as_many_as_before(&bench, 3).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_while_it_is_admitted_leaves_no_viewer_behind() {
+    let bench = Bench::with(|config| {
+        config.max_viewers = 3;
+        // Nobody comes back.
+        config.resume_for = Duration::from_millis(1);
+    })
+    .await;
+    for point in [Point::Admitting, Point::Admitted, Point::Status] {
+        bench.core.gate.send_replace(Some(point));
+        let before = *bench.core.waiting.borrow();
+        let (mut socket, _) = tokio_tungstenite::connect_async(bench.url()).await.unwrap();
+        let hello =
+            ClientMessage::Hello { token: Some("ann".to_owned()), role: None, viewer_id: None, resume: None };
+        socket.send(Message::text(hello.to_json())).await.unwrap();
+        let mut waiting = bench.core.waiting.subscribe();
+        let arrived = waiting.wait_for(|waiting| *waiting > before);
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap().unwrap();
+        drop(socket);
+        bench.core.gate.send_replace(None);
+        let gone =
+            |log: &Log| !log.left.is_empty() && log.admitted.iter().all(|viewer| log.left.contains(viewer));
+        bench.until(gone).await;
+    }
+    takes_as_many_as_before(&bench, 3).await;
 }
 
 #[tokio::test]

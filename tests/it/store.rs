@@ -9,7 +9,7 @@ use playgate::session::quality::Quality;
 use playgate::session::view::{EndReason, Milestone, SaveReport, SaveStatus, Status};
 use playgate::store::{
     Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, Joined, SessionRow,
-    SqliteStore, Store, TokenRow, TokenScope,
+    SqliteStore, Store, TokenRow, TokenScope, Visited,
 };
 use playgate_signaling::message::Role;
 use std::sync::Arc;
@@ -454,13 +454,6 @@ async fn an_embed_token_counts_its_visits_and_ends_them_when_it_is_taken_back(st
     assert_eq!(store.embeds_of(&row.owner).await.unwrap(), std::slice::from_ref(&embed));
     assert_eq!(store.embeds_of(&Owner::Organisation("u".to_owned())).await.unwrap(), []);
 
-    assert!(store.count_visit(embed.id, 99).await.unwrap());
-    assert!(!store.count_visit(embed.id, 100).await.unwrap(), "it has run out");
-    assert!(store.count_visit(embed.id, 99).await.unwrap());
-    assert!(!store.count_visit(embed.id, 99).await.unwrap(), "it is used up");
-    store.uncount_visit(embed.id).await.unwrap();
-    assert!(store.count_visit(embed.id, 99).await.unwrap());
-
     let visit = |expires_at| GrantRow {
         id: GrantId::new(),
         session: row.id,
@@ -474,17 +467,30 @@ async fn an_embed_token_counts_its_visits_and_ends_them_when_it_is_taken_back(st
         host: false,
     };
     let (over, open) = (visit(30), visit(90));
-    store.insert_grant(&over).await.unwrap();
-    store.insert_grant(&open).await.unwrap();
+    let enter = async |grant: &GrantRow, now| store.insert_visit(grant, None, now).await.unwrap();
+    assert_eq!(enter(&over, 99).await, Visited::Done);
+    assert_eq!(enter(&open, 100).await, Visited::TokenRefused, "it has expired");
+    // A session that cannot be entered leaves nothing of its visit.
+    let taken = SessionRow { id: SessionId::new(), ..row.clone() };
+    let refused = store.insert_visit(&open, Some(&taken), 99).await.unwrap();
+    assert!(matches!(refused, Visited::SessionRefused(_)), "{refused:?}");
+    assert_eq!((store.grant(open.id).await.unwrap(), used(&store, embed.id).await), (None, 1));
+    assert_eq!(enter(&open, 99).await, Visited::Done);
+    assert_eq!(enter(&visit(90), 99).await, Visited::TokenRefused, "it is used up");
+    assert_eq!(used(&store, embed.id).await, 2);
     assert_eq!(store.grants_of(row.id).await.unwrap(), [], "visits are no invitations");
     let ended = store.revoke_embed(embed.id, 40).await.unwrap();
     assert_eq!(ended.iter().map(|grant| grant.id).collect::<Vec<_>>(), [open.id]);
     assert_eq!(store.grant(open.id).await.unwrap().unwrap().revoked_at, Some(40));
     store.revoke_embed(embed.id, 50).await.unwrap();
     assert_eq!(store.embed(embed.id).await.unwrap().unwrap().revoked_at, Some(40));
-    assert!(!store.count_visit(embed.id, 41).await.unwrap(), "it was taken back");
+    assert_eq!(enter(&visit(90), 41).await, Visited::TokenRefused, "it was revoked");
     assert_eq!(store.prune_visits(31).await.unwrap(), 1);
     assert_eq!(store.grant(over.id).await.unwrap(), None);
+}
+
+async fn used(store: &Any, embed: EmbedId) -> u64 {
+    store.embed(embed).await.unwrap().unwrap().used
 }
 
 async fn an_organisation_has_sessions_that_are_not_hosted(store: Any) {

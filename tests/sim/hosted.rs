@@ -190,7 +190,9 @@ async fn rule_6_a_session_is_listed_while_it_starts() {
     let starting = world.sessions.host("studio", arena("match-1"));
     let look = async {
         becomes(&world, "match-1", ContainerStatus::Created).await;
-        assert_eq!(world.sessions.hosted("studio", &all()).await.unwrap().len(), 1);
+        // Its row is there a moment before it lives.
+        until(async || (world.sessions.hosted("studio", &all()).await.unwrap().len() == 1).then_some(()))
+            .await;
         assert_eq!(world.sessions.hosted("studio", &HostedFilter::default()).await.unwrap(), [], "G7");
         world.content.is(Download::Here);
     };

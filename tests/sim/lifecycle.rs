@@ -1,6 +1,6 @@
 //! Leases, ends and what is kept of a session.
 
-use crate::world::{World, config, user_of};
+use crate::world::{World, config, until, user_of};
 use playgate::config::SessionsConfig;
 use playgate::control::ControlEvent;
 use playgate::driver::Usage;
@@ -180,11 +180,12 @@ async fn the_resource_profile_is_an_average_of_weight_a_fifth() {
         let id = world.play("ada").await;
         world.clock.advance(Duration::from_secs(100));
         world.stop("ada", id).await;
+        until(async || world.store.profile("story").await.unwrap().filter(|profile| profile.cpu > 0.0)).await;
     }
-    let profile = world.store.profile("story").await.unwrap().unwrap();
+    let both = async || world.store.profile("story").await.unwrap().filter(|profile| profile.samples == 2);
+    let profile = until(both).await;
     assert!((profile.cpu - 0.6).abs() < 1e-9, "{profile:?}");
     assert!((profile.peak_memory_bytes - 1200.0).abs() < 1e-6, "{profile:?}");
-    assert_eq!(profile.samples, 2);
 }
 
 #[tokio::test]

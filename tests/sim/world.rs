@@ -1,6 +1,7 @@
 //! One simulated gateway and the hands that step it.
 
 use crate::content::FakeContent;
+use crate::faulty_store::FaultyStore;
 use playgate::auth::{GrantClaims, Principal, User};
 use playgate::config::{Config, SessionApiConfig, SessionsConfig};
 use playgate::control::{ControlEvent, WelcomeSpec};
@@ -33,6 +34,8 @@ pub(crate) const START_MS: i64 = 1_700_000_000_000;
 pub(crate) struct World {
     pub(crate) sessions: Sessions,
     pub(crate) store: Arc<SqliteStore>,
+    /// The same, as the gateway sees it.
+    pub(crate) faulty: FaultyStore,
     pub(crate) clock: Clock,
     pub(crate) driver: FakeDriver,
     /// Of games in containers.
@@ -96,7 +99,25 @@ impl World {
         prepare: impl FnOnce(&FakeDriver),
     ) -> Self {
         let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
-        let store = Arc::new(SqliteStore::open(&data.database()).await.unwrap());
+        let store = SqliteStore::open(&data.database()).await.unwrap();
+        Self::over(data, store, config, hosted, prepare).await
+    }
+
+    /// A gateway that waits no longer for another process than so.
+    pub(crate) async fn waiting(dir: &Path, busy_timeout: Duration) -> Self {
+        let data = Arc::new(DataDir::lock(&dir.join("data")).unwrap());
+        let store = SqliteStore::open_waiting(&data.database(), busy_timeout).await.unwrap();
+        Self::over(data, store, config(), SessionApiConfig::default(), |_| {}).await
+    }
+
+    async fn over(
+        data: Arc<DataDir>,
+        store: SqliteStore,
+        config: SessionsConfig,
+        hosted: SessionApiConfig,
+        prepare: impl FnOnce(&FakeDriver),
+    ) -> Self {
+        let store = Arc::new(store);
         let saves = SaveStore::open(&data, store.clone(), &config).await.unwrap();
         let journal = Journal::default();
         let driver = FakeDriver::new(journal.clone());
@@ -105,8 +126,9 @@ impl World {
         let content = FakeContent::default();
         let planes = Planes { journal: journal.clone(), ..Planes::default() };
         let clock = Clock::simulated(START_MS);
+        let faulty = FaultyStore::new(store.clone());
         let deps = SimulatedDeps {
-            store: store.clone(),
+            store: Arc::new(faulty.clone()),
             saves,
             media: Arc::new(planes.clone()),
             control: Arc::new(planes.clone()),
@@ -126,7 +148,7 @@ impl World {
             clock: clock.clone(),
         };
         let sessions = Sessions::start_simulated(deps, &mut Default::default()).await.unwrap();
-        Self { sessions, store, clock, driver, docker, content, planes, journal, data }
+        Self { sessions, store, faulty, clock, driver, docker, content, planes, journal, data }
     }
 
     /// The next gateway on what lies on the disk at this moment: this one was killed. The clock stands where it stood.
@@ -359,6 +381,11 @@ impl Planes {
             self.shared.lock().unwrap().connected.insert(id);
         }
         let _ = sender.send(event).await;
+    }
+
+    /// The relay has lost a session's media.
+    pub(crate) fn lose_media(&self, id: SessionId) {
+        self.shared.lock().unwrap().relay.remove(&id);
     }
 
     /// From now on a viewer that leaves meets a mistake of ours.

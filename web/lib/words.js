@@ -55,6 +55,7 @@ const ENDS = {
   game_crashed: ["The game crashed", "It closed unexpectedly."],
   out_of_memory: ["Out of memory", "The game needed more memory than it is allowed."],
   node_lost: ["The server was interrupted", "The game ended with it."],
+  media_failed: ["The video broke off", "The server lost this game's picture and sound, so the game was closed."],
   launch_timeout: ["The game didn't start", "It sent no video in time."],
   launch_failed: ["The game didn't start", "Something went wrong while starting it."],
   replaced: ["You're playing in another window", "Only one window can play at a time."],

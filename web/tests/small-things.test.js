@@ -53,6 +53,7 @@ test("numbers and codes become words", () => {
   assert.match(errorInWords("rate_limited", null, 30), /30 seconds/);
   assert.equal(errorInWords("http_500", "Something broke.", null), "Something broke.");
   assert.match(endInWords("idle").text, /for a while/);
+  assert.match(endInWords("media_failed").text, /picture and sound/);
 });
 
 test("continue means the slot played last", () => {

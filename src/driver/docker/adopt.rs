@@ -2,12 +2,13 @@
 
 use super::error::{DockerError, unless_absent};
 use super::instance::{DockerInstance, Parts};
-use super::names::{NODE, Names, SAVE_PATH, SESSION};
+use super::names::{NODE, Names, SAVE_PATH, SESSION, of_node};
 use super::watch::Exit;
 use super::{Node, site};
-use crate::driver::{Adopted, DriverEvent, Ended, Usage};
+use crate::driver::{Adopted, DriverEvent, Ended, InstanceRef, Usage};
 use crate::ids::SessionId;
-use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerSummaryStateEnum};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
@@ -36,6 +37,23 @@ pub(super) async fn adopt(
         DockerInstance::ended(parts, ended(&state))
     };
     Ok(Some(Adopted { instance: Box::new(instance), site, running }))
+}
+
+/// The container of a session that was started, by its labels.
+pub(super) async fn find(node: &Node, session: SessionId) -> Result<Option<InstanceRef>, DockerError> {
+    let mut filters = of_node(&node.name);
+    filters.entry("label".to_owned()).or_default().push(format!("{SESSION}={session}"));
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let found = node
+        .engine
+        .list_containers(Some(options))
+        .await
+        .map_err(DockerError::engine("look for a game of an earlier gateway"))?;
+    let started = found.into_iter().find(|container| {
+        // The porter, and a game that was being filled, have never run.
+        container.state.is_some_and(|state| state != ContainerSummaryStateEnum::CREATED)
+    });
+    Ok(started.and_then(|container| container.id).map(|container| InstanceRef::Container { container }))
 }
 
 /// By its labels, which nobody inside can change.

@@ -156,6 +156,10 @@ impl Driver for DockerDriver {
         }
     }
 
+    async fn find(&self, session: SessionId) -> Result<Option<InstanceRef>, DriverError> {
+        Ok(adopt::find(&self.node, session).await?)
+    }
+
     async fn logs(&self, instance: &InstanceRef, follow: bool) -> Result<Option<ByteStream>, DriverError> {
         match instance {
             InstanceRef::Process { .. } => Ok(None),

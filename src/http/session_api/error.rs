@@ -257,7 +257,9 @@ impl From<ServiceError> for SessionApiError {
             }
             ServiceError::NotFound(_) => Self::not_found(details),
             ServiceError::IdUsed | ServiceError::Terminated => conflict(details),
-            ServiceError::NoServers | ServiceError::StartFailed(_) => Self::capacity(details),
+            ServiceError::NoServers | ServiceError::StartFailed(_) | ServiceError::Unavailable(_) => {
+                Self::capacity(details)
+            }
             ServiceError::RateLimited { retry_after } => {
                 let details = "Too many sessions were started in a short time.".to_owned();
                 Self::capacity(details).retry_after(retry_after)

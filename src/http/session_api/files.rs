@@ -1,10 +1,11 @@
 //! `GET /artifacts` (G-7) and `GET /logs` (G-10): bodies that are passed on as they come, so that a slow reader slows their
-//! source and costs no memory.
+//! source and costs no memory, until the caller's token lapses.
 
-use super::caller::Organisation;
+use super::caller::StreamTo;
 use super::error::{ErrorResponse, SessionApiError};
 use super::query::Params;
 use crate::http::HttpState;
+use crate::http::lapse::{broken_by, ended_by};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -34,18 +35,18 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 )]
 pub(super) async fn artifacts(
     State(state): State<HttpState>,
-    Organisation(name): Organisation,
+    StreamTo { organisation, validity }: StreamTo,
     mut params: Params,
 ) -> Result<Response, SessionApiError> {
     let (session, path) = (params.required("session"), params.required("path"));
     params.finish()?;
     if !path.starts_with('/') || path.contains('\0') {
         // A session that is not there is told first, as everywhere.
-        state.hosted.describe(&name, &session).await?;
+        state.hosted.describe(&organisation, &session).await?;
         return Err(SessionApiError::violation("path", "must be an absolute Unix path."));
     }
-    let artifact = state.hosted.artifact(&name, &session, &path).await?;
-    let mut response = Body::from_stream(artifact.bytes).into_response();
+    let artifact = state.hosted.artifact(&organisation, &session, &path).await?;
+    let mut response = Body::from_stream(broken_by(artifact.bytes, validity)).into_response();
     let headers = response.headers_mut();
     // The contract's type, and no Content-Encoding: with one, clients would unpack it themselves (G15).
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
@@ -55,7 +56,7 @@ pub(super) async fn artifacts(
 
 /// Read the output of a session
 ///
-/// Standard output and standard error. With `follow` until the container ends.
+/// Standard output and standard error. With `follow` until the container ends, or your token does.
 #[utoipa::path(
     get, path = "/logs", operation_id = "stream-logs", tag = "Session API",
     params(
@@ -72,17 +73,17 @@ pub(super) async fn artifacts(
 )]
 pub(super) async fn logs(
     State(state): State<HttpState>,
-    Organisation(name): Organisation,
+    StreamTo { organisation, validity }: StreamTo,
     mut params: Params,
 ) -> Result<Response, SessionApiError> {
     let (id, follow) = (params.required("id"), params.flag("follow"));
     params.finish()?;
-    let bytes = state.hosted.logs(&name, &id, follow).await?;
+    let bytes = state.hosted.logs(&organisation, &id, follow).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (NO_BUFFERING, HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::from_stream(bytes)).into_response())
+    Ok((headers, Body::from_stream(ended_by(bytes, validity))).into_response())
 }
 
 /// `Content-Disposition` (RFC 6266): what is not plain ASCII goes into `filename*` (RFC 8187) and is `_` in `filename`.

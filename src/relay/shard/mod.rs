@@ -20,6 +20,7 @@ use crate::ids::SessionId;
 use mio::{Events, Poll, Token};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -74,7 +75,30 @@ impl Shard {
         stats: Stats,
     ) -> std::io::Result<Self> {
         socket.register(poll.registry(), MEDIA)?;
-        Ok(Self {
+        Ok(Self::empty(poll, socket, shared, ingest_ip, commands, stats))
+    }
+
+    /// The same shard without its sessions, after a panic that may have left them in any state. Its socket stays bound.
+    pub(super) fn without_sessions(self) -> Self {
+        let Self { poll, socket, shared, ingest_ip, commands, mut stats, sessions, viewers, .. } = self;
+        // They may panic again as they are dropped. Each session's control plane learns of it by the end of its events.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop((viewers, sessions))));
+        stats.flush(Duration::ZERO, 0, 0);
+        let mut shard = Self::empty(poll, socket, shared, ingest_ip, commands, stats);
+        // What came meanwhile has been told already.
+        shard.readable.insert(MEDIA.0);
+        shard
+    }
+
+    fn empty(
+        poll: Poll,
+        socket: Socket,
+        shared: Arc<Shared>,
+        ingest_ip: IpAddr,
+        commands: mpsc::Receiver<Command>,
+        stats: Stats,
+    ) -> Self {
+        Self {
             poll,
             socket,
             shared,
@@ -93,11 +117,11 @@ impl Shard {
             out: Outbox::default(),
             given: Vec::new(),
             due: Vec::new(),
-        })
+        }
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         let mut commands_left = false;
         loop {

@@ -162,7 +162,7 @@ impl Shard {
         Ok(())
     }
 
-    pub(super) fn stop(mut self) {
+    pub(super) fn stop(&mut self) {
         let ids: Vec<SessionId> = self.by_id.keys().copied().collect();
         for id in ids {
             let _ = self.end_session(id);

@@ -21,6 +21,7 @@ use crate::store::SessionRow;
 use playgate_signaling::message::Progress;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -105,6 +106,7 @@ impl Actor {
         let roster = Roster::new(game.view.hints.pads, context.config.max_viewers);
         let control = Control::default();
         let (standing, standing_rx) = watch::channel(Arc::new(control.standing(&roster)));
+        let unrecorded = Arc::new(AtomicBool::new(false));
         let handle = Handle {
             commands: commands_tx,
             view: view_rx,
@@ -112,6 +114,7 @@ impl Actor {
             standing: standing_rx,
             game: Arc::clone(&game),
             generation: row.generation,
+            unrecorded: Arc::clone(&unrecorded),
         };
         let config = &context.config;
         let launch_timeout = Duration::from_secs(config.launch_timeout_s);
@@ -156,6 +159,9 @@ impl Actor {
             rate: super::rate::StreamRate::new(&game),
             note_usage_at: context.clock.now() + NOTE_USAGE_FIRST,
             restarts: Restarts::default(),
+            record: super::record::Record::default(),
+            unrecorded,
+            unrecorded_since: None,
             is_over: false,
             context,
             row,

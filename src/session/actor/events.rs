@@ -48,12 +48,16 @@ impl Actor {
             }
             Step::Hosted(hosted) => {
                 self.row.hosted = Some(hosted);
+                self.write_soon();
                 self.refresh();
             }
             Step::RunnerExpected(link) => {
                 self.runner = Some(link.sender());
                 self.row.runner_token_sha256 = Some(link.token_sha256());
                 self.link = Some(link);
+                if self.is_in_container() {
+                    self.write_soon();
+                }
             }
         }
     }
@@ -87,6 +91,15 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// The relay ends a session's events only when its media is closed; else it has lost it.
+    pub(super) async fn on_media_lost(&mut self) {
+        if self.state.end_reason().is_some() {
+            return;
+        }
+        let detail = "The game server lost this game's picture and sound.".to_owned();
+        self.end(EndReason::MediaFailed, Some(detail)).await;
     }
 
     pub(super) async fn on_control(&mut self, event: Option<ControlEvent>) {
@@ -165,6 +178,7 @@ impl Actor {
     pub(super) fn wake_at(&self) -> Instant {
         let now = self.context.clock.now();
         let mut wake_at = now + LONGEST_SLEEP;
+        wake_at = self.record_deadline().map_or(wake_at, |at| wake_at.min(at));
         if let State::Active { .. } = self.state {
             if self.state.status() == Status::Starting {
                 wake_at = wake_at.min(self.launch_deadline);
@@ -194,6 +208,7 @@ impl Actor {
     }
 
     pub(super) async fn on_time(&mut self) {
+        self.record_is_due();
         let State::Active { .. } = self.state else { return };
         let (now, now_ms) = (self.context.clock.now(), self.context.clock.now_ms());
         let released = self.keys.expire(now);

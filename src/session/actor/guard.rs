@@ -1,10 +1,12 @@
 //! What happens when a session's own task fails: the session ends all the same.
 //!
 //! A row that stayed active would keep its user and its slot out until the next start of the gateway. The game is gone by
-//! then or about to go, because the task held it; what it had saved is kept.
+//! then or about to go, because the task held it; what it had saved is kept. The session stays among the live ones until
+//! its last row is written.
 
 use super::super::context::Context;
 use super::super::recover;
+use super::super::settle::Retry;
 use super::OnEnd;
 use crate::ids::SessionId;
 use std::sync::Arc;
@@ -29,9 +31,12 @@ impl Guard {
             return;
         }
         tracing::error!(session = %self.id, %error, "a session's task has failed; the session ends");
-        if let Err(error) = self.close().await {
-            tracing::error!(session = %self.id, %error, "a failed session could not be closed");
+        let mut retry = Retry::default();
+        while let Err(error) = self.close().await {
+            let again = retry.failed(&self.context, self.id, &error);
+            self.context.clock.sleep_until(again).await;
         }
+        retry.succeeded(self.id);
         self.context.metrics.active.dec();
         (self.on_end)(self.id);
     }

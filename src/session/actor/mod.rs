@@ -2,13 +2,14 @@
 //!
 //! Events of relay, runner, driver and callers are taken in turn; launch and teardown run beside them as one future, so
 //! that neither a slow start nor a slow stop keeps a viewer waiting. Every change of state goes through the machine and
-//! is written before it is told.
+//! is written before it is told (see `record` for a store that fails).
 
 mod begin;
 mod control;
 mod events;
 mod guard;
 mod rate;
+mod record;
 mod viewers;
 
 use super::catalogue::Game;
@@ -25,18 +26,20 @@ use super::machine::{Action, Event, State, Timeline};
 use super::ports::{RunnerLink, RunnerSender};
 use super::roster::{Entry, Refused, Roster};
 use super::teardown::{Teardown, TornDown};
-use super::view::{EndReason, Milestone, Push, SessionView, StopReport};
+use super::view::{EndReason, Milestone, Push, SessionView};
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Instance};
 use crate::ids::{GrantId, SessionId, ViewerId};
 use crate::relay::RelayEvent;
-use crate::store::{Fenced, Figures, SessionRow};
+use crate::store::{Figures, SessionRow};
 use futures_util::future::BoxFuture;
 use playgate_signaling::control::Wish;
 use playgate_signaling::message::{Progress, QualityReport, Role};
+pub(super) use record::{StopReply, Unrecorded};
 use std::collections::{HashMap, HashSet};
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -51,9 +54,6 @@ const STEPS: usize = 8;
 const DRIVER_EVENTS: usize = 16;
 /// Timers are looked at again after this long at the latest: the wall clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How often a session's row is tried to be written, and the time between.
-const WRITE_ATTEMPTS: u32 = 3;
-const WRITE_PAUSE: Duration = Duration::from_millis(200);
 /// How often a session's use is noted in the store, for the case that the gateway is killed.
 const NOTE_USAGE_EVERY: Duration = Duration::from_secs(10);
 /// The first time comes soon: a gateway may be killed early, and an ended game's use cannot be asked for.
@@ -76,7 +76,7 @@ pub(super) enum Command {
     Keepalive(oneshot::Sender<i64>),
     Stop {
         reason: EndReason,
-        reply: oneshot::Sender<StopReport>,
+        reply: StopReply,
     },
     /// As a stop, answered when the end has begun; false when it had begun already.
     Terminate(oneshot::Sender<bool>),
@@ -140,6 +140,15 @@ pub(super) struct Handle {
     pub(super) standing: watch::Receiver<Arc<Standing>>,
     pub(super) game: Arc<Game>,
     pub(super) generation: crate::ids::Generation,
+    /// It has ended, and the store does not know yet.
+    pub(super) unrecorded: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// The session is over for its players, although its row still says otherwise.
+    pub(super) fn is_unrecorded(&self) -> bool {
+        self.unrecorded.load(std::sync::atomic::Ordering::Relaxed) || self.commands.is_closed()
+    }
 }
 
 /// Runs when the session has ended, before those who wait for its end are told.
@@ -187,7 +196,8 @@ pub(super) struct Actor {
     playing: HashMap<ViewerId, String>,
     ended_grants: HashSet<GrantId>,
     tickets_waiting: Vec<(ViewerId, oneshot::Sender<Option<Ticket>>)>,
-    stops_waiting: Vec<oneshot::Sender<StopReport>>,
+    /// Since when.
+    stops_waiting: Vec<(Instant, StopReply)>,
     /// Between SIGTERM and SIGKILL.
     grace: Duration,
     launch_deadline: Instant,
@@ -203,6 +213,9 @@ pub(super) struct Actor {
     rate: rate::StreamRate,
     note_usage_at: Instant,
     restarts: Restarts,
+    record: record::Record,
+    unrecorded: Arc<AtomicBool>,
+    unrecorded_since: Option<Instant>,
     is_over: bool,
 }
 
@@ -216,12 +229,17 @@ impl Actor {
                 biased;
                 Some(step) = self.steps.recv() => self.on_step(step),
                 done = finished(&mut self.work) => self.on_done(done).await,
+                result = self.record.written() => self.on_written(result),
                 Some(event) = self.driver_events.recv() => self.on_driver(event).await,
                 event = next_of_link(&mut self.link) => self.on_control(event).await,
                 Some(command) = self.commands.recv() => self.on_command(command).await,
                 () = self.context.clock.sleep_until(wake_at) => self.on_time().await,
-                Some(event) = next(&mut self.relay_events) => self.on_relay(event).await,
+                event = next(&mut self.relay_events) => match event {
+                    Some(event) => self.on_relay(event).await,
+                    None => self.on_media_lost().await,
+                },
             }
+            self.end_when_recorded();
         }
         self.finish();
     }
@@ -244,8 +262,8 @@ impl Actor {
         }
         (self.on_end)(self.row.id);
         let report = ending::report(&self.row);
-        for waiting in self.stops_waiting.drain(..) {
-            let _ = waiting.send(report.clone());
+        for (_, waiting) in self.stops_waiting.drain(..) {
+            let _ = waiting.send(Ok(report.clone()));
         }
     }
 
@@ -264,7 +282,8 @@ impl Actor {
                 Action::Mark(milestone) => self.mark(milestone),
                 Action::Publish => self.publish().await,
                 Action::TearDown => self.tear_down(),
-                Action::Forget => self.is_over = true,
+                // `end_when_recorded` does, after every event.
+                Action::Forget => {}
             }
         }
     }
@@ -338,7 +357,7 @@ impl Actor {
         self.row.ended_at = Some(now);
         self.row.lease_until = None;
         self.progress = None;
-        self.record_profile(now).await;
+        self.record_profile(now);
         match done.unsaved {
             // A hosted session's stopped container stays for a while.
             None if self.row.hosted.is_some() => {
@@ -359,8 +378,8 @@ impl Actor {
         self.step(Event::TornDown).await;
     }
 
-    /// Rule 13. Only a session that played tells what playing takes.
-    async fn record_profile(&mut self, now: i64) {
+    /// Rule 13. Only a session that played tells what playing takes. Written beside the actor: its end does not wait for it.
+    fn record_profile(&mut self, now: i64) {
         self.row.timeline = self.timeline.entries().to_vec();
         let played_ms = ending::played_ms(&self.row, now);
         if self.fenced || !self.state.ran() || self.row.instance.is_none() || played_ms == 0 {
@@ -369,11 +388,13 @@ impl Actor {
         let figures = self.row.figures.unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "an average needs no more than a mantissa")]
         let (seconds, memory) = (played_ms as f64 / 1000.0, figures.peak_memory_bytes as f64);
-        let recorded =
-            self.context.store.record_profile(&self.row.game, figures.cpu_seconds / seconds, memory).await;
-        if let Err(error) = recorded {
-            tracing::error!(session = %self.row.id, %error, "a resource profile could not be written");
-        }
+        let (context, id, game) = (Arc::clone(&self.context), self.row.id, self.row.game.clone());
+        tokio::spawn(async move {
+            let cpu = figures.cpu_seconds / seconds;
+            if let Err(error) = context.store.record_profile(&game, cpu, memory).await {
+                tracing::error!(session = %id, %error, "a resource profile could not be written");
+            }
+        });
     }
 
     /// Notes how the game ended by itself, before the driver's last word on it.
@@ -398,30 +419,17 @@ impl Actor {
         if !self.fenced {
             self.write().await;
         }
-        self.refresh();
-        self.push_status();
-    }
-
-    /// A database that fails for a moment is asked again: a row that stays active would keep its user out.
-    async fn write(&mut self) {
-        for attempt in 1..=WRITE_ATTEMPTS {
-            match self.context.store.update_session(&self.row).await {
-                Ok(Fenced::Written) => return,
-                Ok(Fenced::Stale) => {
-                    tracing::error!(session = %self.row.id, "another gateway has taken this session over");
-                    self.fenced = true;
-                    return;
-                }
-                Err(error) => {
-                    tracing::error!(session = %self.row.id, attempt, %error, "a session could not be written");
-                    tokio::time::sleep(WRITE_PAUSE).await;
-                }
-            }
+        if !matches!(self.state, State::Ended { .. }) {
+            self.refresh();
+            self.push_status();
         }
     }
 
     /// Brings the view up to date.
     fn refresh(&mut self) {
+        if self.is_unrecorded() {
+            return;
+        }
         self.row.timeline = self.timeline.entries().to_vec();
         let mut view = view_of(&self.row, self.progress.clone(), self.roster.connected());
         view.spectators = self.standing.borrow().spectators();

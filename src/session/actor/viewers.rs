@@ -10,12 +10,15 @@ use playgate_signaling::runner::GatewayMessage;
 impl Actor {
     /// A caller that no longer waits for its answer is no concern of ours.
     pub(super) async fn on_command(&mut self, command: Command) {
+        if self.is_unrecorded() {
+            return self.on_command_unrecorded(command);
+        }
         match command {
             Command::Keepalive(reply) => {
                 let _ = reply.send(self.keepalive());
             }
             Command::Stop { reason, reply } => {
-                self.stops_waiting.push(reply);
+                self.stops_waiting.push((self.context.clock.now(), reply));
                 self.end(reason, None).await;
             }
             Command::Terminate(reply) => {

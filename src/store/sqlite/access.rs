@@ -3,6 +3,7 @@
 use super::convert::{column, json, name_of, named, parsed, sha256, to_json, unsigned};
 use super::{GrantRow, Millis, Result, TokenRow, UserRow, database};
 use crate::ids::{GrantId, SessionId, UserId};
+use sqlx::SqliteExecutor;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 pub(super) async fn touch_user(
@@ -42,7 +43,7 @@ pub(super) async fn user(pool: &SqlitePool, user: &UserId) -> Result<Option<User
         .transpose()
 }
 
-pub(super) async fn insert_grant(pool: &SqlitePool, row: &GrantRow) -> Result<()> {
+pub(super) async fn insert_grant(executor: impl SqliteExecutor<'_>, row: &GrantRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO grants (id, session_id, role, slot, origins, created_at, expires_at, revoked_at, embed_id, host)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -57,7 +58,7 @@ pub(super) async fn insert_grant(pool: &SqlitePool, row: &GrantRow) -> Result<()
     .bind(row.revoked_at)
     .bind(row.embed.map(|embed| embed.to_string()))
     .bind(row.host)
-    .execute(pool)
+    .execute(executor)
     .await
     .map_err(database)?;
     Ok(())

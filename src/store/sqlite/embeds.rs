@@ -1,9 +1,9 @@
 //! Rows of embed tokens, and of the grants their visits were given.
 
-use super::access::read_grant;
+use super::access::{self, read_grant};
 use super::convert::{column, json, name_of, named, parsed, signed, to_json, unsigned};
-use super::sessions::{owner_columns, read_owner};
-use super::{EmbedRow, EmbedTarget, GrantRow, Millis, Result, database};
+use super::sessions::{self, owner_columns, read_owner};
+use super::{EmbedRow, EmbedTarget, GrantRow, Inserted, Millis, Result, SessionRow, Visited, database};
 use crate::ids::{EmbedId, Owner};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
@@ -95,27 +95,36 @@ pub(super) async fn revoke(
     Ok(grants)
 }
 
-/// One statement, so that no two visits take the last use.
-pub(super) async fn count_visit(pool: &SqlitePool, id: EmbedId, now: Millis) -> Result<bool> {
+/// A transaction that is not committed is rolled back.
+pub(super) async fn insert_visit(
+    mut transaction: Transaction<'static, Sqlite>,
+    grant: &GrantRow,
+    session: Option<&SessionRow>,
+    now: Millis,
+) -> Result<Visited> {
     let result = sqlx::query(
         "UPDATE embeds SET used = used + 1
          WHERE id = ? AND revoked_at IS NULL AND expires_at > ? AND (uses IS NULL OR used < uses)",
     )
-    .bind(id.to_string())
+    .bind(grant.embed.map(|embed| embed.to_string()))
     .bind(now)
-    .execute(pool)
+    .execute(&mut *transaction)
     .await
     .map_err(database)?;
-    Ok(result.rows_affected() > 0)
-}
-
-pub(super) async fn uncount_visit(pool: &SqlitePool, id: EmbedId) -> Result<()> {
-    sqlx::query("UPDATE embeds SET used = max(used - 1, 0) WHERE id = ?")
-        .bind(id.to_string())
-        .execute(pool)
-        .await
-        .map_err(database)?;
-    Ok(())
+    if result.rows_affected() == 0 {
+        return Ok(Visited::TokenRefused);
+    }
+    if let Some(session) = session {
+        match sessions::insert(&mut *transaction, session).await? {
+            Inserted::Done => {}
+            refused @ (Inserted::UserBusy | Inserted::SlotBusy | Inserted::ExternalIdUsed) => {
+                return Ok(Visited::SessionRefused(refused));
+            }
+        }
+    }
+    access::insert_grant(&mut *transaction, grant).await?;
+    transaction.commit().await.map_err(database)?;
+    Ok(Visited::Done)
 }
 
 pub(super) async fn prune_visits(pool: &SqlitePool, before: Millis) -> Result<u64> {

@@ -15,7 +15,7 @@ mod sessions;
 use super::{
     Admission, Announcement, Attempt, DeliveryRow, EmbedRow, EmbedTarget, EventKind, EventRow, Fenced,
     Figures, GrantRow, Inserted, Joined, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources,
-    Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow,
+    Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow, Visited,
 };
 use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
 use crate::session::quality::Quality;
@@ -57,6 +57,11 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, makes it when it is not there, and brings it to the newest schema.
     pub async fn open(path: &Path) -> Result<Self> {
+        Self::open_waiting(path, BUSY_TIMEOUT).await
+    }
+
+    /// As [`SqliteStore::open`]; a writer waits so long for another process.
+    pub async fn open_waiting(path: &Path, busy_timeout: Duration) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -64,7 +69,7 @@ impl SqliteStore {
             // A save's row must not be lost to a power cut after its file was announced.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(busy_timeout);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
         let writer = pool(1).connect_with(options.clone()).await.map_err(database)?;
         migrate(&writer, &MIGRATIONS).await?;
@@ -238,12 +243,13 @@ impl Store for SqliteStore {
         embeds::revoke(self.begin().await?, id, now).await
     }
 
-    async fn count_visit(&self, id: EmbedId, now: Millis) -> Result<bool> {
-        embeds::count_visit(&self.writer, id, now).await
-    }
-
-    async fn uncount_visit(&self, id: EmbedId) -> Result<()> {
-        embeds::uncount_visit(&self.writer, id).await
+    async fn insert_visit(
+        &self,
+        grant: &GrantRow,
+        session: Option<&SessionRow>,
+        now: Millis,
+    ) -> Result<Visited> {
+        self.tell(embeds::insert_visit(self.begin().await?, grant, session, now).await)
     }
 
     async fn prune_visits(&self, before: Millis) -> Result<u64> {

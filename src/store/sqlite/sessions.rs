@@ -8,11 +8,12 @@ use crate::ids::{Generation, Owner, SessionId, UserId};
 use crate::session::quality::Quality;
 use crate::session::view::SaveReport;
 use crate::store::Figures;
+use sqlx::SqliteExecutor;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 use std::sync::Arc;
 
-pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Inserted> {
+pub(super) async fn insert(executor: impl SqliteExecutor<'_>, row: &SessionRow) -> Result<Inserted> {
     let (owner_kind, owner_name) = owner_columns(&row.owner);
     let result = sqlx::query(
         "INSERT INTO sessions (id, owner_kind, owner_name, external_id, game, title, slot_id, status, generation,
@@ -41,7 +42,7 @@ pub(super) async fn insert(pool: &SqlitePool, row: &SessionRow) -> Result<Insert
     .bind(to_json(&row.placement)?)
     .bind(name_of(&row.container)?)
     .bind(hosted(row)?)
-    .execute(pool)
+    .execute(executor)
     .await;
     match result {
         Ok(_) => Ok(Inserted::Done),

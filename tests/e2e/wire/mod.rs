@@ -12,6 +12,7 @@ mod metrics;
 mod other_players;
 mod refusals;
 mod standard_client;
+mod store_lock;
 mod thumbnail;
 
 use crate::support::http::Client;

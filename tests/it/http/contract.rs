@@ -414,6 +414,11 @@ async fn health_is_public_and_metrics_are_for_operators() {
     let health = site.send(plain("GET", "/api/health").body(Body::empty()).unwrap()).await.json();
     assert_eq!(keys(&health), ["containers", "cpu_percent", "disk_percent", "memory_percent", "status"]);
     assert_eq!((&health["status"], &health["containers"]), (&json!("ok"), &json!(1)));
+    *site.core.degraded.lock().unwrap() = vec!["relay-0".to_owned()];
+    let answer = site.get("/api/health").await;
+    assert_eq!(answer.status, 200, "what still works goes on");
+    let health = answer.json();
+    assert_eq!((&health["status"], &health["degraded"]), (&json!("degraded"), &json!(["relay-0"])));
     site.get("/metrics").await.is_error(403, "forbidden");
     let operator = site.auth.mint_operator(Duration::from_secs(60), None).await.unwrap();
     let request = plain("GET", "/metrics").header("authorization", format!("Bearer {}", operator.token));

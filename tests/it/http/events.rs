@@ -167,3 +167,14 @@ async fn streams_are_for_owners_and_eight_at_once_are_enough() {
     open.pop();
     open.push(Stream::open(&site, None).await);
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_revoked() {
+    let site = Site::new().await;
+    let mut stream = Stream::open(&site, None).await;
+    assert!(site.auth.ledger().revoke(site.user.id).await.unwrap());
+    // Whoever has no token opens none.
+    site.get("/api/events").await.is_error(401, "unauthorized");
+    let end = tokio::time::timeout(PATIENCE, stream.body.next()).await.expect("the stream ends");
+    assert!(end.is_none(), "{end:?}");
+}

@@ -52,6 +52,7 @@ pub(crate) struct FakeCore {
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) refuse: Mutex<Option<Refuse>>,
     pub(crate) session: Mutex<Option<SessionView>>,
+    pub(crate) degraded: Mutex<Vec<String>>,
 }
 
 impl FakeCore {
@@ -288,6 +289,10 @@ impl SessionCore for FakeCore {
 
     fn running(&self) -> usize {
         1
+    }
+
+    fn degraded(&self) -> Vec<String> {
+        self.degraded.lock().unwrap().clone()
     }
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod crash;
 mod crowd;
 mod judge;
+mod lapse;
 mod nginx;
 mod rules;
 mod stand;
