@@ -175,7 +175,7 @@ impl Drop {
             | Self::WouldBlock
             | Self::SendFailed
             | Self::Unsealed => Dropped::Packets,
-            Self::RetransmitLimit | Self::RetransmitGone => Dropped::Retransmits,
+            Self::RetransmitLimit | Self::RetransmitGone | Self::RetransmitMissing => Dropped::Retransmits,
             Self::InputWithoutSlot | Self::InputOversized | Self::InputRate => Dropped::InputFrames,
             Self::EventsFull => Dropped::Events,
             Self::Shed | Self::PeerFault => Dropped::Viewers,
