@@ -166,7 +166,7 @@ fn a_report_covers_what_was_not_reported_before() {
     let packets = track.reported(30_049);
     assert_eq!(packets, 30_001..30_050);
     assert_eq!(track.missing(&ring, packets), 5);
-    assert_eq!(track.reported(30_040), 30_050..30_041, "an older report");
+    assert!(track.reported(30_040).is_empty(), "an older report");
     assert_eq!(track.reported(30_059), 30_050..30_060);
     assert_eq!(track.reported(29_000), 0..0, "never sent");
 }

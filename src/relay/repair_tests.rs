@@ -299,7 +299,7 @@ impl World {
                     let together =
                         more.is_some_and(|((at, _), event)| *at == now && matches!(event, Event::Ingest(_)));
                     // One batch of the shard, as often as not.
-                    if !together || self.case.seed % 3 == 0 {
+                    if !together || self.case.seed.is_multiple_of(3) {
                         self.fan_out(now);
                     }
                 }
