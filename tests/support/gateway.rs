@@ -136,10 +136,12 @@ impl Gateway {
         let operator = self.client().with_token(&self.mint(&["--operator"]).await);
         let metrics = operator.text("/metrics").await;
         let counted = |what: &str| {
-            let lines = metrics.lines().filter(|line| line.contains(&format!("what=\"{what}\"")));
+            let lines = metrics
+                .lines()
+                .filter(|line| line.starts_with(&format!("playgate_relay_viewers_{what}_total{{")));
             lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
         };
-        (counted("viewers_sealed_here"), counted("viewers_sealed_by_crate"))
+        (counted("sealed_here"), counted("sealed_by_crate"))
     }
 
     pub(crate) async fn finish(self) {
