@@ -190,8 +190,8 @@ mod long {
 
     /// Doublings from the smaller input to the larger one.
     const DOUBLINGS: u32 = 5;
-    /// Each costs at most this much more: what two inputs of one kind cost varies less than five times this.
-    const GROWTH: f64 = 2.2;
+    /// Each costs at most this much more, with what caches and the trees of maps add to it. Quadratic work costs 4.
+    const GROWTH: f64 = 2.5;
     /// Less is the price of a call.
     const SHORT: Duration = Duration::from_micros(5);
 
