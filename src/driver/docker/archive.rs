@@ -32,14 +32,14 @@ pub(super) async fn collect(
             let target = target.to_owned();
             let emptied =
                 tokio::task::spawn_blocking(move || replace(&target, |staging| Ok(fs::create_dir(staging)?)));
-            return Ok(emptied.await.map_err(joined)?.map(|()| LeftOut::default()).map_err(failed)?);
+            return emptied.await.map_err(joined)?.map(|()| LeftOut::default()).map_err(failed);
         }
         Some(Err(error)) => return Err(DockerError::Engine { what: "give the save out", error }.into()),
         first => first,
     };
     let (target, own) = (target.to_owned(), PathBuf::from(save_path));
     let collected = chunks::read_blocking(first, body, move |from| unpack(from, &target, limits, &own)).await;
-    Ok(collected.map_err(joined)?.map_err(failed)?)
+    collected.map_err(joined)?.map_err(failed)
 }
 
 /// An error when there is no container any more.
