@@ -69,7 +69,8 @@ async fn a_guest_plays_hears_chooses_and_stops_at_localhost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_game_plays_at_a_host_name_on_an_insecure_origin() {
-    let gateway = Gateway::with_toml("auth.guest = true").await;
+    // On loopback only a public URL lets another host name in.
+    let gateway = Gateway::with_toml("public_url = 'http://play.test'\nauth.guest = true").await;
     let page = Chrome::with(Options { host: Some("play.test"), ..Default::default() }).await;
     let base = format!("http://play.test:{}", gateway.port());
     plays_the_garden(&page, &base).await;
