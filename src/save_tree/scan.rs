@@ -6,6 +6,7 @@ use super::link;
 use super::mtime::Mtime;
 use super::{LeftOut, SaveLimits, SaveRefused, TreeError};
 use std::fs::{self, FileType, Metadata};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -88,18 +89,12 @@ impl Found {
         if self.entries > self.limits.max_entries || self.bytes > self.limits.max_bytes {
             return Ok(());
         }
-        let kind = metadata.file_type();
-        let kind = if kind.is_dir() {
-            Kind::Directory
-        } else if kind.is_file() {
-            Kind::File
-        } else if kind.is_symlink() {
-            match link::kept(&path, &fs::read_link(root.join(&path))?, root) {
-                Some(target) => Kind::Link(target),
-                None => return Ok(self.left_out.note(&path, Why::LinkOutside)),
+        let kind = match kind_of(root, &path, metadata)? {
+            Ok(kind) => kind,
+            Err(why) => {
+                self.left_out.note(&path, why);
+                return Ok(());
             }
-        } else {
-            return Ok(self.left_out.note(&path, why(kind)));
         };
         let mode = kept_mode(metadata.mode(), metadata.is_dir());
         self.nodes.push(Node { path, kind, mode, mtime: Mtime::of(metadata) });
@@ -112,6 +107,20 @@ impl Found {
         u64::try_from(self.entries).unwrap_or(u64::MAX) > files
             || self.bytes > self.limits.max_bytes.saturating_mul(MEASURED_TO)
     }
+}
+
+/// What is kept of an entry, or why it is not.
+fn kind_of(root: &Path, path: &Path, metadata: &Metadata) -> io::Result<Result<Kind, Why>> {
+    let kind = metadata.file_type();
+    Ok(if kind.is_dir() {
+        Ok(Kind::Directory)
+    } else if kind.is_file() {
+        Ok(Kind::File)
+    } else if kind.is_symlink() {
+        link::kept(path, &fs::read_link(root.join(path))?, root).map(Kind::Link).ok_or(Why::LinkOutside)
+    } else {
+        Err(why(kind))
+    })
 }
 
 /// Read, write and run, for owner, group and others: set-uid, set-gid and sticky are not kept. The owner can always read a

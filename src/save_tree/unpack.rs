@@ -260,10 +260,13 @@ fn set_time(at: &Path, mtime: Mtime) -> io::Result<()> {
 
 /// An archive that has two things in one place, or a name that is none.
 fn clash(path: &Path, error: io::Error) -> TreeError {
-    match error.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => refused(path, "is there twice"),
-        io::ErrorKind::InvalidInput => refused(path, "is no name"),
-        _ => error.into(),
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) {
+        refused(path, "is there twice")
+    } else if kind == io::ErrorKind::InvalidInput {
+        refused(path, "is no name")
+    } else {
+        error.into()
     }
 }
 
