@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// From a lapse to the end of everything it ends.
 const WITHIN: Duration = Duration::from_secs(16);
+/// How long it may take to see that nothing comes any more.
+const SILENT: Duration = Duration::from_secs(10);
 /// The short-lived tokens, from when they are made: everything must be open by then.
 const LIFE: Duration = Duration::from_secs(20);
 
@@ -44,13 +46,14 @@ async fn body(http: &reqwest::Client, url: String, token: &str) -> BoxFuture<'st
     })
 }
 
-/// The moment after which a viewer gets nothing, while another one of the same session still does.
+/// The moment after which a viewer gets nothing, while another one of the same session still does. Packets are counted, not
+/// pictures: how fast this machine decodes does not matter.
 fn silence(viewer: Viewer, witness: Arc<Joined>) -> BoxFuture<'static, Instant> {
     Box::pin(async move {
         let (mut packets, mut last) = (viewer.stats().packets, Instant::now());
         loop {
-            let frames = witness.viewer.stats().frames;
-            witness.viewer.wait_for("more frames", PATIENT, |seen| seen.frames > frames + 30).await.unwrap();
+            let seen = witness.viewer.stats().packets;
+            witness.viewer.wait_for("more packets", PATIENT, |now| now.packets > seen + 60).await.unwrap();
             let now = viewer.stats().packets;
             if now == packets {
                 return last;
@@ -110,7 +113,8 @@ async fn viewers(
 /// Waits for all of them; each ends within [`WITHIN`] of the lapse, and not before it.
 async fn end(open: Vec<Open>, lapse: Instant) {
     let ends = open.into_iter().map(|(name, end)| async move {
-        let until = tokio::time::Instant::from_std(lapse + WITHIN) + Duration::from_secs(2);
+        // That nothing comes any more is known a while after the last packet.
+        let until = tokio::time::Instant::from_std(lapse + WITHIN) + SILENT;
         let at = tokio::time::timeout_at(until, end).await.unwrap_or_else(|_| panic!("{name} goes on"));
         // What was under way when the clock was read may be a moment too early.
         assert!(at + Duration::from_secs(1) >= lapse, "{name} ended {:?} too early", lapse - at);
