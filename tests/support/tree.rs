@@ -66,7 +66,7 @@ enum Seed {
     Link(prop::sample::Index, Vec<Vec<u8>>),
 }
 
-fn node() -> impl Strategy<Value = (Seed, u32, (i64, u32))> {
+fn node() -> impl Strategy<Value = Sown> {
     let seed = prop_oneof![
         2 => Just(Seed::Directory),
         3 => proptest::collection::vec(any::<u8>(), 0..2000).prop_map(Seed::File),
@@ -76,7 +76,11 @@ fn node() -> impl Strategy<Value = (Seed, u32, (i64, u32))> {
     (seed, 0..=0o777_u32, (-1_000_000_000..2_000_000_000_i64, nanos))
 }
 
-fn plant(nodes: Vec<(prop::sample::Index, Vec<u8>, (Seed, u32, (i64, u32)))>) -> Tree {
+/// A node to be, its mode and its time.
+type Sown = (Seed, u32, (i64, u32));
+
+/// Puts each named node into one of the directories before it.
+fn plant(nodes: Vec<(prop::sample::Index, Vec<u8>, Sown)>) -> Tree {
     let mut tree = Tree::new();
     let mut directories = vec![PathBuf::new()];
     for (parent, name, (seed, mode, mtime)) in nodes {
