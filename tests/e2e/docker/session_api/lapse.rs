@@ -110,8 +110,8 @@ async fn viewers(
     ]
 }
 
-/// Waits for all of them; each ends within [`WITHIN`] of the lapse, and not before it.
-async fn end(open: Vec<Open>, lapse: Instant) {
+/// Waits for all of them; each ends within [`WITHIN`] of the lapse, and not before it. Gives how long after it.
+async fn end(open: Vec<Open>, lapse: Instant) -> Vec<(String, Duration)> {
     let ends = open.into_iter().map(|(name, end)| async move {
         // That nothing comes any more is known a while after the last packet.
         let until = tokio::time::Instant::from_std(lapse + WITHIN) + SILENT;
@@ -119,10 +119,10 @@ async fn end(open: Vec<Open>, lapse: Instant) {
         // What was under way when the clock was read may be a moment too early.
         assert!(at + Duration::from_secs(1) >= lapse, "{name} ended {:?} too early", lapse - at);
         let after = at.saturating_duration_since(lapse);
-        println!("{name}: {after:.1?}");
         assert!(after <= WITHIN, "{name}: {after:?}");
+        (name, after)
     });
-    join_all(ends).await;
+    join_all(ends).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,7 +178,10 @@ async fn streams_of_a_revoked_token_an_expired_token_and_a_revoked_grant_end_in_
     assert!(auth.ledger().revoke(organisation.id).await.unwrap());
     let id = grant["grantId"].as_str().unwrap();
     ada.delete(&format!("/api/game/share/{id}")).await.expect(204);
-    tokio::join!(end(by_revoked, lapse), end(by_expired, made + LIFE));
+    let (first, second) = tokio::join!(end(by_revoked, lapse), end(by_expired, made + LIFE));
+    for (name, after) in first.into_iter().chain(second) {
+        println!("{name}: {after:.1?}");
+    }
 
     // What other tokens opened goes on.
     for open in &mut kept {
