@@ -132,7 +132,7 @@ async fn gateway(dir: &std::path::Path) -> Outcome<(Router, String)> {
     let driver = FakeDriver::containers(Journal::default());
     let scheduler = Scheduler::new(Arc::clone(&store)).bound_to("here");
     let deps = SessionDeps {
-        saves: SaveStore::open(&data_dir, Arc::clone(&store), 1).await?,
+        saves: SaveStore::open(&data_dir, Arc::clone(&store), &config.sessions).await?,
         store: Arc::clone(&store),
         relay: relay.clone(),
         control: ControlHub::new(&mut registry),
