@@ -261,7 +261,6 @@ impl Camera {
         self.sent(sent + STUBBORN).await;
         let after = browser.script(STATS, json!([])).await;
         let shown = after["decoded"].as_u64().unwrap_or(0) - decoded;
-        println!("{shown} of {STUBBORN} frames decoded: {after}");
         assert!(shown + 10 >= STUBBORN as u64, "{shown} of {STUBBORN} frames: {before} {after}");
     }
 }

@@ -85,10 +85,7 @@ fn of_family(name: &str, family: &Family<'_>) -> Vec<String> {
     want(name.strip_prefix(PREFIX).is_some_and(|rest| !rest.starts_with(PREFIX)), format!("prefix {PREFIX}"));
     let is_plain =
         |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    want(
-        words.iter().all(|word| is_plain(word)),
-        "words of a-z and 0-9 between single underscores".to_owned(),
-    );
+    want(words.iter().all(is_plain), "words of a-z and 0-9 between single underscores".to_owned());
     want(!family.help.trim_end_matches('.').is_empty(), "HELP".to_owned());
     let kinds = ["counter", "gauge", "histogram", "info"];
     want(kinds.contains(&family.kind), format!("a TYPE that is {}", family.kind));
