@@ -8,7 +8,9 @@ use playgate::link::{Direction, Link, LinkConfig, Shape};
 use playgate::relay::{AddViewer, OpenedSession, RelayEvent};
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
-use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
+    TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -138,21 +140,23 @@ impl Player {
         panic!("no connection");
     }
 
-    /// Takes what has come, asks for what is missing, reports.
+    /// Takes what has come, asks for what is missing, reports. A browser asks with the packet that shows the hole, not when
+    /// the frame is whole: a key frame behind a hole ends it too late.
     async fn step(&mut self) {
+        let (now, mut missing) = (self.start.elapsed(), Vec::new());
         {
             let video = self.watcher.seen.video.lock().expect("lock");
             for packet in &video[self.read..] {
                 self.ssrc = packet.header.ssrc;
                 self.receiver.packet(packet.header.sequence_number, &packet.payload, false);
+                missing.extend(self.receiver.nack(now));
             }
             self.read = video.len();
         }
         let Some(track) = self.watcher.seen.track().filter(|_| self.read > 0) else { return };
-        let now = self.start.elapsed();
-        let missing = self.receiver.nack(now);
+        missing.extend(self.receiver.nack(now));
         if !missing.is_empty() {
-            let nacks = missing.into_iter().map(NackPair::new).collect();
+            let nacks = nack_pairs_from_sequence_numbers(&missing);
             let nack = TransportLayerNack { sender_ssrc: 1, media_ssrc: self.ssrc, nacks };
             track.write_rtcp(vec![Box::new(nack)]).await.expect("sent");
         }
