@@ -1,8 +1,9 @@
 //! The main job: open, press Play, see, hear, choose, stop.
 
+use super::foreign_producer::free_ports;
 use crate::GARDEN;
 use crate::support::chrome::{Chrome, Options};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{self, Gateway};
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, eventually};
 use serde_json::json;
@@ -70,9 +71,15 @@ async fn a_guest_plays_hears_chooses_and_stops_at_localhost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_game_plays_at_a_host_name_on_an_insecure_origin() {
     // On loopback only a public URL lets another host name in.
-    let gateway = Gateway::with_toml("public_url = 'http://play.test'\nauth.guest = true").await;
+    let (port, _) = free_ports();
+    let base = format!("http://play.test:{port}");
+    let options = gateway::Options {
+        toml: format!("public_url = '{base}'\nauth.guest = true"),
+        listen: format!("127.0.0.1:{port}"),
+        ..Default::default()
+    };
+    let gateway = Gateway::with(options).await;
     let page = Chrome::with(Options { host: Some("play.test"), ..Default::default() }).await;
-    let base = format!("http://play.test:{}", gateway.port());
     plays_the_garden(&page, &base).await;
     let secure = page.run("return window.isSecureContext").await.unwrap();
     assert_eq!(secure, json!(false), "the point of this test is an insecure origin");
