@@ -175,7 +175,7 @@ impl ClientMachine {
 /// True for errors after which the same client may try again with a new connection.
 pub fn may_retry(code: ErrorCode) -> bool {
     match code {
-        ErrorCode::Internal | ErrorCode::TooManyMessages | ErrorCode::MediaEnded => true,
+        ErrorCode::Internal | ErrorCode::TooManyMessages | ErrorCode::MediaEnded | ErrorCode::Full => true,
         ErrorCode::InvalidMessage
         | ErrorCode::InvalidOffer
         | ErrorCode::UnsupportedCodec

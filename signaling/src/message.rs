@@ -237,6 +237,8 @@ pub enum ErrorCode {
     MediaEnded,
     /// A wish for the controls that this viewer may not have. Never fatal.
     NotAllowed,
+    /// The session has as many viewers as it may.
+    Full,
     Internal,
 }
 
@@ -340,7 +342,7 @@ impl ErrorCode {
             Self::GrantEnded => close::GRANT_ENDED,
             Self::TooManyMessages => close::FLOOD,
             Self::Replaced => close::REPLACED,
-            Self::MediaEnded | Self::Internal => close::INTERNAL,
+            Self::MediaEnded | Self::Full | Self::Internal => close::INTERNAL,
         }
     }
 }

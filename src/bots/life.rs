@@ -406,6 +406,7 @@ fn is_final(error: &ClientError) -> bool {
             | ErrorCode::TooManyMessages
             | ErrorCode::MediaEnded
             | ErrorCode::NotAllowed
+            | ErrorCode::Full
             | ErrorCode::Internal => false,
         },
         ClientError::Closed { code, .. } => {

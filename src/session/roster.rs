@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 /// An admitted viewer that brought no offer for this long makes place for others when the session is full.
 const STALE: Duration = Duration::from_secs(30);
+/// Connections that a session's owner has beyond the limit of viewers: guests can never lock the owner out.
+pub const OWNER_RESERVE: usize = 8;
 /// Letters of a name that is shown to others.
 const NAME: usize = 24;
 
@@ -131,9 +133,10 @@ impl Roster {
         }
         let replaced = if wants { self.older_players(viewer, &person) } else { Vec::new() };
         let mut dropped = Vec::new();
-        if is_new && self.viewers.len() - replaced.len() >= self.max {
+        let max = self.max.saturating_add(if matches!(person, Person::Owner(_)) { OWNER_RESERVE } else { 0 });
+        if is_new && self.viewers.len() - replaced.len() >= max {
             dropped = self.drop_stale(now);
-            if self.viewers.len() >= self.max {
+            if self.viewers.len() >= max {
                 return Err(Refused::Full);
             }
         }
@@ -381,6 +384,16 @@ mod tests {
         };
         assert_eq!(next(start), Err(Refused::Full));
         assert_eq!(next(start + STALE), Ok(Role::Spectator));
+    }
+
+    #[test]
+    fn guests_that_fill_a_session_up_do_not_lock_its_owner_out() {
+        let mut roster = Roster::new(1, 1);
+        admit(&mut roster, &Person::Grant(GrantId::new()), Role::Spectator, None);
+        let (_, admitted) = admit(&mut roster, &owner(), Role::Player, None);
+        assert_eq!(admitted.slot, Some(0));
+        let guest = entry(ViewerId::new(), &Person::Grant(GrantId::new()), Role::Spectator, None);
+        assert_eq!(roster.admit(Instant::now(), guest).unwrap_err(), Refused::Full);
     }
 
     #[test]

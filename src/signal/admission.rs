@@ -64,7 +64,8 @@ impl From<ServiceError> for Refusal {
                 RelayError::InvalidOffer(_) => ErrorCode::InvalidOffer,
                 RelayError::UnsupportedCodec(_) => ErrorCode::UnsupportedCodec,
                 RelayError::NotFound => ErrorCode::NotFound,
-                RelayError::Full | RelayError::Unavailable | RelayError::Bind { .. } => ErrorCode::Internal,
+                RelayError::Full => ErrorCode::Full,
+                RelayError::Unavailable | RelayError::Bind { .. } => ErrorCode::Internal,
             },
             ServiceError::RateLimited { .. } => ErrorCode::TooManyMessages,
             ServiceError::SessionActive
@@ -104,7 +105,7 @@ pub(super) async fn admit(state: &SignalState, request: Request) -> Result<Admit
             let seat = seat.map_err(|full| {
                 state.metrics.cut(Cut::Viewers);
                 Refusal {
-                    code: ErrorCode::Internal,
+                    code: ErrorCode::Full,
                     message: full.to_string(),
                     source: Some(ServiceError::Media(RelayError::Full)),
                 }

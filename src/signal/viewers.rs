@@ -6,6 +6,7 @@
 use super::whep::WhepViewer;
 use crate::auth::Principal;
 use crate::ids::{SessionId, ViewerId};
+use crate::session::roster::OWNER_RESERVE;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -33,6 +34,7 @@ pub(super) struct Resumed {
 pub(super) struct Full;
 
 pub(super) struct Viewers {
+    /// Of guests by a grant; owners may exceed it by [`OWNER_RESERVE`].
     max_per_session: usize,
     inner: Mutex<Inner>,
 }
@@ -68,7 +70,8 @@ impl Viewers {
     ) -> Result<Seat, Full> {
         let mut inner = self.lock();
         let count = inner.per_session.entry(session).or_default();
-        if *count >= self.max_per_session {
+        let kept = if matches!(who, Principal::Grant(_)) { 0 } else { OWNER_RESERVE };
+        if *count >= self.max_per_session.saturating_add(kept) {
             return Err(Full);
         }
         *count += 1;
@@ -180,11 +183,22 @@ fn same_person(one: &Principal, other: &Principal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::User;
-    use crate::ids::UserId;
+    use crate::auth::{GrantClaims, User};
+    use crate::ids::{GrantId, UserId};
+    use playgate_signaling::message::Role;
 
     fn user(name: &str) -> Principal {
         Principal::User(User { id: UserId(name.to_owned()), name: None })
+    }
+
+    fn guest() -> Principal {
+        Principal::Grant(GrantClaims {
+            grant: GrantId::new(),
+            session: SessionId::new(),
+            role: Role::Spectator,
+            origins: Vec::new(),
+            expires_at: 0,
+        })
     }
 
     #[test]
@@ -205,13 +219,18 @@ mod tests {
     }
 
     #[test]
-    fn a_session_has_so_many_viewers_and_no_more() {
+    fn guests_fill_a_session_up_and_never_lock_its_owner_out() {
         let viewers = Viewers::new(1);
         let session = SessionId::new();
-        let seat = viewers.insert(session, ViewerId::new(), user("ann"), String::new()).unwrap();
-        assert!(viewers.insert(session, ViewerId::new(), user("bob"), String::new()).is_err());
-        assert!(viewers.insert(SessionId::new(), ViewerId::new(), user("bob"), String::new()).is_ok());
+        let enter = |session, who| viewers.insert(session, ViewerId::new(), who, String::new());
+        let seat = enter(session, guest()).unwrap();
+        assert!(enter(session, guest()).is_err());
+        assert!(enter(SessionId::new(), guest()).is_ok());
+        for _ in 0..OWNER_RESERVE {
+            enter(session, user("ann")).unwrap();
+        }
+        assert!(enter(session, user("ann")).is_err(), "the owner's connections are bounded, too");
         viewers.release(&seat);
-        assert!(viewers.insert(session, ViewerId::new(), user("bob"), String::new()).is_ok());
+        assert!(enter(session, guest()).is_err(), "the owner's connections count");
     }
 }

@@ -110,6 +110,7 @@ fn of_code(code: ErrorCode) -> (StatusCode, &'static str, Option<Duration>) {
         ErrorCode::TooManyMessages => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(Duration::from_secs(2)))
         }
+        ErrorCode::Full => (StatusCode::SERVICE_UNAVAILABLE, "busy", Some(Duration::from_secs(5))),
         ErrorCode::Replaced | ErrorCode::MediaEnded | ErrorCode::NotAllowed | ErrorCode::Internal => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal", None)
         }

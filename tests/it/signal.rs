@@ -9,6 +9,7 @@ use playgate::ids::{Owner, SessionId, SlotId, UserId, ViewerId};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
 use playgate::session::control::Standing;
+use playgate::session::roster::OWNER_RESERVE;
 use playgate::session::view::{Admission, EndReason, Push, SessionView, Status};
 use playgate::signal::{Known, SignalAuth, SignalConfig, SignalCore, SignalState, router};
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
@@ -597,12 +598,17 @@ async fn connections_and_viewers_are_bounded() {
     assert!(matches!(connect(&bench.url(), Bench::ann()).await, Err(ClientError::Http(503))));
     let bench = Bench::with(|config| config.max_viewers = 1).await;
     let _one = bench.connect().await;
-    assert!(matches!(connect(&bench.url(), Bench::ann()).await, Err(ClientError::Refused { .. })));
+    for _ in 0..OWNER_RESERVE {
+        assert_eq!(bench.watch().await.status(), 201);
+    }
+    let refused = connect(&bench.url(), Bench::ann()).await;
+    assert!(matches!(refused, Err(ClientError::Refused { code: ErrorCode::Full, .. })));
     assert_eq!(bench.watch().await.status(), 503);
 }
 
-/// The session is as it was before: it takes as many viewers as it may, and no more.
-async fn takes_as_many_as_before(bench: &Bench, viewers: usize) {
+/// The session is as it was before: it takes as many viewers as it may, and those of its owner, and no more.
+async fn takes_as_many_as_before(bench: &Bench, max_viewers: usize) {
+    let viewers = max_viewers + OWNER_RESERVE;
     let one_more = async {
         // The server may not have noticed yet that the last client went away.
         while bench.watch().await.status() != 201 {

@@ -4,6 +4,7 @@ use crate::world::{World, holder_of, until, user_of};
 use playgate::ids::{Owner, SessionId, UserId, ViewerId};
 use playgate::relay::{RelayError, RelayEvent};
 use playgate::session::ServiceError;
+use playgate::session::roster::OWNER_RESERVE;
 use playgate::session::view::Push;
 use playgate::store::{EventKind, Store};
 use playgate_signaling::input::InputFrame;
@@ -180,7 +181,7 @@ async fn more_viewers_than_may_be_are_refused() {
     let config = playgate::config::SessionsConfig { max_viewers: 2, ..crate::world::config() };
     let world = World::with(dir.path(), config).await;
     let id = world.play("ada").await;
-    for _ in 0..2 {
+    for _ in 0..2 + OWNER_RESERVE {
         let watching = Some(Role::Spectator);
         world.sessions.admit(&user_of("ada"), id, ViewerId::new(), watching).await.unwrap();
     }

@@ -173,10 +173,10 @@ function fall({ reason, detail, report, failed, save }) {
   bridge.close();
   busy = false;
   // Taken over by another window, or left without an answer: the visit may still be good.
-  const here = reason === "replaced" || reason === "left" ? visit : null;
+  const here = reason === "replaced" || reason === "left" || reason === "full" ? visit : null;
   if (!here) memory.forget();
   const again = here || comesBack(reason) ? () => void enter(here) : null;
-  const panel = endingPanel({ reason, detail, report, failed, save, words, again, againText: reason === "left" ? "Resume" : here ? "Play here" : failed ? "Try again" : "Play again" });
+  const panel = endingPanel({ reason, detail, report, failed, save, words, again, againText: reason === "left" ? "Resume" : reason === "full" ? "Try again" : here ? "Play here" : failed ? "Try again" : "Play again" });
   byId("theatre").append(panel);
   if (document.hasFocus()) panel.focus({ preventScroll: true });
 }

@@ -63,6 +63,7 @@ const ENDS = {
   grant_ended: ["The invitation has ended", "The link was revoked or has expired."],
   unauthorized: ["Not invited", "You aren't signed in, or the link is no longer valid."],
   not_found: ["This session has ended", "Or you don't have access to it."],
+  full: ["This session is full", "It has as many viewers as it can take. Try again in a moment."],
   unsupported_codec: ["This browser can't play the video", "The game sends a video format that this browser can't decode."],
   gateway_shutdown: ["The server was shut down", "The game was stopped."],
 };

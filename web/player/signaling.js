@@ -265,7 +265,7 @@ export class Signaling {
  * @param {string} code
  */
 export function isFinal(code) {
-  return ["unauthorized", "not_found", "grant_ended", "replaced", "unsupported_codec"].includes(code);
+  return ["unauthorized", "not_found", "grant_ended", "replaced", "unsupported_codec", "full"].includes(code);
 }
 
 /**

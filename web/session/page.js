@@ -71,10 +71,10 @@ async function open() {
  * @param {import("../player/player.js").Outcome} outcome
  */
 function fall(status, { reason, detail, report, failed, save }) {
-  // Taken over by another window, or left while it may still run: this page may come back.
-  const here = reason === "replaced" || reason === "left";
+  // Taken over by another window, left while it may still run, or full for now: this page may come back.
+  const here = reason === "replaced" || reason === "left" || reason === "full";
   const again = here ? location.pathname : grant ? null : `/play/${encodeURIComponent(status.gameSlug)}`;
-  const againText = reason === "left" ? "Resume" : here ? "Play here" : "Play again";
+  const againText = reason === "left" ? "Resume" : reason === "full" ? "Try again" : here ? "Play here" : "Play again";
   const panel = endingPanel({ reason, detail, report, failed, save, guest, againHref: again, againText });
   byId("theatre").append(panel);
   panel.focus({ preventScroll: true });
