@@ -22,7 +22,8 @@ pub(crate) enum Why {
 impl Why {
     fn words(self) -> &'static str {
         match self {
-            Self::LinkOutside => "a link that leads outside the save",
+            // Also one that climbs after going down: what it passes may be a link itself.
+            Self::LinkOutside => "a link that may lead outside the save",
             Self::HardLinkOutside => "a hard link that leads outside the save",
             Self::Socket => "a socket",
             Self::Pipe => "a pipe",

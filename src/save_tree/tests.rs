@@ -49,7 +49,7 @@ fn what_is_not_kept_is_named() {
     let words = tree.left_out.to_string();
     assert_eq!(tree.left_out.count(), 4, "{words}");
     for part in [
-        "`out` (a link that leads outside the save)",
+        "`out` (a link that may lead outside the save)",
         "`deep/up` (a link",
         "`socket` (a socket)",
         "`pipe` (a pipe)",

@@ -150,11 +150,11 @@ pub(super) fn note(row: &mut SessionRow, error: &KeepError, now: Millis) -> Next
             Next::TryAgain
         }
         KeepError::Refused(refused) => {
-            let container = match &row.instance {
-                Some(InstanceRef::Container { container }) => container.as_str(),
-                Some(InstanceRef::Process { .. }) | None => "",
+            let kept_in = match &row.instance {
+                Some(InstanceRef::Container { container }) => format!("container {container}"),
+                Some(InstanceRef::Process { .. }) | None => format!("unsaved/{}", row.id),
             };
-            tracing::warn!(session = %row.id, container, %refused, "a save is refused; it is kept for the retention time");
+            tracing::warn!(session = %row.id, kept_in, %refused, "a save is refused; it is kept for the retention time");
             row.unsaved = None;
             row.save_refused_at = Some(now);
             Next::GiveUp

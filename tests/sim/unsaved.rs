@@ -324,7 +324,7 @@ async fn what_of_a_save_is_not_kept_is_named() {
     std::fs::write(save_dir.join("save.bin"), "x").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", save_dir.join("out")).unwrap();
     let report = world.stop("ada", id).await;
-    let words = "Not kept: `out` (a link that leads outside the save).";
+    let words = "Not kept: `out` (a link that may lead outside the save).";
     assert_eq!(report.save, Some(told(SaveStatus::Stored, Some(words))));
     let boxed = world.play_boxed("bob").await;
     world.docker.on_collect(OnCollect::LeavesAllBut("x".to_owned(), LeftOut::default()));

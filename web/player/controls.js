@@ -3,7 +3,7 @@
 
 import { sureToEnd } from "../lib/dialog.js";
 import { canFullscreen, toggleFullscreen } from "./fullscreen.js";
-import { USAGE } from "./keys.js";
+import { USAGE, opensMenu } from "./keys.js";
 import { showMuted } from "./theatre.js";
 
 /**
@@ -55,7 +55,7 @@ export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite
   bar.addEventListener("click", (event) => {
     if (event.detail > 0 && !document.querySelector("dialog[open]") && document.activeElement !== theatre.textEntry) stage.focus({ preventScroll: true });
   }, options);
-  // Arrow keys walk the toolbar, Escape goes back to the game.
+  // Arrow keys walk the toolbar; Escape and the menu's own shortcut go back to the game.
   bar.addEventListener("keydown", (event) => walk(event, bar, close), options);
 
   theatre.mute.addEventListener("click", () => {
@@ -113,7 +113,7 @@ export function wireControls(theatre, { sound, sender, onMenu, onStats, onInvite
  * @param {() => void} close
  */
 function walk(event, bar, close) {
-  if (event.key === "Escape") {
+  if (event.key === "Escape" || opensMenu(event)) {
     event.preventDefault();
     close();
     return;

@@ -187,7 +187,8 @@ export class PlayState {
     if (this.#stopping) return "stopping";
     if (this.#status === "stopping") return "ending";
     if (!this.#seen || this.#flowing || this.#trouble) return null;
-    if (this.#link === "connected") return "no_video";
+    // Without signaling it may be the gateway that is gone: a link takes seconds to notice.
+    if (this.#link === "connected" && this.#signaling) return "no_video";
     return this.#known === "running" ? "reconnecting_running" : "reconnecting";
   }
 

@@ -70,6 +70,11 @@ test("once the link has been up for a while, what is missing is not the network'
   assert.equal(step(MEDIA).trouble, null, "trouble of before the link came up is late");
 });
 
+test("a silence with the signaling lost is not blamed on the game", () => {
+  const { step } = playing({ type: "silent" }, { type: "signaling", open: false });
+  assert.equal(step().banner, "reconnecting");
+});
+
 test("a source that falls silent and comes back plays on at its first frame", () => {
   const { step, pages, state } = playing({ type: "silent" });
   assert.equal(step().banner, "no_video");

@@ -23,7 +23,7 @@ test("the server's figures are shown", () => {
 });
 
 test("what of a save is not kept is named", () => {
-  const reason = "Not kept: `out` (a link that leads outside the save).";
+  const reason = "Not kept: `out` (a link that may lead outside the save).";
   assert.equal(saveInWords({ status: "stored", reason }), `Your progress is saved. ${reason}`);
   assert.equal(saveInWords({ status: "unchanged", reason }), `There was nothing new to save. ${reason}`);
 });

@@ -54,7 +54,7 @@ async fn a_game_that_saves_slowly_keeps_its_save_whole_and_one_that_deletes_it_d
     assert_eq!(finds(&engine, &session).await, Tree::new());
     let stopped = player.stop(&session).await;
     assert_eq!(stopped["save"]["status"], "stored", "{stopped:#}");
-    let reason = "Not kept: `outside` (a link that leads outside the save).";
+    let reason = "Not kept: `outside` (a link that may lead outside the save).";
     assert_eq!(stopped["save"]["reason"], reason);
     assert_eq!(player.status(&session).await["save"], stopped["save"]);
 
