@@ -24,7 +24,7 @@ def filter_body(context, body):
         return start_fits(body)
     players = body.get("players")
     listed = players if isinstance(players, list) else []
-    named = all(not isinstance(player, str) or 1 <= size(player) <= 256 for player in listed)
+    named = all(not isinstance(player, str) or size(player) <= 256 for player in listed)
     return named and len(listed) <= 1000 and within(body, "session", 256)
 
 

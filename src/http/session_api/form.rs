@@ -125,9 +125,9 @@ impl Form {
         Some(texts)
     }
 
-    pub(super) fn required_texts(&mut self, limit: &ListLimit, min: usize) -> Vec<String> {
+    pub(super) fn required_texts(&mut self, limit: &ListLimit) -> Vec<String> {
         self.require(limit.field);
-        self.texts(limit, min).unwrap_or_default()
+        self.texts(limit, 0).unwrap_or_default()
     }
 
     /// An object of strings of at least `min` bytes each.

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub(super) struct JoinSession {
     #[schema(example = "f7965a22-e327-4541-a30e-8262890d3a29")]
     session: String,
-    /// At most 1000 in one request and 10000 in one session, each of 1 to 256 bytes.
+    /// At most 1000 in one request and 10000 in one session, each of at most 256 bytes.
     #[schema(max_items = 1000, example = json!(["ada", "bob"]))]
     pub(super) players: Vec<String>,
 }
@@ -28,7 +28,7 @@ pub(super) struct JoinSession {
 pub(super) struct LeaveSession {
     /// Absent: the one session of yours that all of these players are in.
     session: Option<String>,
-    /// At most 1000, each of 1 to 256 bytes.
+    /// At most 1000, each of at most 256 bytes.
     #[schema(max_items = 1000, example = json!(["bob"]))]
     players: Vec<String>,
 }
@@ -82,7 +82,7 @@ pub(super) async fn join(
 impl JoinSession {
     pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
         let session = form.required_text("session", 0..=MAX_ID_BYTES);
-        let players = form.required_texts(&PLAYERS, 1);
+        let players = form.required_texts(&PLAYERS);
         form.finish()?;
         Ok(Self { session, players })
     }
@@ -91,7 +91,7 @@ impl JoinSession {
 impl LeaveSession {
     pub(super) fn read(mut form: Form) -> Result<Self, SessionApiError> {
         let session = form.text("session", 0..=MAX_ID_BYTES);
-        let players = form.required_texts(&PLAYERS, 1);
+        let players = form.required_texts(&PLAYERS);
         form.finish()?;
         Ok(Self { session, players })
     }
