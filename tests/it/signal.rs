@@ -615,9 +615,12 @@ async fn takes_as_many_as_before(bench: &Bench, max_viewers: usize) {
             tokio::task::yield_now().await;
         }
     };
-    for _ in 0..viewers {
+    for _ in 1..viewers {
         tokio::time::timeout(Duration::from_secs(10), one_more()).await.expect("places are free again");
     }
+    // The last client may have gone when its answer was made already: such a viewer is the relay's to end.
+    let last = bench.watch().await.status();
+    assert!(last == 201 || last == 503, "{last}");
     assert_eq!(bench.watch().await.status(), 503);
 }
 
