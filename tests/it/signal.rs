@@ -615,12 +615,9 @@ async fn takes_as_many_as_before(bench: &Bench, max_viewers: usize) {
             tokio::task::yield_now().await;
         }
     };
-    for _ in 1..viewers {
+    for _ in 0..viewers {
         tokio::time::timeout(Duration::from_secs(10), one_more()).await.expect("places are free again");
     }
-    // The last client may have gone when its answer was made already: such a viewer is the relay's to end.
-    let last = bench.watch().await.status();
-    assert!(last == 201 || last == 503, "{last}");
     assert_eq!(bench.watch().await.status(), 503);
 }
 
@@ -632,6 +629,8 @@ async fn requests_that_are_aborted_at_any_moment_leave_no_viewer_behind() {
     let seed = uuid::Uuid::new_v4().as_u128();
     println!("seed {seed}");
     let moments = (0..40).map(|n| POINTS[usize::try_from(seed / 5_u128.pow(n) % 5).unwrap()]);
+    // The last one had been let in: that it has left says that the server noticed. Before that nothing tells.
+    let moments = moments.chain([Point::Admitted]);
     let bench = Arc::new(Bench::with(|config| config.max_viewers = 3).await);
     for point in moments {
         bench.core.gate.send_replace(Some(point));
