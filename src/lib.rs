@@ -2,7 +2,7 @@
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
 //! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
-//! to their runners, `relay` carries media, `link` emulates bad lines, `store` remembers, `save_tree` packs and unpacks saves, `events` tells
+//! to their runners, `relay` carries media, `netem` emulates bad lines, `store` remembers, `save_tree` packs and unpacks saves, `events` tells
 //! what happened, `image` makes and judges container images, `thumbnail` shows sessions as
 //! still pictures, `h264` reads streams for several of them. `runner` and `games` live on the other side of the runner contract; `bots` are players.
 
@@ -24,8 +24,8 @@ pub mod h264;
 pub mod http;
 pub mod ids;
 pub mod image;
-pub mod link;
 pub mod marker;
+pub mod netem;
 mod plain_path;
 pub mod relay;
 mod render;

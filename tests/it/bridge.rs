@@ -2,7 +2,7 @@
 //! real UDP and TCP. The latter need root; elsewhere they say so and pass.
 
 use crate::line::{self, Far, Line};
-use playgate::link::{Bridge, BridgeConfig, Course, Direction, Loss, Queue, Rate, Shape, Trace};
+use playgate::netem::{Bridge, BridgeConfig, Course, Direction, Loss, Queue, Rate, Shape, Trace};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -18,7 +18,7 @@ mod http;
 mod image;
 #[path = "../support/line.rs"]
 mod line;
-mod link;
+mod netem;
 mod raw_viewer;
 mod readme;
 #[path = "../support/receiver.rs"]

@@ -4,7 +4,7 @@
 use crate::receiver::{Mark, Receiver};
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run};
 use playgate::ids::SessionId;
-use playgate::link::{Direction, Link, LinkConfig, Shape};
+use playgate::netem::{Direction, Proxy, ProxyConfig, Shape};
 use playgate::relay::{AddViewer, OpenedSession, RelayEvent};
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
@@ -188,10 +188,10 @@ async fn incomplete_after(fault: Fault) -> Vec<u32> {
     let stage = Stage::reached_at(vec![IpAddr::V4(LINK)]);
     let port = stage.relay.candidates()[0].port();
     let [listen, to] = [LINK, Ipv4Addr::LOCALHOST].map(|ip| SocketAddr::from((ip, port)));
-    let link = Link::start(LinkConfig::new(listen, to)).expect("127.0.0.2 is this machine's too");
+    let proxy = Proxy::start(ProxyConfig::new(listen, to)).expect("127.0.0.2 is this machine's too");
     let delayed = Shape { delay: Duration::from_millis(10), ..Shape::CLEAR };
-    link.set(Direction::Up, delayed);
-    link.set(Direction::Down, delayed);
+    proxy.set(Direction::Up, delayed);
+    proxy.set(Direction::Down, delayed);
     let (session, mut opened) = stage.open().await;
     let mut player = Player::connect(&stage, session, &mut opened, Traits::default(), None).await;
     let mut producer = Producer::new(opened.rtp_video);
@@ -208,9 +208,9 @@ async fn incomplete_after(fault: Fault) -> Vec<u32> {
         producer.frame(Instant::now(), if frame == AT { fault } else { Fault::None });
         if let Fault::DeadDownlink(_) = fault {
             if frame == AT {
-                link.set(Direction::Down, Shape::CUT);
+                proxy.set(Direction::Down, Shape::CUT);
             } else if frame == over {
-                link.set(Direction::Down, delayed);
+                proxy.set(Direction::Down, delayed);
             }
         }
         player.step().await;

@@ -4,7 +4,7 @@
 //! The gateway and the test stay on the near side; players (browsers, bots) are started on the far side, which has nothing
 //! but its loopback and the line. Everything ends with the [`Line`].
 
-use playgate::link::{Bridge, BridgeConfig, Counters, Course, Direction, Shape};
+use playgate::netem::{Bridge, BridgeConfig, Counters, Course, Direction, Shape};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -17,8 +17,8 @@ pub(crate) mod gray;
 pub(crate) mod http;
 #[expect(dead_code, reason = "the integration tests use the rest")]
 pub(crate) mod line;
-pub(crate) mod link;
 pub(crate) mod namespace;
+pub(crate) mod over_line;
 pub(crate) mod page;
 pub(crate) mod processes;
 pub(crate) mod registry;

@@ -1,6 +1,7 @@
 //! What needs a real browser. The test runner runs these one at a time: two cores, and figures that mean something.
 
 mod accessibility;
+pub(crate) mod bad_line;
 pub(crate) mod container;
 mod control;
 mod embed;
@@ -8,7 +9,6 @@ mod ends;
 pub(crate) mod foreign_producer;
 mod harness;
 mod lan;
-pub(crate) mod link;
 mod people;
 mod pictures;
 mod pixels;

@@ -7,10 +7,10 @@ use crate::support::chrome::Chrome;
 use crate::support::firefox::Firefox;
 use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
-use crate::support::link::Linked;
+use crate::support::over_line::OverLine;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, SOON, eventually};
-use playgate::link::{Direction, Loss, Shape};
+use playgate::netem::{Direction, Loss, Shape};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ async fn a_blocked_network_and_a_lost_gateway_are_told_as_they_are() {
 
 /// The page never plays, and says why without a flicker.
 async fn media_is_blocked_for_thirty_seconds() {
-    let linked = Linked::with_toml("").await;
+    let linked = OverLine::with_toml("").await;
     let blocked = Shape { loss: Loss::Independent(1.0), ..Shape::CLEAR };
     linked.media.set(Direction::Up, blocked);
     linked.media.set(Direction::Down, blocked);

@@ -3,14 +3,14 @@
 mod cost;
 
 use super::stand::{EMBER, counter, counts_on, joined};
+use crate::browser::bad_line::follows_a_slow_line;
 use crate::browser::container::{FREEDOOM, QUESTION, START, enter_level, freedoom, question};
-use crate::browser::link::follows_a_slow_line;
 use crate::perf::{CLICK_TO_FRAME, FRAME_RATE, KEY_TO_PIXELS};
 use crate::support::chrome::Chrome;
 use crate::support::engine::{Engine, LONG, built_in_game};
 use crate::support::figures::{median, report};
 use crate::support::gateway::Gateway;
-use crate::support::link::Linked;
+use crate::support::over_line::OverLine;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, SOON, eventually};
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ async fn freedoom_shows_at_least_30_frames_a_second() {
 #[ignore = "measures: bash tests/run perf"]
 async fn a_line_of_1500_kbits_lowers_freedooms_bitrate_and_a_fast_one_brings_it_back() {
     let engine = Engine::connect().await;
-    let linked = Linked::with_toml(&engine.toml(&freedoom())).await;
+    let linked = OverLine::with_toml(&engine.toml(&freedoom())).await;
     let page = Chrome::with(linked.browser()).await;
     page.play_until_picture(&linked.gateway.url, FREEDOOM).await;
     enter_level(&page).await;

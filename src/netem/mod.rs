@@ -2,7 +2,7 @@
 //! delay, jitter, a rate or a delivery trace with a bounded queue, reordering, duplication, timed steps and outages. Each
 //! direction is its own and can be changed while it runs.
 //!
-//! There are two drivers over one pure model. A [`Link`] is a UDP proxy and needs no privilege: it listens where players
+//! There are two drivers over one pure model. A [`Proxy`] is a UDP proxy and needs no privilege: it listens where players
 //! are told that the relay is, and gives each an upstream socket and a line of its own. A [`Bridge`] carries the IP packets
 //! of two TUN devices, TCP included; all connections share its line. `shape`, `trace` and `course` say what a line is
 //! like; `shaper` decides a packet's fate without a clock, a socket or any randomness but a seed; `flights` holds the
@@ -56,9 +56,9 @@ impl Direction {
     }
 }
 
-/// How a link is started.
+/// How a proxy is started.
 #[derive(Debug, Clone)]
-pub struct LinkConfig {
+pub struct ProxyConfig {
     /// Where players send. On one machine with the relay this is another loopback address with the relay's port:
     /// `127.0.0.2:PORT` before `127.0.0.1:PORT`, since a candidate has the relay's port number.
     pub listen: SocketAddr,
@@ -71,14 +71,14 @@ pub struct LinkConfig {
     pub idle: Duration,
 }
 
-impl LinkConfig {
+impl ProxyConfig {
     /// A clear line between two addresses.
     pub fn new(listen: SocketAddr, to: SocketAddr) -> Self {
         Self { listen, to, up: Shape::CLEAR, down: Shape::CLEAR, seed: 1, idle: Duration::from_secs(60) }
     }
 }
 
-/// What has happened to the packets of one direction, over all clients. Bytes are UDP payload of a [`Link`], IP packets of a
+/// What has happened to the packets of one direction, over all clients. Bytes are UDP payload of a [`Proxy`], IP packets of a
 /// [`Bridge`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -98,7 +98,7 @@ pub struct Counters {
     pub reordered: u64,
     /// Under way now.
     pub queued: u64,
-    /// Dropped by the emulator itself and by no shape: too much under way, or a socket was full. A test whose link has
+    /// Dropped by the emulator itself and by no shape: too much under way, or a socket was full. A test whose line has
     /// any of these has measured the emulator.
     pub dropped: u64,
 }
@@ -119,29 +119,29 @@ impl Counters {
     }
 }
 
-/// Why there is no link.
+/// Why there is no proxy.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     #[error("cannot listen at {address}")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("the system gives the link no thread or event")]
+    #[error("the system gives the proxy no thread or event")]
     System(#[from] io::Error),
 }
 
 /// A running UDP proxy; ends when dropped, with all that is under way.
 #[derive(Debug)]
-pub struct Link {
+pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Link {
+impl Proxy {
     /// Binds the players' side and starts the thread.
     ///
     /// # Errors
     /// [`LinkError::Listen`] when the address is taken or not this machine's; [`LinkError::System`].
-    pub fn start(config: LinkConfig) -> Result<Self, LinkError> {
+    pub fn start(config: ProxyConfig) -> Result<Self, LinkError> {
         let (address, shared, thread) = driver::start(config)?;
         Ok(Self { address, shared, thread: Some(thread) })
     }
@@ -183,7 +183,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.running.stop();
         if let Some(thread) = self.thread.take() {

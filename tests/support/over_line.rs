@@ -7,7 +7,7 @@ use super::bypass;
 use super::chrome;
 use super::gateway::{Gateway, Options};
 use super::line::{self, Line};
-use playgate::link::{Counters, Course, Direction, Link, LinkConfig, OVERHEAD_BYTES};
+use playgate::netem::{Counters, Course, Direction, OVERHEAD_BYTES, Proxy, ProxyConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// What carries the media.
 pub(crate) enum Media {
     Line(Line),
-    Proxy(Link),
+    Proxy(Proxy),
 }
 
 impl Media {
     pub(crate) fn set(&self, direction: Direction, course: impl Into<Course>) {
         match self {
             Self::Line(line) => line.set(direction, course),
-            Self::Proxy(link) => link.set(direction, course),
+            Self::Proxy(proxy) => proxy.set(direction, course),
         }
     }
 
@@ -31,7 +31,7 @@ impl Media {
     pub(crate) fn outage(&self, lasts: Duration) {
         match self {
             Self::Line(line) => line.outage(lasts),
-            Self::Proxy(link) => link.outage(lasts),
+            Self::Proxy(proxy) => proxy.outage(lasts),
         }
     }
 
@@ -42,8 +42,8 @@ impl Media {
                 let counters = line.counters(direction);
                 Counters { dropped: counters.dropped + line.kernel_drops(), ..counters }
             }
-            Self::Proxy(link) => {
-                let counters = link.counters(direction);
+            Self::Proxy(proxy) => {
+                let counters = proxy.counters(direction);
                 Counters { bytes: counters.bytes + counters.packets * OVERHEAD_BYTES, ..counters }
             }
         }
@@ -51,7 +51,7 @@ impl Media {
 }
 
 /// A gateway and the line before it.
-pub(crate) struct Linked {
+pub(crate) struct OverLine {
     pub(crate) gateway: Gateway,
     pub(crate) media: Media,
     /// Where players send media.
@@ -60,7 +60,7 @@ pub(crate) struct Linked {
     token: String,
 }
 
-impl Linked {
+impl OverLine {
     /// A clear line; `toml` as for [`Gateway::with_toml`].
     pub(crate) async fn with_toml(toml: &str) -> Self {
         // With an address for others guests are not at home unless told so.
@@ -82,9 +82,9 @@ impl Linked {
         let toml = format!("public_ip = ['{PROXY}']\n{toml}");
         let gateway = Gateway::with(Options { toml, ..Default::default() }).await;
         let [listen, to] = [PROXY, Ipv4Addr::LOCALHOST].map(|ip| SocketAddr::from((ip, gateway.port())));
-        let link = Link::start(LinkConfig::new(listen, to)).expect("127.0.0.2 is this machine's too");
+        let proxy = Proxy::start(ProxyConfig::new(listen, to)).expect("127.0.0.2 is this machine's too");
         let token = gateway.mint(&["--operator"]).await;
-        Self { gateway, media: Media::Proxy(link), address: PROXY.into(), token }
+        Self { gateway, media: Media::Proxy(proxy), address: PROXY.into(), token }
     }
 
     /// How a browser is started on the players' side.

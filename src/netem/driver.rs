@@ -1,4 +1,4 @@
-//! The thread of a [`super::Link`]: its sockets, and the packets that it sends on when they are due.
+//! The thread of a [`super::Proxy`]: its sockets, and the packets that it sends on when they are due.
 //!
 //! Every round sends what is due first, then takes a bounded number of packets from each socket.
 
@@ -8,7 +8,7 @@ use super::flights::Flights;
 use super::random::derive;
 use super::running::Running;
 use super::shaper::{OVERHEAD_BYTES, Shaper};
-use super::{Direction, LinkConfig, LinkError};
+use super::{Direction, LinkError, ProxyConfig};
 use rustix::event::{PollFd, PollFlags};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ impl Shared {
     }
 }
 
-pub(super) fn start(config: LinkConfig) -> Result<(SocketAddr, Arc<Shared>, JoinHandle<()>), LinkError> {
+pub(super) fn start(config: ProxyConfig) -> Result<(SocketAddr, Arc<Shared>, JoinHandle<()>), LinkError> {
     let address = config.listen;
     let listen = |source| LinkError::Listen { address, source };
     let listener = Endpoint::bind(address).map_err(listen)?;
@@ -63,7 +63,7 @@ pub(super) fn start(config: LinkConfig) -> Result<(SocketAddr, Arc<Shared>, Join
         born: 0,
         swept: Instant::now(),
     };
-    let thread = std::thread::Builder::new().name("link".to_owned()).spawn(move || driver.run())?;
+    let thread = std::thread::Builder::new().name("netem".to_owned()).spawn(move || driver.run())?;
     Ok((address, shared, thread))
 }
 
@@ -78,7 +78,7 @@ struct Client {
 
 struct Driver {
     listener: Endpoint,
-    config: LinkConfig,
+    config: ProxyConfig,
     shared: Arc<Shared>,
     clients: HashMap<u64, Client>,
     by_address: HashMap<SocketAddr, u64>,
@@ -158,7 +158,7 @@ impl Driver {
         let upstream = match Endpoint::connected(self.config.to) {
             Ok(upstream) => upstream,
             Err(error) => {
-                tracing::warn!(%error, "no socket for another client of a link");
+                tracing::warn!(%error, "no socket for another client of a proxy");
                 self.shared.refused.fetch_add(1, Ordering::Relaxed);
                 return None;
             }

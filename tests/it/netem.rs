@@ -1,10 +1,10 @@
-//! The emulated link: what it does to datagrams, and to a real viewer of a real relay.
+//! The emulated line: what it does to datagrams, and to a real viewer of a real relay.
 
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run, until};
 use crate::rtp_source::RtpSource;
 use playgate::ids::SessionId;
-use playgate::link::{
-    Direction, Jitter, Link, LinkConfig, Loss, OVERHEAD_BYTES, Queue, Rate, Reorder, Shape,
+use playgate::netem::{
+    Direction, Jitter, Loss, OVERHEAD_BYTES, Proxy, ProxyConfig, Queue, Rate, Reorder, Shape,
 };
 use playgate::relay::{OpenedSession, RelayEvent};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
@@ -51,11 +51,11 @@ impl Echo {
         Self { address, ended, thread: Some(thread) }
     }
 
-    /// A link before it.
-    fn link(&self, change: impl FnOnce(&mut LinkConfig)) -> Link {
-        let mut config = LinkConfig::new("127.0.0.2:0".parse().expect("address"), self.address);
+    /// A proxy before it.
+    fn proxy(&self, change: impl FnOnce(&mut ProxyConfig)) -> Proxy {
+        let mut config = ProxyConfig::new("127.0.0.2:0".parse().expect("address"), self.address);
         change(&mut config);
-        Link::start(config).expect("a link")
+        Proxy::start(config).expect("a proxy")
     }
 
     fn end(mut self) -> BTreeSet<SocketAddr> {
@@ -81,31 +81,31 @@ fn receive(socket: &UdpSocket) -> Vec<u8> {
 #[test]
 fn every_client_has_an_address_of_its_own_behind_the_link() {
     let echo = Echo::start();
-    let link = echo.link(|_| {});
+    let proxy = echo.proxy(|_| {});
     let clients = [socket(), socket(), socket()];
     for round in 0..50_u8 {
         for (number, client) in clients.iter().enumerate() {
-            client.send_to(&[number as u8, round], link.address()).expect("sent");
+            client.send_to(&[number as u8, round], proxy.address()).expect("sent");
         }
         for (number, client) in clients.iter().enumerate() {
             assert_eq!(receive(client), [number as u8, round]);
         }
     }
     for direction in [Direction::Up, Direction::Down] {
-        wait_until("the counts", || link.counters(direction).delivered == 150);
-        let counters = link.counters(direction);
+        wait_until("the counts", || proxy.counters(direction).delivered == 150);
+        let counters = proxy.counters(direction);
         assert_eq!((counters.packets, counters.bytes, counters.delivered_bytes), (150, 300, 300));
         assert_eq!((counters.lost, counters.overflow, counters.queued, counters.dropped), (0, 0, 0, 0));
     }
-    assert_eq!((link.clients(), link.refused()), (3, 0));
-    drop(link);
+    assert_eq!((proxy.clients(), proxy.refused()), (3, 0));
+    drop(proxy);
     assert_eq!(echo.end().len(), 3);
 }
 
 #[test]
 fn nothing_arrives_before_its_time() {
     let echo = Echo::start();
-    let link = echo.link(|config| {
+    let proxy = echo.proxy(|config| {
         config.up.delay = 20 * MS;
         config.down = Shape {
             delay: 10 * MS,
@@ -117,7 +117,7 @@ fn nothing_arrives_before_its_time() {
     let mut over = Vec::new();
     for number in 0..50_u8 {
         let sent = Instant::now();
-        client.send_to(&[number], link.address()).expect("sent");
+        client.send_to(&[number], proxy.address()).expect("sent");
         assert_eq!(receive(&client), [number]);
         over.push(sent.elapsed().checked_sub(30 * MS).expect("not earlier than 20 and 10 ms"));
     }
@@ -126,31 +126,31 @@ fn nothing_arrives_before_its_time() {
         "after 30 ms and up to 5 of jitter: p50 {:?}, p90 {:?}, worst {:?}",
         over[25], over[45], over[49]
     );
-    drop(link);
+    drop(proxy);
     echo.end();
 }
 
 #[test]
 fn a_link_is_cut_and_mended_while_it_runs() {
     let echo = Echo::start();
-    let link = echo.link(|_| {});
+    let proxy = echo.proxy(|_| {});
     let client = socket();
-    client.send_to(&[1], link.address()).expect("sent");
+    client.send_to(&[1], proxy.address()).expect("sent");
     assert_eq!(receive(&client), [1]);
-    link.set(Direction::Down, Shape::CUT);
-    assert_eq!(link.shape(Direction::Down), Shape::CUT);
+    proxy.set(Direction::Down, Shape::CUT);
+    assert_eq!(proxy.shape(Direction::Down), Shape::CUT);
     for _ in 0..10 {
-        client.send_to(&[2], link.address()).expect("sent");
+        client.send_to(&[2], proxy.address()).expect("sent");
     }
-    wait_until("the losses", || link.counters(Direction::Down).lost == 10);
-    link.set(Direction::Down, Shape::CLEAR);
-    client.send_to(&[3], link.address()).expect("sent");
+    wait_until("the losses", || proxy.counters(Direction::Down).lost == 10);
+    proxy.set(Direction::Down, Shape::CLEAR);
+    client.send_to(&[3], proxy.address()).expect("sent");
     assert_eq!(receive(&client), [3]);
-    link.set(Direction::Up, Shape { duplicate: 1.0, ..Shape::CLEAR });
-    client.send_to(&[4], link.address()).expect("sent");
+    proxy.set(Direction::Up, Shape { duplicate: 1.0, ..Shape::CLEAR });
+    client.send_to(&[4], proxy.address()).expect("sent");
     assert_eq!((receive(&client), receive(&client)), (vec![4], vec![4]));
-    assert_eq!(link.counters(Direction::Up).duplicated, 1);
-    drop(link);
+    assert_eq!(proxy.counters(Direction::Up).duplicated, 1);
+    drop(proxy);
     echo.end();
 }
 
@@ -158,54 +158,54 @@ fn a_link_is_cut_and_mended_while_it_runs() {
 fn packets_held_back_are_passed_by_others() {
     let echo = Echo::start();
     let reorder = Some(Reorder { share: 0.2, by: 30 * MS });
-    let link = echo.link(|config| config.up = Shape { reorder, ..Shape::CLEAR });
+    let proxy = echo.proxy(|config| config.up = Shape { reorder, ..Shape::CLEAR });
     let client = socket();
     for number in 0..100_u8 {
-        client.send_to(&[number], link.address()).expect("sent");
+        client.send_to(&[number], proxy.address()).expect("sent");
     }
     let order: Vec<u8> = (0..100).map(|_| receive(&client)[0]).collect();
     assert!(!order.is_sorted());
-    let held = link.counters(Direction::Up).reordered;
+    let held = proxy.counters(Direction::Up).reordered;
     assert!((5..50).contains(&held), "{held}");
-    drop(link);
+    drop(proxy);
     echo.end();
 }
 
 #[test]
 fn an_idle_client_is_forgotten_and_known_again() {
     let echo = Echo::start();
-    let link = echo.link(|config| config.idle = 30 * MS);
+    let proxy = echo.proxy(|config| config.idle = 30 * MS);
     let client = socket();
-    client.send_to(&[1], link.address()).expect("sent");
+    client.send_to(&[1], proxy.address()).expect("sent");
     assert_eq!(receive(&client), [1]);
-    wait_until("forgetting", || link.clients() == 0);
-    client.send_to(&[2], link.address()).expect("sent");
+    wait_until("forgetting", || proxy.clients() == 0);
+    client.send_to(&[2], proxy.address()).expect("sent");
     assert_eq!(receive(&client), [2]);
-    drop(link);
+    drop(proxy);
     assert_eq!(echo.end().len(), 2, "from another address");
 }
 
 #[test]
 fn one_client_too_many_is_refused_and_counted() {
     let echo = Echo::start();
-    let link = echo.link(|_| {});
+    let proxy = echo.proxy(|_| {});
     let clients: Vec<UdpSocket> = (0..257).map(|_| socket()).collect();
     for (number, client) in clients.iter().enumerate() {
-        client.send_to(&[1], link.address()).expect("sent");
+        client.send_to(&[1], proxy.address()).expect("sent");
         if number < 256 {
             receive(client);
         }
     }
-    wait_until("the refusal", || link.refused() == 1);
-    assert_eq!(link.clients(), 256);
-    drop(link);
+    wait_until("the refusal", || proxy.refused() == 1);
+    assert_eq!(proxy.clients(), 256);
+    drop(proxy);
     echo.end();
 }
 
-/// A relay behind a link, a session on it, and a viewer that is connected through the link.
+/// A relay behind a proxy, a session on it, and a viewer that is connected through it.
 struct Scene {
     stage: Stage,
-    link: Link,
+    proxy: Proxy,
     watcher: Watcher,
     source: RtpSource,
     _opened: OpenedSession,
@@ -216,8 +216,8 @@ impl Scene {
     async fn new() -> Self {
         let stage = Stage::reached_at(vec!["127.0.0.2".parse().expect("address")]);
         let listen = stage.relay.candidates()[0];
-        let link = Link::start(LinkConfig::new(listen, SocketAddr::from(([127, 0, 0, 1], listen.port()))))
-            .expect("a link");
+        let proxy = Proxy::start(ProxyConfig::new(listen, SocketAddr::from(([127, 0, 0, 1], listen.port()))))
+            .expect("a proxy");
         let (session, mut opened) = stage.open().await;
         let watcher = Watcher::new(Traits::default()).await;
         watcher.watch(&stage, session, Some(0)).await.expect("answered");
@@ -225,7 +225,7 @@ impl Scene {
         let mut source = RtpSource::video(opened.rtp_video);
         source.key_frame(5);
         until("the first frame", || watcher.seen.video_count() >= source.sent.len()).await;
-        Self { stage, link, watcher, source, _opened: opened, _session: session }
+        Self { stage, proxy, watcher, source, _opened: opened, _session: session }
     }
 
     /// Asks again for what is missing, as a browser does.
@@ -259,8 +259,8 @@ fn a_viewer_behind_a_clear_link_gets_every_packet() {
         }
         assert!(scene.watcher.seen.pictures() == scene.source.sent, "complete and in order");
         assert_eq!(scene.stage.counted("retransmits"), 0);
-        assert_eq!(scene.link.clients(), 1);
-        assert!(scene.link.counters(Direction::Down).packets >= 305);
+        assert_eq!(scene.proxy.clients(), 1);
+        assert!(scene.proxy.counters(Direction::Down).packets >= 305);
     });
 }
 
@@ -269,8 +269,8 @@ fn frames_that_lose_packets_on_the_link_are_repaired() {
     run(async {
         let mut scene = Scene::new().await;
         let shape = Shape { loss: Loss::Independent(0.05), delay: 5 * MS, ..Shape::CLEAR };
-        scene.link.set(Direction::Up, shape);
-        scene.link.set(Direction::Down, shape);
+        scene.proxy.set(Direction::Up, shape);
+        scene.proxy.set(Direction::Down, shape);
         for _ in 0..150 {
             scene.source.frame(5);
             tokio::time::sleep(4 * MS).await;
@@ -281,7 +281,7 @@ fn frames_that_lose_packets_on_the_link_are_repaired() {
             scene.nack().await;
             tokio::time::sleep(30 * MS).await;
         }
-        assert!(scene.link.counters(Direction::Down).lost > 10);
+        assert!(scene.proxy.counters(Direction::Down).lost > 10);
         assert!(scene.stage.counted("retransmits") > 10);
     });
 }
@@ -292,9 +292,9 @@ fn what_passes_a_slow_link_is_below_its_rate() {
         let mut scene = Scene::new().await;
         let bits_per_second = 2_000_000;
         let rate = Some(Rate { bits_per_second, queue: Queue::Time(50 * MS) });
-        let counters = || scene.link.counters(Direction::Down);
+        let counters = || scene.proxy.counters(Direction::Down);
         let (begun, before) = (Instant::now(), counters());
-        scene.link.set(Direction::Down, Shape { rate, ..Shape::CLEAR });
+        scene.proxy.set(Direction::Down, Shape { rate, ..Shape::CLEAR });
         for _ in 0..100 {
             // About 5 Mbit/s.
             scene.source.frame(6);

@@ -3,10 +3,10 @@
 
 use crate::support::chrome::Chrome;
 use crate::support::figures::report;
-use crate::support::link::Linked;
+use crate::support::over_line::OverLine;
 use crate::support::page::Page;
 use crate::support::wait::{PATIENT, eventually};
-use playgate::link::{Direction, Jitter, Loss, Queue, Rate, Shape};
+use playgate::netem::{Direction, Jitter, Loss, Queue, Rate, Shape};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use thirtyfour::Key;
@@ -71,8 +71,8 @@ const COUNTS: &str = r"
     };
 ";
 
-/// A page that plays the arcade game with sound, over the link.
-async fn playing(linked: &Linked) -> Chrome {
+/// A page that plays the arcade game with sound, over the line.
+async fn playing(linked: &OverLine) -> Chrome {
     let slug = crate::wire::arcade(&linked.gateway.guest().await).await;
     let page = Chrome::with(linked.browser()).await;
     page.before_pages(KEEP_PEERS).await;
@@ -103,7 +103,7 @@ const LOSSY: Shape = Shape { loss: Loss::Independent(0.02), ..FAR };
 /// The whole way in every run: what the others measure goes on through loss both ways, and after an outage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_game_plays_on_over_a_line_that_loses_packets_and_after_an_outage() {
-    let linked = Linked::with_toml("").await;
+    let linked = OverLine::with_toml("").await;
     let page = playing(&linked).await;
     for direction in Direction::BOTH {
         linked.media.set(direction, LOSSY);
@@ -170,7 +170,7 @@ mod long {
 }
 
 async fn plays_smoothly_over(name: &str, up: Shape, down: Shape, window: Duration) {
-    let linked = Linked::with_toml("").await;
+    let linked = OverLine::with_toml("").await;
     let page = playing(&linked).await;
     linked.media.set(Direction::Up, up);
     linked.media.set(Direction::Down, down);
@@ -232,7 +232,7 @@ async fn plays_smoothly_over(name: &str, up: Shape, down: Shape, window: Duratio
 }
 
 /// kbit/s that the relay sends into the line over a second in which `act` plays again and again.
-async fn offered(linked: &Linked, act: &impl AsyncFn()) -> f64 {
+async fn offered(linked: &OverLine, act: &impl AsyncFn()) -> f64 {
     let (before, begun) = (linked.media.counters(Direction::Down), Instant::now());
     while begun.elapsed() < Duration::from_secs(1) {
         act().await;
@@ -245,7 +245,7 @@ async fn offered(linked: &Linked, act: &impl AsyncFn()) -> f64 {
 /// What the relay sends into the line second by second, until the condition holds; gives how long that took, or all that
 /// was seen.
 async fn until_offered(
-    linked: &Linked,
+    linked: &OverLine,
     act: &impl AsyncFn(),
     within: Duration,
     wanted: impl Fn(f64) -> bool,
@@ -267,7 +267,7 @@ async fn until_offered(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures: `bash tests/run perf`"]
 async fn a_slow_line_lowers_the_bitrate_and_a_fast_one_brings_it_back() {
-    let linked = Linked::with_toml("").await;
+    let linked = OverLine::with_toml("").await;
     let page = playing(&linked).await;
     let act = async || {
         // A game that is over stands still.
@@ -286,7 +286,7 @@ async fn a_slow_line_lowers_the_bitrate_and_a_fast_one_brings_it_back() {
 /// and stays there, and is back within 20 s of the limit's end. Gives the share of packets that found the line's queue full.
 pub(crate) async fn follows_a_slow_line(
     name: &str,
-    linked: &Linked,
+    linked: &OverLine,
     page: &Chrome,
     share: f64,
     act: &impl AsyncFn(),
@@ -328,7 +328,7 @@ pub(crate) async fn follows_a_slow_line(
 }
 
 /// kbit/s that the relay sends into the line, over some seconds.
-async fn mean_offered(linked: &Linked, act: &impl AsyncFn(), seconds: u32) -> f64 {
+async fn mean_offered(linked: &OverLine, act: &impl AsyncFn(), seconds: u32) -> f64 {
     let mut sum = 0.0;
     for _ in 0..seconds {
         sum += offered(linked, act).await;

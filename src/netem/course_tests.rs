@@ -1,7 +1,7 @@
 //! Courses in virtual time, through the shaper.
 
 use super::*;
-use crate::link::{Fate, Jitter, Loss, Rate, Shaper};
+use crate::netem::{Fate, Jitter, Loss, Rate, Shaper};
 use proptest::prelude::*;
 
 const MS: Duration = Duration::from_millis(1);

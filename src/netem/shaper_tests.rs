@@ -1,5 +1,5 @@
 use super::*;
-use crate::link::shape::{Jitter, Reorder};
+use crate::netem::shape::{Jitter, Reorder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

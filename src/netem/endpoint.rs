@@ -1,4 +1,4 @@
-//! A link's sockets: bound with large buffers, received in batches.
+//! A proxy's sockets: bound with large buffers, received in batches.
 
 use crate::datagrams::Batch;
 use quinn_udp::{UdpSockRef, UdpSocketState};
