@@ -12,12 +12,14 @@ mod thumbnail;
 pub mod token;
 
 use crate::config::LogConfig;
+use crate::runner::encoder::open_h264::MakeOpenH264;
 use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Launches games and streams them to browsers over WebRTC.
 #[derive(Debug, Parser)]
@@ -65,10 +67,7 @@ impl Cli {
                 say(&format!("playgate {}", env!("CARGO_PKG_VERSION")))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Role::Runner(args) => {
-                let of = if runner::is_child() { LogOf::Child } else { LogOf::Process };
-                block_on(with_logs(of, runner::run(args)))
-            }
+            Role::Runner(args) => runner::run(args, Arc::new(MakeOpenH264)),
             Role::Thumbnail => thumbnail::run(),
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
             Role::Embed(args) => embed::run(args),

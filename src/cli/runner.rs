@@ -1,10 +1,14 @@
 //! `playgate runner`: arguments in, one call out. Everything else comes from the environment the gateway gives.
 
+use super::{block_on, with_logs};
+use crate::runner::encoder::MakeEncoder;
 use crate::runner::{self, HostedGame, RunnerError, Settings};
+use crate::telemetry::LogOf;
 use playgate_signaling::runner::env;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs a built-in game, or any program that opens a window, under the runner contract. Started by the gateway; the
 /// environment says where the gateway is.
@@ -29,13 +33,19 @@ pub struct RunnerArgs {
 }
 
 /// A gateway reads what this process writes: it has given it a session, and standard error is its pipe.
-pub(super) fn is_child() -> bool {
+fn is_child() -> bool {
     std::env::var_os(env::SESSION_ID).is_some() && !std::io::stderr().is_terminal()
 }
 
-/// Runs until the gateway, a signal or the game ends it; what went wrong is said on standard error.
-pub async fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
-    match host(args).await {
+/// The whole of a runner's process, with these encoders: logs, and a runtime until the gateway, a signal or the game ends
+/// it; what went wrong is said on standard error.
+pub fn run(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> anyhow::Result<ExitCode> {
+    let of = if is_child() { LogOf::Child } else { LogOf::Process };
+    block_on(with_logs(of, judged(args, encoders)))
+}
+
+async fn judged(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> anyhow::Result<ExitCode> {
+    match host(args, encoders).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let source =
@@ -46,7 +56,7 @@ pub async fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
+async fn host(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> Result<(), RunnerError> {
     let settings = Settings::from_env()?;
     let loss = settings.on_gateway_loss;
     let stop = async move {
@@ -59,7 +69,9 @@ async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
             }
         }
     };
-    let Some(slug) = &args.game else { return runner::run_program(settings, args.command, stop).await };
+    let Some(slug) = &args.game else {
+        return runner::run_program_with(settings, args.command, encoders, stop).await;
+    };
     let mut random = [0; 8];
     let seed = match args.seed {
         Some(seed) => seed,
@@ -69,5 +81,5 @@ async fn host(args: RunnerArgs) -> Result<(), RunnerError> {
         }
     };
     let game = HostedGame::built_in(slug, seed)?;
-    runner::run(settings, game, args.marker, stop).await
+    runner::run_with(settings, game, args.marker, encoders, stop).await
 }

@@ -193,15 +193,17 @@ impl<'a> Bits<'a> {
 mod tests {
     use super::*;
     use crate::h264::nal_units;
-    use crate::runner::encoder::VideoEncoder;
+    use crate::runner::encoder::open_h264::OpenH264;
+    use crate::runner::encoder::{Format, VideoEncoder};
     use crate::runner::i420::I420;
     use proptest::prelude::*;
     use std::time::Instant;
 
     #[test]
     fn our_own_encoder_is_constrained_baseline_of_its_size() {
-        let mut encoder = VideoEncoder::new(30, 1000).unwrap();
-        let stream = encoder.encode(&I420::new(636, 358), Instant::now()).unwrap().bytes.to_vec();
+        let picture = I420::new(636, 358);
+        let mut encoder = OpenH264::new(Format::of(&picture, 30), 1000).unwrap();
+        let stream = encoder.encode(&picture, &[], Instant::now()).unwrap().unwrap().bytes.to_vec();
         let sps = nal_units(&stream).find(|nal| nal[0] & 0x1f == 7).unwrap();
         let sps = SpsFacts::parse(sps).unwrap();
         assert!(sps.constrained_baseline(), "{sps:?}");

@@ -34,6 +34,17 @@ impl I420 {
         self.clone_from(other);
     }
 
+    /// Width and height in pixels, both even.
+    pub fn size(&self) -> (u32, u32) {
+        let pixels = |edge: usize| u32::try_from(edge).unwrap_or(u32::MAX);
+        (pixels(self.width), pixels(self.height))
+    }
+
+    /// Luma of `width` bytes a row, then both planes of chroma of half of that; no padding.
+    pub fn planes(&self) -> [&[u8]; 3] {
+        [&self.y, &self.u, &self.v]
+    }
+
     pub fn pixels(&self) -> u32 {
         u32::try_from(self.width * self.height).unwrap_or(u32::MAX)
     }

@@ -17,6 +17,7 @@ mod host;
 pub mod i420;
 mod life;
 mod media;
+mod packetizer;
 pub mod rtcp;
 pub mod rtp;
 mod run;
@@ -29,7 +30,7 @@ mod video;
 
 pub use error::RunnerError;
 pub use life::{StopCause, stop_cause};
-pub use run::{run, run_program};
+pub use run::{run, run_program_with, run_with};
 pub use settings::{OnGatewayLoss, Settings, SettingsError, Token};
 
 use crate::games::{self, Game, GameError};

@@ -6,6 +6,8 @@
 use super::built_in::BuiltIn;
 use super::client::{Client, FromGateway, Welcome};
 use super::desktop::desk::Desktop;
+use super::encoder::open_h264::MakeOpenH264;
+use super::encoder::{Format, MakeEncoder};
 use super::host::Host;
 use super::i420::I420;
 use super::life::StopCause;
@@ -65,31 +67,48 @@ pub async fn run(
     marker: bool,
     stop: impl Future<Output = StopCause>,
 ) -> Result<(), RunnerError> {
+    run_with(settings, game, marker, Arc::new(MakeOpenH264), stop).await
+}
+
+/// As [`run`], with encoders of the caller's choice.
+pub async fn run_with(
+    settings: Settings,
+    game: HostedGame,
+    marker: bool,
+    encoders: Arc<dyn MakeEncoder>,
+    stop: impl Future<Output = StopCause>,
+) -> Result<(), RunnerError> {
     let side = BuiltIn::new(&settings, game, marker)?;
-    play(settings, side, stop).await
+    play(settings, side, encoders, stop).await
 }
 
 /// Runs any program with a window under the contract until the gateway, `stop` or the program ends it. The program is
 /// asked to end (SIGTERM) and gets `PLAYGATE_STOP_GRACE_MS` to save. Needs a tokio runtime, an X server and an audio server to start.
-pub async fn run_program(
+pub async fn run_program_with(
     settings: Settings,
     command: Vec<OsString>,
+    encoders: Arc<dyn MakeEncoder>,
     stop: impl Future<Output = StopCause>,
 ) -> Result<(), RunnerError> {
     let side = Desktop::new(&settings, command)?;
-    play(settings, side, stop).await
+    play(settings, side, encoders, stop).await
 }
 
 async fn play<S: Side>(
     settings: Settings,
     mut side: S,
+    encoders: Arc<dyn MakeEncoder>,
     stop: impl Future<Output = StopCause>,
 ) -> Result<(), RunnerError> {
     tokio::pin!(stop);
     let [video_ssrc, audio_ssrc, video_offset, audio_offset, sequences, cname] = random()?;
     let hello = RunnerMessage::Hello {
         v: VERSION,
-        video: Some(Stream { codec: "H264".to_owned(), pt: VIDEO_PAYLOAD_TYPE, ssrc: video_ssrc }),
+        video: Some(Stream {
+            codec: encoders.codec().name().to_owned(),
+            pt: VIDEO_PAYLOAD_TYPE,
+            ssrc: video_ssrc,
+        }),
         audio: Some(Stream { codec: "opus".to_owned(), pt: AUDIO_PAYLOAD_TYPE, ssrc: audio_ssrc }),
         pads: side.pads(),
         pointer: Some(pointer_name(side.pointer()).to_owned()),
@@ -140,7 +159,8 @@ async fn play<S: Side>(
         stream: Arc::clone(&shared.video_stream),
         stats: Arc::clone(&shared.stats),
         events: events.clone(),
-        fps: picture.fps,
+        encoders,
+        format: Format::of(&blank, picture.fps),
         first_sequence: u16::from_be_bytes([sequence_a, sequence_b]),
     };
     let audio = audio::Audio {

@@ -6,12 +6,13 @@
 //! size, half of its width and height is sent; when pictures cost more than it all the same, some are left out ([`Debt`]).
 
 use super::debt::Debt;
-use super::encoder::{EncodeError, VideoEncoder};
+use super::encoder::{EncodeError, Format, MakeEncoder};
 use super::i420::I420;
 use super::media::MediaStream;
 use super::rtp::Packets;
 use super::signal::Signal;
-use super::{Event, VIDEO_PAYLOAD_TYPE};
+use super::{Event, VIDEO_PAYLOAD_TYPE, packetizer};
+use crate::games::Rect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -67,7 +68,8 @@ pub(super) struct Video {
     pub(super) stream: Arc<MediaStream>,
     pub(super) stats: Arc<Stats>,
     pub(super) events: mpsc::Sender<Event>,
-    pub(super) fps: u32,
+    pub(super) encoders: Arc<dyn MakeEncoder>,
+    pub(super) format: Format,
     pub(super) first_sequence: u16,
 }
 
@@ -87,17 +89,21 @@ impl Video {
     /// The thread's body; ends when told to.
     pub(super) fn run(self) -> Result<(), EncodeError> {
         let mut kbps = self.inbox.change(|inbox| inbox.kbps);
-        let mut encoder = VideoEncoder::new(self.fps, kbps)?;
+        let Format { width, height, fps } = self.format;
+        let codec = self.encoders.codec();
+        let mut encoder = self.encoders.make(self.format, kbps)?;
+        let whole = [Rect { x: 0, y: 0, width, height }];
         let mut packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
         let mut picture: Option<I420> = None;
         let mut half: Option<I420> = None;
         let mut last_timestamp: Option<u32> = None;
         let mut last_key: Option<Instant> = None;
         let mut repeat: Option<Instant> = None;
-        let mut key_wanted = false;
+        let mut key_frame_requests = 0_u64;
+        let mut key_requested: Option<u64> = None;
         let mut debt = Debt::new(kbps);
         loop {
-            let key_at = if key_wanted { last_key.map(|at| at + KEY_FRAME_SPACING) } else { None };
+            let key_at = key_requested.and(last_key).map(|at| at + KEY_FRAME_SPACING);
             // A picture that must wait stays where a newer one takes its place.
             let held = debt.next(Instant::now());
             let deadline = [key_at, held.or(repeat)].into_iter().flatten().min();
@@ -111,8 +117,12 @@ impl Video {
                 },
                 |inbox| {
                     let now = Instant::now();
-                    key_wanted |= std::mem::take(&mut inbox.key_frame);
-                    let key_due = key_wanted && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
+                    if std::mem::take(&mut inbox.key_frame) {
+                        key_frame_requests += 1;
+                        key_requested = Some(key_frame_requests);
+                    }
+                    let key_due =
+                        key_requested.is_some() && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
                     let due = key_due || held.is_none_or(|until| now >= until);
                     let frame = if due { inbox.frame.take() } else { None };
                     if frame.is_some() {
@@ -127,7 +137,7 @@ impl Video {
             let Work { now, key_due, .. } = work;
             if work.kbps != kbps {
                 kbps = work.kbps;
-                encoder.set_kbps(kbps)?;
+                encoder.set_rate(kbps, fps)?;
                 debt.set_kbps(now, kbps);
             }
             let fresh = work.frame.as_ref().map(|(_, at)| *at);
@@ -144,13 +154,13 @@ impl Video {
                 }
                 continue;
             }
-            let halved = is_halved(half.is_some(), current.pixels(), self.fps, kbps);
+            let halved = is_halved(half.is_some(), current.pixels(), fps, kbps);
             if halved != half.is_some() {
                 half = halved.then(|| current.half_black());
-                encoder = VideoEncoder::new(self.fps, kbps)?;
+                encoder.configure(Format::of(half.as_ref().unwrap_or(current), fps), kbps)?;
             }
-            if key_due {
-                encoder.force_key_frame();
+            if let Some(number) = key_requested.filter(|_| key_due) {
+                encoder.request_key_frame(number);
             }
             let at = fresh.unwrap_or(now);
             let shown = match &mut half {
@@ -160,20 +170,24 @@ impl Video {
                 }
                 None => current,
             };
-            let encoded = encoder.encode(shown, at)?;
+            let damage = if fresh.is_some() { &whole[..] } else { &[] };
+            let encoded = encoder.encode(shown, damage, at)?;
             self.stats
                 .encode_us
                 .fetch_add(u64::try_from(now.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
             self.stats.frames.fetch_add(1, Ordering::Relaxed);
-            let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(at));
+            repeat = Some(now + if fresh.is_some() { REFINE_AFTER } else { REPEAT_EVERY });
+            let Some(encoded) = encoded else { continue };
+            let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(encoded.at));
             last_timestamp = Some(timestamp);
             debt.sent(now, encoded.bytes.len());
-            packets.h264(encoded.bytes, timestamp, |packet| self.stream.send(packet));
+            packetizer::packetize(codec, &mut packets, encoded.bytes, timestamp, |packet| {
+                self.stream.send(packet)
+            });
             if encoded.key {
                 last_key = Some(now);
-                key_wanted = false;
+                key_requested = key_requested.filter(|number| encoded.answers < Some(*number));
             }
-            repeat = Some(now + if fresh.is_some() { REFINE_AFTER } else { REPEAT_EVERY });
             if first {
                 let _ = self.events.blocking_send(Event::FirstFrame);
             }

@@ -190,7 +190,8 @@ impl ImageBuffer for Small {
 mod tests {
     use super::*;
     use crate::games::Rect;
-    use crate::runner::encoder::VideoEncoder;
+    use crate::runner::encoder::open_h264::OpenH264;
+    use crate::runner::encoder::{Format, VideoEncoder};
     use crate::runner::i420::I420;
     use proptest::prelude::*;
     use std::time::Instant;
@@ -201,8 +202,8 @@ mod tests {
         let rgba: Vec<u8> = (0..height).flat_map(|_| (0..width).flat_map(pixel)).collect();
         let mut picture = I420::new(width, height);
         picture.update(&rgba, width as usize * 4, Rect { x: 0, y: 0, width, height });
-        let mut encoder = VideoEncoder::new(30, 4000).unwrap();
-        encoder.encode(&picture, Instant::now()).unwrap().bytes.to_vec()
+        let mut encoder = OpenH264::new(Format::of(&picture, 30), 4000).unwrap();
+        encoder.encode(&picture, &[], Instant::now()).unwrap().unwrap().bytes.to_vec()
     }
 
     /// Width and height, of the frame header (ITU-T T.81, B.2.2).

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use playgate::games::Rect;
 use playgate::ids::SessionId;
 use playgate::relay::{Codec, KeyFrame, RelayError};
-use playgate::runner::encoder::VideoEncoder;
+use playgate::runner::encoder::open_h264::OpenH264;
+use playgate::runner::encoder::{Format, VideoEncoder};
 use playgate::runner::i420::I420;
 use playgate::thumbnail::{KeyFrames, Refusal, Thumbnailer};
 use prometheus_client::registry::Registry;
@@ -89,8 +90,8 @@ pub(crate) fn key_frame(width: u32, height: u32) -> Vec<u8> {
     let rgba: Vec<u8> = (0..width * height).flat_map(pixel).collect();
     let mut picture = I420::new(width, height);
     picture.update(&rgba, width as usize * 4, Rect { x: 0, y: 0, width, height });
-    let mut encoder = VideoEncoder::new(30, 4000).expect("an encoder");
-    encoder.encode(&picture, Instant::now()).expect("encodes").bytes.to_vec()
+    let mut encoder = OpenH264::new(Format::of(&picture, 30), 4000).expect("an encoder");
+    encoder.encode(&picture, &[], Instant::now()).expect("encodes").expect("a frame").bytes.to_vec()
 }
 
 struct Stand {

@@ -3,7 +3,8 @@
 
 use futures_util::{SinkExt, StreamExt};
 use playgate::games::Rect;
-use playgate::runner::encoder::VideoEncoder;
+use playgate::runner::encoder::open_h264::OpenH264;
+use playgate::runner::encoder::{Format, VideoEncoder};
 use playgate::runner::i420::I420;
 use playgate::runner::rtcp::{Feedback, Report, sender_report};
 use playgate::runner::rtp::{Packets, nal_units};
@@ -106,7 +107,8 @@ fn variable(name: &str) -> String {
 
 /// What is sent, picture by picture.
 struct Video {
-    encoder: VideoEncoder,
+    encoder: OpenH264,
+    key_frame_requests: u64,
     picture: I420,
     presses: u32,
     recorded: Vec<Vec<u8>>,
@@ -121,9 +123,11 @@ impl Video {
         } else {
             Vec::new()
         };
+        let picture = I420::new(number(env::WIDTH), number(env::HEIGHT));
         let mut video = Self {
-            encoder: VideoEncoder::new(30, number(env::VIDEO_KBPS)).expect("an encoder"),
-            picture: I420::new(number(env::WIDTH), number(env::HEIGHT)),
+            encoder: OpenH264::new(Format::of(&picture, 30), number(env::VIDEO_KBPS)).expect("an encoder"),
+            key_frame_requests: 0,
+            picture,
             presses: 0,
             recorded,
             at: 0,
@@ -153,9 +157,15 @@ impl Video {
             return self.recorded[(self.at - 1) % self.recorded.len()].clone();
         }
         if key {
-            self.encoder.force_key_frame();
+            self.key_frame_requests += 1;
+            self.encoder.request_key_frame(self.key_frame_requests);
         }
-        self.encoder.encode(&self.picture, Instant::now()).expect("a frame").bytes.to_vec()
+        self.encoder
+            .encode(&self.picture, &[], Instant::now())
+            .expect("encodes")
+            .expect("a frame")
+            .bytes
+            .to_vec()
     }
 }
 

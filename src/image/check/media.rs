@@ -257,7 +257,8 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::encoder::VideoEncoder;
+    use crate::runner::encoder::open_h264::OpenH264;
+    use crate::runner::encoder::{Format, VideoEncoder};
     use crate::runner::i420::I420;
     use crate::runner::rtp::Packets;
     use proptest::prelude::*;
@@ -275,7 +276,8 @@ mod tests {
 
     #[test]
     fn our_own_streams_figures_are_clean() {
-        let (mut tape, mut encoder) = (VideoTape::default(), VideoEncoder::new(30, 4000).unwrap());
+        let format = Format { width: 320, height: 180, fps: 30 };
+        let (mut tape, mut encoder) = (VideoTape::default(), OpenH264::new(format, 4000).unwrap());
         let mut packets = Packets::new(96, 7, 65_530);
         let start = Instant::now();
         let mut units = 0;
@@ -284,7 +286,7 @@ mod tests {
             let mut picture = I420::new(320, 180);
             let rgba: Vec<u8> = (0..320 * 180 * 4_u32).map(|i| (i.wrapping_mul(n + 77) >> 3) as u8).collect();
             picture.update(&rgba, 320 * 4, crate::games::Rect { x: 0, y: 0, width: 320, height: 180 });
-            let frame = encoder.encode(&picture, start + time).unwrap().bytes.to_vec();
+            let frame = encoder.encode(&picture, &[], start + time).unwrap().unwrap().bytes.to_vec();
             packets.h264(&frame, (u32::MAX - 100_000).wrapping_add(n * 33 * 90), |packet| {
                 units += tape.push(time, packet).len();
             });
