@@ -120,9 +120,11 @@ pub enum GatewayMessage {
     },
     /// A viewer needs a key frame (also sent as RTCP PLI).
     Keyframe,
+    /// Video may take so much from now on. How - coarser pictures, smaller ones, fewer a second - is the runner's to decide.
     Bitrate {
         kbps: u32,
     },
+    /// At most so many frames a second from now on, at any bitrate.
     Fps {
         fps: u32,
     },

@@ -23,8 +23,8 @@ use tokio::sync::mpsc;
 const EVENTS: usize = 1024;
 /// A sender report of the source is believed for this long.
 const CLOCK_LIFE: Duration = Duration::from_secs(15);
-/// Of a link's rate, what video may have: headers and retransmissions take the rest; and what sound takes.
-const VIDEO_SHARE: f64 = 0.9;
+/// Of a link's rate, what video may have: headers take the rest; and what sound takes.
+const VIDEO_SHARE: f64 = 0.93;
 const AUDIO_KBPS: f64 = 110.0;
 const LEAST_KBPS: f64 = 100.0;
 /// A rate is told again when it differs by so many per cent, and not more often than this.

@@ -9,10 +9,10 @@
 mod audio;
 mod built_in;
 mod client;
-mod debt;
 pub mod desktop;
 pub mod encoder;
 mod error;
+pub(crate) mod fit;
 mod host;
 pub mod i420;
 mod life;

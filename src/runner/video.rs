@@ -2,11 +2,11 @@
 //!
 //! Encodes only when there is a new picture, when a key frame is wanted, and to follow a picture up: once within 150 ms of
 //! the last change, which sharpens it and shows the loss of its last packet, then once a second. When the encoder is
-//! slower than the game, the newest picture wins and the game is not held up. When the bitrate is too little for the picture's
-//! size, half of its width and height is sent; when pictures cost more than it all the same, some are left out ([`Debt`]).
+//! slower than the game, the newest picture wins and the game is not held up. [`Fit`] decides at which size a picture is sent,
+//! and whether it waits because the bitrate is too little.
 
-use super::debt::Debt;
 use super::encoder::{EncodeError, Format, MakeEncoder};
+use super::fit::{Fit, Sent};
 use super::i420::I420;
 use super::media::MediaStream;
 use super::rtp::Packets;
@@ -23,10 +23,6 @@ const REFINE_AFTER: Duration = Duration::from_millis(120);
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// At most one key frame in this time; a wish that comes earlier waits.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(100);
-
-/// Bits a pixel below which half the size looks better than all of it, and above which it does not any more.
-const TOO_FEW_BITS: f64 = 0.012;
-const ENOUGH_BITS: f64 = 0.02;
 
 /// What waits for the video thread.
 #[derive(Debug)]
@@ -77,7 +73,7 @@ pub(super) struct Video {
 struct Work {
     now: Instant,
     frame: Option<(I420, Instant)>,
-    /// No debt holds pictures back.
+    /// The bitrate holds no picture back.
     due: bool,
     key_due: bool,
     kbps: u32,
@@ -101,11 +97,12 @@ impl Video {
         let mut repeat: Option<Instant> = None;
         let mut key_frame_requests = 0_u64;
         let mut key_requested: Option<u64> = None;
-        let mut debt = Debt::new(kbps);
+        let mut fit = Fit::new(fps, kbps);
+        let mut rate = (kbps, fps);
         loop {
             let key_at = key_requested.and(last_key).map(|at| at + KEY_FRAME_SPACING);
             // A picture that must wait stays where a newer one takes its place.
-            let held = debt.next(Instant::now());
+            let held = fit.next(Instant::now());
             let deadline = [key_at, held.or(repeat)].into_iter().flatten().min();
             let work = self.inbox.wait(
                 deadline,
@@ -137,8 +134,11 @@ impl Video {
             let Work { now, key_due, .. } = work;
             if work.kbps != kbps {
                 kbps = work.kbps;
-                encoder.set_rate(kbps, fps)?;
-                debt.set_kbps(now, kbps);
+                fit.set_kbps(now, kbps);
+            }
+            if rate != (kbps, fit.fps()) {
+                rate = (kbps, fit.fps());
+                encoder.set_rate(rate.0, rate.1)?;
             }
             let fresh = work.frame.as_ref().map(|(_, at)| *at);
             if let Some((newer, _)) = work.frame {
@@ -154,10 +154,10 @@ impl Video {
                 }
                 continue;
             }
-            let halved = is_halved(half.is_some(), current.pixels(), fps, kbps);
-            if halved != half.is_some() {
-                half = halved.then(|| current.half_black());
-                encoder.configure(Format::of(half.as_ref().unwrap_or(current), fps), kbps)?;
+            let pixels = current.pixels();
+            if fit.is_half() != half.is_some() {
+                half = fit.is_half().then(|| current.half_black());
+                encoder.configure(Format::of(half.as_ref().unwrap_or(current), rate.1), rate.0)?;
             }
             if let Some(number) = key_requested.filter(|_| key_due) {
                 encoder.request_key_frame(number);
@@ -180,7 +180,8 @@ impl Video {
             let Some(encoded) = encoded else { continue };
             let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(encoded.at));
             last_timestamp = Some(timestamp);
-            debt.sent(now, encoded.bytes.len());
+            let moving = fresh.is_some() && !encoded.key;
+            fit.sent(now, Sent { pixels, bytes: encoded.bytes.len(), moving });
             packetizer::packetize(codec, &mut packets, encoded.bytes, timestamp, |packet| {
                 self.stream.send(packet)
             });
@@ -195,12 +196,6 @@ impl Video {
     }
 }
 
-/// Whether half the size is to be sent, from whether it is now.
-fn is_halved(now: bool, pixels: u32, fps: u32, kbps: u32) -> bool {
-    let bits = f64::from(kbps) * 1000.0 / (f64::from(pixels) * f64::from(fps)).max(1.0);
-    bits < if now { ENOUGH_BITS } else { TOO_FEW_BITS }
-}
-
 /// Two frames never share a timestamp, whatever their instants.
 fn later_than(last: Option<u32>, timestamp: u32) -> u32 {
     match last {
@@ -212,14 +207,6 @@ fn later_than(last: Option<u32>, timestamp: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_thin_link_gets_half_the_picture_until_it_is_clearly_wider() {
-        let hd = |now, kbps| is_halved(now, 1280 * 720, 60, kbps);
-        assert!(!hd(false, 700) && hd(false, 600));
-        assert!(hd(true, 1000) && !hd(true, 1200));
-        assert!(!is_halved(false, 640 * 360, 15, 100));
-    }
 
     #[test]
     fn timestamps_rise_strictly_also_across_the_wrap() {

@@ -1,0 +1,288 @@
+//! From what was measured to the rate that is sent.
+//!
+//! - While a queue stands before the line, or much is lost, the line is full, and what arrives is what it carries: the rate falls
+//!   below that until the queue is gone.
+//! - Otherwise bursts say what the line carries ([`Trains`](super::trains::Trains)), and the rate goes there, a little below.
+//!   Where there are none, it grows while it is used, never far beyond what has arrived.
+//! - A source that sends little moves nothing.
+
+use super::trains::Line;
+use std::time::{Duration, Instant};
+
+/// Where an unknown line is believed to be, and the bounds of the rate, in bit/s.
+pub(super) const START: f64 = 12_000_000.0;
+pub(super) const MOST: f64 = 50_000_000.0;
+const LEAST: f64 = 200_000.0;
+/// Part of what the line carries that is sent: the rest takes up frames that came out too large.
+const SHARE: f64 = 0.93;
+/// The same while the queue drains.
+const DRAIN: f64 = 0.75;
+/// Between two steps down, so that each is seen before the next.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Steps down that leave the queue as it was: then it is not ours.
+const IN_VAIN: u32 = 4;
+/// Growth and fall a second towards what bursts say, and growth without them.
+const RISE: f64 = 4.0;
+const FALL: f64 = 0.2;
+const GROW: f64 = 1.4;
+/// The same beyond what bursts say, long after the line was full and soon after.
+const FAR: f64 = 1.04;
+const NEAR: f64 = 1.01;
+const MEMORY: Duration = Duration::from_secs(15);
+/// However wrong bursts were, so much of what they say is believed.
+const LEAST_TRUST: f64 = 0.3;
+/// When they say something else by more than this, the line is another one.
+const SAME_LINE: std::ops::Range<f64> = 0.7..1.4;
+/// Without bursts, this much more than has arrived is tried.
+const BEYOND: f64 = 1.5;
+/// Less than this part of the rate in use: the source is the limit, not the line.
+const USED: f64 = 0.6;
+/// Loss that is congestion; below it is what radio links do.
+const HEAVY_LOSS: f64 = 0.1;
+
+/// What feedback brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Measured {
+    /// Arrived lately, in bit/s.
+    pub(super) received: Option<f64>,
+    /// The same while packets waited for the line.
+    pub(super) busy: Option<f64>,
+    /// The standing queue, and what is to be thought of it.
+    pub(super) queue: Duration,
+    pub(super) is_full: bool,
+    pub(super) is_empty: bool,
+    /// The part that was lost, when there is news of it.
+    pub(super) loss: Option<f64>,
+    pub(super) line: Option<Line>,
+}
+
+/// What is to be done besides following the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fine,
+    /// The line has just become full: what bursts said before is the past.
+    LineIsFull,
+    /// The queue did not fall with the rate: its delay is the path's.
+    NotOurQueue,
+}
+
+#[derive(Debug)]
+pub(super) struct Control {
+    target: f64,
+    /// Of what bursts say, what the line was seen to carry; and what they said then.
+    trust: f64,
+    trusted: Option<f64>,
+    congestion: Option<Congestion>,
+    /// When the line was last full.
+    full: Option<Instant>,
+    updated: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Congestion {
+    /// What the line carries, in bit/s, and what it carried at least.
+    carries: f64,
+    carried: f64,
+    lowered: Instant,
+    queue: Duration,
+    in_vain: u32,
+}
+
+impl Control {
+    pub(super) fn new() -> Self {
+        Self { target: START, trust: 1.0, trusted: None, congestion: None, full: None, updated: None }
+    }
+
+    /// With the same target, and nothing else of before.
+    pub(super) fn resumed(self) -> Self {
+        Self { target: self.target, ..Self::new() }
+    }
+
+    pub(super) fn target(&self) -> f64 {
+        self.target
+    }
+
+    pub(super) fn update(&mut self, now: Instant, measured: &Measured) -> Verdict {
+        let passed = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.updated = Some(now);
+        let passed = passed.as_secs_f64().min(0.5);
+        let heavy = measured.loss.filter(|loss| *loss > HEAVY_LOSS);
+        if measured.is_full || heavy.is_some() {
+            self.full = Some(now);
+            return self.congested(now, measured, heavy);
+        }
+        if let Some(congestion) = self.congestion {
+            if !measured.is_empty {
+                return Verdict::Fine;
+            }
+            self.congestion = None;
+            if let Some(Line::Carries(rate)) = measured.line {
+                self.trust = (congestion.carried / rate).min(self.trust).max(LEAST_TRUST);
+                self.trusted = Some(rate);
+            }
+            self.set(congestion.carries * SHARE);
+        }
+        if let (Some(Line::Carries(rate)), Some(trusted)) = (measured.line, self.trusted)
+            && !SAME_LINE.contains(&(rate / trusted))
+        {
+            (self.trust, self.trusted) = (1.0, None);
+        }
+        self.follow(now, measured, passed);
+        Verdict::Fine
+    }
+
+    /// The line is full: what arrives is what it carries.
+    fn congested(&mut self, now: Instant, measured: &Measured, heavy: Option<f64>) -> Verdict {
+        let Some(received) = measured.busy.or(measured.received) else { return Verdict::Fine };
+        let carried = received;
+        let received = received * heavy.map_or(1.0, |loss| 1.0 - loss / 2.0);
+        let Some(congestion) = &mut self.congestion else {
+            let carries = received.min(self.target / SHARE);
+            self.congestion =
+                Some(Congestion { carries, carried, lowered: now, queue: measured.queue, in_vain: 0 });
+            self.set(carries * DRAIN);
+            return Verdict::LineIsFull;
+        };
+        if now.saturating_duration_since(congestion.lowered) < SETTLE {
+            return Verdict::Fine;
+        }
+        congestion.lowered = now;
+        if heavy.is_none() && measured.queue < congestion.queue.mul_f64(0.8) {
+            // It drains.
+            congestion.queue = measured.queue;
+            return Verdict::Fine;
+        }
+        congestion.in_vain = if heavy.is_some() { 0 } else { congestion.in_vain + 1 };
+        if congestion.in_vain >= IN_VAIN {
+            let carries = congestion.carries;
+            self.congestion = None;
+            self.set(carries);
+            return Verdict::NotOurQueue;
+        }
+        congestion.carries = congestion.carries.min(received);
+        congestion.carried = carried;
+        congestion.queue = congestion.queue.max(measured.queue);
+        let carries = congestion.carries;
+        self.set(carries * DRAIN);
+        Verdict::Fine
+    }
+
+    /// No queue stands: goes where bursts say, or grows while it is used.
+    fn follow(&mut self, now: Instant, measured: &Measured, passed: f64) {
+        let received = measured.received.unwrap_or(0.0);
+        let used = received > self.target * USED;
+        let near = self.full.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
+        if used {
+            self.trust = (self.trust * if near { NEAR } else { FAR }.powf(passed)).min(3.0);
+        }
+        let (rise, fall) = (self.target * RISE.powf(passed), self.target * FALL.powf(passed));
+        match measured.line {
+            Some(Line::Carries(rate)) => {
+                let wanted = rate * self.trust * SHARE;
+                // What flows without a queue is carried, whatever bursts say.
+                let fall = fall.max(received.min(self.target));
+                self.set(if wanted > self.target { wanted.min(rise) } else { wanted.max(fall) });
+            }
+            Some(Line::CarriesAtLeast(rate)) if rate * self.trust * SHARE > self.target => {
+                self.set((rate * self.trust * SHARE).min(rise));
+            }
+            Some(Line::CarriesAtLeast(_)) | None if used => {
+                let most = (received * BEYOND).max(self.target);
+                let grown = self.target * if near { FAR } else { GROW }.powf(passed);
+                self.set(grown.min(most));
+            }
+            Some(Line::CarriesAtLeast(_)) | None => {}
+        }
+    }
+
+    fn set(&mut self, target: f64) {
+        self.target = target.clamp(LEAST, MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn fine(received: f64) -> Measured {
+        Measured { received: Some(received), is_empty: true, ..Measured::default() }
+    }
+
+    fn full(received: f64, queue: u64) -> Measured {
+        let queue = Duration::from_millis(queue);
+        Measured { received: Some(received), queue, is_full: true, ..Measured::default() }
+    }
+
+    /// Reports of 50 ms for so long; gives the last verdict that was not fine.
+    fn hear(control: &mut Control, now: &mut Instant, ms: u64, measured: Measured) -> Option<Verdict> {
+        let mut said = None;
+        for _ in 0..ms / 50 {
+            *now += 50 * MS;
+            let verdict = control.update(*now, &measured);
+            said = Some(verdict).filter(|verdict| *verdict != Verdict::Fine).or(said);
+        }
+        said
+    }
+
+    #[test]
+    fn a_full_line_is_left_to_drain_and_then_used_again_at_what_it_carried() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        assert_eq!(hear(&mut control, &mut now, 50, full(2e6, 60)), Some(Verdict::LineIsFull));
+        assert!((control.target() - 2e6 * DRAIN).abs() < 1.0);
+        hear(&mut control, &mut now, 400, full(2e6, 20));
+        hear(&mut control, &mut now, 50, fine(1.5e6));
+        assert!((1.8e6..1.95e6).contains(&control.target()), "{}", control.target());
+    }
+
+    #[test]
+    fn a_queue_that_does_not_fall_with_the_rate_is_not_ours() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        let told =
+            (0..20).find(|_| hear(&mut control, &mut now, 50, full(4e6, 40)) == Some(Verdict::NotOurQueue));
+        assert!(told.is_some());
+        assert!(control.target() > 2.5e6, "{}", control.target());
+    }
+
+    #[test]
+    fn the_rate_goes_where_bursts_say_in_both_directions() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        hear(&mut control, &mut now, 3000, Measured { line: Some(Line::Carries(3e6)), ..fine(1e6) });
+        assert!((2.6e6..2.9e6).contains(&control.target()), "{}", control.target());
+        hear(&mut control, &mut now, 3000, Measured { line: Some(Line::Carries(20e6)), ..fine(1e6) });
+        assert!((18e6..19e6).contains(&control.target()), "{}", control.target());
+    }
+
+    #[test]
+    fn without_bursts_a_rate_in_use_grows_and_an_unused_one_stays() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        hear(&mut control, &mut now, 500, full(1e6, 60));
+        hear(&mut control, &mut now, 5000, fine(0.1e6));
+        let target = control.target();
+        assert!((0.9e6..1e6).contains(&target), "{target}");
+        hear(&mut control, &mut now, 5000, fine(target));
+        assert!((target * 1.1..target * 1.5).contains(&control.target()), "{}", control.target());
+    }
+
+    #[test]
+    fn a_line_that_carries_less_than_its_bursts_say_is_learned_and_another_line_forgets_it() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        let line = Some(Line::Carries(20e6));
+        hear(&mut control, &mut now, 300, Measured { line, ..full(5e6, 60) });
+        hear(&mut control, &mut now, 1000, Measured { line, ..fine(4.5e6) });
+        assert!(control.target() < 6e6, "{}", control.target());
+        hear(&mut control, &mut now, 3000, Measured { line: Some(Line::Carries(40e6)), ..fine(4.5e6) });
+        assert!(control.target() > 30e6, "{}", control.target());
+    }
+
+    #[test]
+    fn heavy_loss_without_a_queue_lowers_the_rate() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        hear(&mut control, &mut now, 50, Measured { loss: Some(0.25), ..fine(3e6) });
+        assert!(control.target() < 3e6);
+        let mut calm = Control::new();
+        hear(&mut calm, &mut now, 50, Measured { loss: Some(0.05), ..fine(3e6) });
+        assert!((calm.target() - START).abs() < 1.0);
+    }
+}

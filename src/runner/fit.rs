@@ -1,0 +1,387 @@
+//! How the stream fits the bitrate it was given: coarser pictures first, which is the encoder's part, then half the picture's
+//! size, then fewer pictures.
+//!
+//! An encoder has a coarsest step. Pictures that cost more than the bitrate even then become delay on a full line, so the
+//! stream goes down a ladder: the whole size, half of width and height, then fewer pictures a second, never below
+//! [`SMOOTH`] while there are [`SMOOTH_KBPS`]. It comes up again when there is clearly more than what a rung was seen to
+//! need, when the picture is calm, or for a try. Another size costs a key frame, so tries that fail come less and less often.
+//!
+//! Whatever the rung, pictures wait while more was sent ahead of the bitrate than [`AHEAD`]: none of them is late.
+
+use std::time::{Duration, Instant};
+
+/// Ahead of the bitrate by this is what a key frame or a cut may cost, and by this many pictures at least.
+const AHEAD: Duration = Duration::from_millis(60);
+const AHEAD_PICTURES: f64 = 1.5;
+/// However large a picture was, the next one waits no longer for it.
+const LONGEST: Duration = Duration::from_millis(500);
+/// Bits a pixel below which a rung is left at once, and above which it may be come back to.
+const TOO_FEW_BITS: f64 = 0.012;
+const ENOUGH_BITS: f64 = 0.02;
+/// Pictures a second that are kept while there are so many kbit/s for 1280x720, and those that always are.
+const SMOOTH: u32 = 30;
+const SMOOTH_KBPS: f64 = 1350.0;
+const SMOOTH_PIXELS: f64 = 1280.0 * 720.0;
+const LEAST_FPS: u32 = 10;
+/// A rung is too high when its pictures cost this much more than the bitrate, over at least so many and so long.
+const TOO_MUCH: f64 = 1.2;
+const PICTURES: u32 = 8;
+const SPAN: Duration = Duration::from_millis(600);
+/// A bitrate is the same while it is not less than this part of what it was.
+const SAME: f64 = 0.5;
+/// The picture is calm when it costs less than this part of the bitrate.
+const CALM: f64 = 0.3;
+/// Times what a rung was seen to need: enough to come back to it.
+const CLEARLY: f64 = 1.2;
+/// No rung is left upwards sooner than this; a try without a reason comes after the patience, which doubles when it fails.
+const HOLD: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(15);
+const MOST_PATIENCE: Duration = Duration::from_secs(240);
+/// A try has failed when its rung is left within this.
+const TRY: Duration = Duration::from_secs(5);
+
+/// One way to send the stream; frames as a part of those wished.
+#[derive(Debug, Clone, Copy)]
+struct Rung {
+    half: bool,
+    part: f64,
+}
+
+const LADDER: [Rung; 6] = [
+    Rung { half: false, part: 1.0 },
+    Rung { half: true, part: 1.0 },
+    Rung { half: true, part: 0.75 },
+    Rung { half: true, part: 0.5 },
+    Rung { half: true, part: 1.0 / 3.0 },
+    Rung { half: true, part: 0.25 },
+];
+
+/// What is known of a rung that was left.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    at: Instant,
+    /// What it would have needed.
+    kbps: f64,
+    patience: Duration,
+}
+
+/// Decides when a picture is encoded, at which size and for how many a second.
+#[derive(Debug)]
+pub(crate) struct Fit {
+    pixels: f64,
+    wish: u32,
+    kbps: u32,
+    rung: usize,
+    /// Since when it is on this rung.
+    since: Option<Instant>,
+    left: [Option<Left>; LADDER.len()],
+    cost: Cost,
+    /// When all that was sent will have had its time.
+    paid: Option<Instant>,
+    /// The next picture's place, where there are fewer than wished.
+    slot: Option<Instant>,
+}
+
+/// A picture that was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// Of the whole picture, whatever size of it was sent.
+    pub(crate) pixels: u32,
+    pub(crate) bytes: usize,
+    /// It shows something new, and is no key frame.
+    pub(crate) moving: bool,
+}
+
+/// What pictures cost lately.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    since: Option<Instant>,
+    pictures: u32,
+    bits: f64,
+    /// The most that there was for them.
+    kbps: f64,
+}
+
+impl Fit {
+    /// `fps` as the game wants it.
+    pub(crate) fn new(fps: u32, kbps: u32) -> Self {
+        Self {
+            pixels: SMOOTH_PIXELS,
+            wish: fps.max(1),
+            kbps: kbps.max(1),
+            rung: 0,
+            since: None,
+            left: [None; LADDER.len()],
+            cost: Cost::default(),
+            paid: None,
+            slot: None,
+        }
+    }
+
+    /// Whether half of the picture's width and height is to be sent.
+    pub(crate) fn is_half(&self) -> bool {
+        self.at(self.rung).half
+    }
+
+    /// Pictures a second.
+    pub(crate) fn fps(&self) -> u32 {
+        self.fps_at(self.rung)
+    }
+
+    /// From now on so much is paid; what is owed is bits, and takes the longer the less that is.
+    pub(crate) fn set_kbps(&mut self, now: Instant, kbps: u32) {
+        let kbps = kbps.max(1);
+        if let Some(paid) = self.paid {
+            let owed = paid.saturating_duration_since(now).mul_f64(f64::from(self.kbps) / f64::from(kbps));
+            self.paid = Some(now + owed.min(LONGEST));
+        }
+        if f64::from(kbps) < self.cost.kbps * SAME {
+            // What the encoder did for more says nothing of what it can do for less.
+            self.cost = Cost::default();
+        }
+        self.kbps = kbps;
+    }
+
+    /// When the next picture may be sent; `None`: now.
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        let ahead = AHEAD.max(Duration::from_secs_f64(AHEAD_PICTURES / f64::from(self.fps())));
+        let paid = self.paid.and_then(|paid| paid.checked_sub(ahead));
+        paid.max(self.slot).filter(|at| *at > now)
+    }
+
+    /// A picture was sent.
+    pub(crate) fn sent(&mut self, now: Instant, picture: Sent) {
+        let Sent { pixels, bytes, moving } = picture;
+        self.pixels = f64::from(pixels.max(1));
+        let bits = f64::from(u32::try_from(bytes * 8).unwrap_or(u32::MAX));
+        let time = Duration::from_secs_f64(bits / (f64::from(self.kbps) * 1000.0));
+        let from = self.paid.map_or(now, |paid| paid.max(now));
+        self.paid = Some((from + time).min(now + LONGEST));
+        self.slot = (self.fps() < self.wish).then(|| {
+            let apart = Duration::from_secs_f64(1.0 / f64::from(self.fps()));
+            // A little early rather than a whole picture late.
+            let early = Duration::from_secs_f64(0.5 / f64::from(self.wish));
+            let place =
+                self.slot.map_or(now, |slot| (slot + early).max(now.checked_sub(apart).unwrap_or(now)));
+            place + apart - early
+        });
+        let since = *self.cost.since.get_or_insert(now);
+        self.cost.kbps = self.cost.kbps.max(f64::from(self.kbps));
+        if moving {
+            self.cost.pictures += 1;
+            self.cost.bits += bits;
+        }
+        let passed = now.saturating_duration_since(since);
+        if passed >= SPAN && (self.cost.pictures >= PICTURES || passed >= 2 * SPAN) {
+            let cost = std::mem::take(&mut self.cost);
+            self.step(now, cost, passed);
+        }
+    }
+
+    /// Goes down or up by what the last pictures cost.
+    fn step(&mut self, now: Instant, cost: Cost, passed: Duration) {
+        let since = *self.since.get_or_insert(now);
+        let kbps = f64::from(self.kbps);
+        // By picture and not by time: those that waited must not count as cheap.
+        let each = cost.bits / f64::from(cost.pictures.max(1)) / 1000.0;
+        let needs = each * f64::from(self.fps());
+        let spent = cost.bits / 1000.0 / passed.as_secs_f64();
+        let is_moving = cost.pictures >= PICTURES || spent > kbps * CALM;
+        if kbps < self.least(self.rung, TOO_FEW_BITS) || (is_moving && needs > kbps * TOO_MUCH) {
+            let Some(lower) = self.lower() else { return };
+            let failed = now.saturating_duration_since(since) < TRY;
+            let patience = self.left[self.rung].filter(|_| failed).map_or(PATIENCE, |left| left.patience * 2);
+            let patience = patience.min(MOST_PATIENCE);
+            self.left[self.rung] = Some(Left { at: now, kbps: needs, patience });
+            self.go(now, lower);
+            return;
+        }
+        let Some(higher) = self.higher() else { return };
+        if now.saturating_duration_since(since) < HOLD || kbps < self.least(higher, ENOUGH_BITS) {
+            return;
+        }
+        let calm = spent < kbps * CALM;
+        let worth = self.left[higher].is_none_or(|left| {
+            let away = now.saturating_duration_since(left.at);
+            kbps >= left.kbps * CLEARLY || away >= left.patience || (calm && away >= left.patience / 4)
+        });
+        if worth {
+            self.go(now, higher);
+        }
+    }
+
+    fn go(&mut self, now: Instant, rung: usize) {
+        self.rung = rung;
+        self.since = Some(now);
+        self.slot = None;
+    }
+
+    fn at(&self, rung: usize) -> Rung {
+        LADDER[rung.min(LADDER.len() - 1)]
+    }
+
+    fn fps_at(&self, rung: usize) -> u32 {
+        let kept = if f64::from(self.kbps) * SMOOTH_PIXELS >= SMOOTH_KBPS * self.pixels {
+            SMOOTH
+        } else {
+            LEAST_FPS
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the wish")]
+        let fps = (f64::from(self.wish) * self.at(rung).part).round() as u32;
+        fps.max(kept.min(self.wish))
+    }
+
+    /// What a rung needs at so many bits a pixel, in kbit/s.
+    fn least(&self, rung: usize, bits: f64) -> f64 {
+        let pixels = if self.at(rung).half { self.pixels / 4.0 } else { self.pixels };
+        pixels * f64::from(self.fps_at(rung)) * bits / 1000.0
+    }
+
+    /// The next rung down that is another way to send the stream.
+    fn lower(&self) -> Option<usize> {
+        (self.rung + 1..LADDER.len()).find(|rung| self.differs(*rung))
+    }
+
+    fn higher(&self) -> Option<usize> {
+        (0..self.rung).rev().find(|rung| self.differs(*rung))
+    }
+
+    fn differs(&self, rung: usize) -> bool {
+        self.at(rung).half != self.is_half() || self.fps_at(rung) != self.fps()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const HD: u32 = 1280 * 720;
+
+    /// A game that draws 60 pictures a second, and an encoder whose coarsest picture has so many bytes at the whole size.
+    struct Game {
+        fit: Fit,
+        now: Instant,
+        coarsest: usize,
+        kbps: u32,
+    }
+
+    impl Game {
+        fn new(kbps: u32, coarsest: usize) -> Self {
+            Self { fit: Fit::new(60, kbps), now: Instant::now(), coarsest, kbps }
+        }
+
+        fn set_kbps(&mut self, kbps: u32) {
+            self.kbps = kbps;
+            self.fit.set_kbps(self.now, kbps);
+        }
+
+        /// Plays; gives pictures a second, kbit/s, the longest pause, and how often the size changed.
+        fn play(&mut self, seconds: u32) -> (u32, u32, Duration, u32) {
+            let (mut pictures, mut bytes, mut last, mut longest) = (0, 0, self.now, Duration::ZERO);
+            let (mut half, mut changes) = (self.fit.is_half(), 0);
+            for frame in 0..seconds * 60 {
+                let at = self.now + Duration::from_secs(1) * frame / 60;
+                if self.fit.next(at).is_some() {
+                    continue;
+                }
+                let key = self.fit.is_half() != half;
+                half = self.fit.is_half();
+                changes += u32::from(key);
+                let coarsest = if half { self.coarsest / 3 } else { self.coarsest };
+                let size = (self.kbps * 125 / self.fit.fps()) as usize;
+                let size = size.max(coarsest) * if key { 3 } else { 1 };
+                self.fit.sent(at, Sent { pixels: HD, bytes: size, moving: !key });
+                (pictures, bytes, longest) = (pictures + 1, bytes + size, longest.max(at - last));
+                last = at;
+            }
+            self.now += Duration::from_secs(1) * seconds;
+            (pictures / seconds, u32::try_from(bytes * 8 / 1000).expect("few") / seconds, longest, changes)
+        }
+    }
+
+    #[test]
+    fn an_encoder_that_keeps_its_rate_loses_no_picture() {
+        let mut game = Game::new(1350, 2000);
+        let (pictures, kbps, longest, changes) = game.play(20);
+        assert_eq!((pictures, changes, game.fit.fps()), (60, 0, 60));
+        assert!((1300..=1400).contains(&kbps) && longest < 18 * MS, "{kbps} {longest:?}");
+    }
+
+    #[test]
+    fn pictures_that_cost_too_much_become_smaller_before_they_become_fewer() {
+        let mut game = Game::new(2000, 9000);
+        game.play(3);
+        assert!(game.fit.is_half() && game.fit.fps() == 60);
+        let (pictures, kbps, longest, _) = game.play(5);
+        assert!(pictures >= 58 && kbps <= 2100 && longest < 35 * MS, "{pictures} {kbps} {longest:?}");
+    }
+
+    #[test]
+    fn where_even_small_pictures_cost_too_much_there_are_thirty_evenly_spaced() {
+        let mut game = Game::new(1350, 20_000);
+        game.play(6);
+        assert_eq!((game.fit.is_half(), game.fit.fps()), (true, 30));
+        let (pictures, _, longest, _) = game.play(5);
+        assert!((24..=31).contains(&pictures) && longest < 52 * MS, "{pictures} {longest:?}");
+    }
+
+    #[test]
+    fn below_what_thirty_pictures_take_there_are_fewer_but_never_less_than_ten() {
+        let mut game = Game::new(300, 20_000);
+        game.play(10);
+        assert_eq!(game.fit.fps(), 15);
+        let mut fit = Fit::new(15, 10);
+        fit.rung = LADDER.len() - 1;
+        assert_eq!(fit.fps(), 10);
+    }
+
+    #[test]
+    fn a_bitrate_that_comes_back_brings_everything_back_and_does_not_swing() {
+        let mut game = Game::new(8000, 9000);
+        assert_eq!(game.play(3).3, 0);
+        game.set_kbps(2000);
+        game.play(3);
+        assert!(game.fit.is_half());
+        game.set_kbps(8000);
+        let (_, _, longest, changes) = game.play(5);
+        assert!(!game.fit.is_half() && changes == 1 && longest < 100 * MS, "{changes} {longest:?}");
+        // What does not fit is tried again, less and less often: a try costs two key frames.
+        game.set_kbps(2000);
+        let changes = game.play(300).3;
+        assert!((3..=13).contains(&changes), "{changes} in five minutes");
+    }
+
+    #[test]
+    fn a_still_picture_gets_its_whole_size_back() {
+        let mut game = Game::new(2000, 9000);
+        game.play(3);
+        assert!(game.fit.is_half());
+        for second in 1..=6 {
+            game.fit.sent(game.now + second * 1000 * MS, Sent { pixels: HD, bytes: 100, moving: false });
+        }
+        assert!(!game.fit.is_half());
+    }
+
+    #[test]
+    fn hardly_any_bits_for_a_pixel_are_too_few_for_the_whole_size() {
+        let mut game = Game::new(600, 500);
+        game.play(2);
+        assert!(game.fit.is_half());
+        game.set_kbps(1000);
+        game.play(10);
+        assert!(game.fit.is_half(), "not yet clearly wider");
+        game.set_kbps(1200);
+        game.play(10);
+        assert!(!game.fit.is_half());
+    }
+
+    #[test]
+    fn one_huge_picture_holds_the_next_for_less_than_half_a_second() {
+        let (now, mut fit) = (Instant::now(), Fit::new(60, 100));
+        fit.sent(now, Sent { pixels: HD, bytes: 1_000_000, moving: false });
+        assert_eq!(fit.next(now), Some(now + LONGEST - AHEAD));
+        fit.set_kbps(now, 100_000);
+        assert_eq!(fit.next(now), None, "what is owed is bits, and soon paid at more");
+    }
+}
