@@ -84,8 +84,8 @@ impl Peer {
         packet: &MediaPacket,
         out: &mut Outbox,
     ) -> bool {
+        let transport = self.rate().map_or(0, |rate| rate.sent(now, packet.payload.len()));
         let video = &mut self.video;
-        let transport = self.rate.as_mut().map_or(0, |rate| rate.sent(now, packet.payload.len()));
         let head = Head {
             payload_type: video.payload_type,
             marker: packet.marker,
@@ -134,7 +134,7 @@ impl Peer {
         });
         if written {
             self.video.count(packet.payload.len());
-            if let Some(rate) = self.rate.as_mut().filter(|_| self.video.extensions.transport.is_some()) {
+            if let Some(rate) = self.rate() {
                 rate.sent_again(transport);
             }
         }
@@ -143,10 +143,13 @@ impl Peer {
 
     /// A video packet again, in the retransmission stream (RFC 4588).
     fn write_rtx(&mut self, now: Instant, original: u64, packet: &MediaPacket, out: &mut Outbox) {
+        if self.video.rtx.is_none() {
+            return;
+        }
+        let transport = self.rate().map_or(0, |rate| rate.sent(now, packet.payload.len()));
         let video = &mut self.video;
         let Some(rtx) = &mut video.rtx else { return };
         rtx.index += 1;
-        let transport = self.rate.as_mut().map_or(0, |rate| rate.sent(now, packet.payload.len()));
         let head = Head {
             payload_type: rtx.payload_type,
             marker: packet.marker,

@@ -90,7 +90,7 @@ pub(super) struct Peer {
     sealer: Option<Sealer>,
     /// Id of the transport-wide sequence number's extension, where it was agreed on.
     transport: Option<u8>,
-    /// Players only.
+    /// Of a viewer that plays or played; see [`Peer::measure`].
     rate: Option<Estimator>,
     /// Datagrams that are to be sent with the next ones.
     held: Vec<BytesMut>,
@@ -142,19 +142,20 @@ impl Peer {
         self.sealer.is_none()
     }
 
-    /// What the link carries, where it is measured.
+    /// What the link carries, while it is measured.
     pub(super) fn rate(&mut self) -> Option<&mut Estimator> {
-        self.rate.as_mut()
+        self.rate.as_mut().filter(|_| self.video.extensions.transport.is_some())
     }
 
-    /// Begins or ends the measuring of the link. Whatever was agreed on stays: no new offer is needed.
+    /// Begins or ends the measuring of the link. Whatever was agreed on stays: no new offer is needed. What was measured
+    /// stays too, and the transport-wide numbering goes on where it stopped: to the viewer it is one numbering, and one
+    /// that began again would make it report on packets of long ago.
     pub(super) fn measure(&mut self, wanted: bool) {
-        if !wanted {
-            self.rate = None;
-        } else if self.rate.is_none() {
-            self.rate = self.transport.map(|_| Estimator::new());
-        }
+        let measured = self.video.extensions.transport.is_some();
         self.video.extensions.transport = self.transport.filter(|_| wanted);
+        if self.video.extensions.transport.is_some() && !measured {
+            self.rate.get_or_insert_with(Estimator::new).resume();
+        }
     }
 }
 
