@@ -73,6 +73,8 @@ pub(super) struct Control {
     trust: f64,
     trusted: Option<f64>,
     congestion: Option<Congestion>,
+    /// The part that was lost, as last measured.
+    loss: f64,
     /// When the line was last full.
     full: Option<Instant>,
     updated: Option<Instant>,
@@ -90,7 +92,15 @@ struct Congestion {
 
 impl Control {
     pub(super) fn new() -> Self {
-        Self { target: START, trust: 1.0, trusted: None, congestion: None, full: None, updated: None }
+        Self {
+            target: START,
+            trust: 1.0,
+            trusted: None,
+            congestion: None,
+            loss: 0.0,
+            full: None,
+            updated: None,
+        }
     }
 
     /// With the same target, and nothing else of before.
@@ -106,7 +116,8 @@ impl Control {
         let passed = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.updated = Some(now);
         let passed = passed.as_secs_f64().min(0.5);
-        let heavy = measured.loss.filter(|loss| *loss > HEAVY_LOSS);
+        self.loss = measured.loss.unwrap_or(self.loss);
+        let heavy = Some(self.loss).filter(|loss| *loss > HEAVY_LOSS);
         if measured.is_full || heavy.is_some() {
             self.full = Some(now);
             return self.congested(now, measured, heavy);
@@ -143,7 +154,8 @@ impl Control {
             self.set(carries * DRAIN);
             return Verdict::LineIsFull;
         };
-        if now.saturating_duration_since(congestion.lowered) < SETTLE {
+        let is_news = measured.is_full || measured.loss.is_some();
+        if !is_news || now.saturating_duration_since(congestion.lowered) < SETTLE {
             return Verdict::Fine;
         }
         congestion.lowered = now;
