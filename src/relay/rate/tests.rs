@@ -157,3 +157,26 @@ fn a_report_of_millions_of_packets_is_ignored() {
     estimator.feedback(Instant::now(), &feedback);
     assert!((estimator.target() - control::START).abs() < 1.0);
 }
+
+#[test]
+fn a_pause_forgets_packets_but_neither_the_target_nor_the_numbering() {
+    let start = Instant::now() + Duration::from_secs(1);
+    let (mut estimator, mut link) = (Estimator::new(), Link::new(start, 2e6));
+    let now = play(&mut estimator, &mut link, start, 5, 4e6);
+    let (target, number) = (estimator.target(), estimator.sent(now, 1000));
+    estimator.resume();
+    assert!((estimator.target() - target).abs() < 1.0 && target < 2e6, "{target}");
+    assert_eq!(estimator.sent(now, 1000), number.wrapping_add(1));
+    assert!(estimator.find(number).is_none());
+}
+
+#[test]
+fn a_receivers_clock_may_wrap_and_another_clock_is_noticed() {
+    let (start, mut clock) = (Instant::now(), Clock::default());
+    let second = Duration::from_secs(1);
+    assert_eq!(clock.continued(start, CLOCK - second), Some(CLOCK - second));
+    assert_eq!(clock.continued(start + 2 * second, second), Some(CLOCK + second));
+    assert_eq!(clock.continued(start + 3 * second, 2 * second), Some(CLOCK + 2 * second));
+    assert_eq!(clock.continued(start + 4 * second, 1000 * second), None);
+    assert_eq!(clock.continued(start + 5 * second, 1001 * second), Some(1001 * second));
+}
