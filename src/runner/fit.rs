@@ -98,6 +98,8 @@ struct Cost {
     since: Option<Instant>,
     pictures: u32,
     bits: f64,
+    /// Pictures after which the next one had to wait.
+    held: u32,
     /// The most that there was for them.
     kbps: f64,
 }
@@ -144,9 +146,13 @@ impl Fit {
 
     /// When the next picture may be sent; `None`: now.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        self.paid_enough().max(self.slot).filter(|at| *at > now)
+    }
+
+    /// When what is owed is little enough for the next picture.
+    fn paid_enough(&self) -> Option<Instant> {
         let ahead = AHEAD.max(Duration::from_secs_f64(AHEAD_PICTURES / f64::from(self.fps())));
-        let paid = self.paid.and_then(|paid| paid.checked_sub(ahead));
-        paid.max(self.slot).filter(|at| *at > now)
+        self.paid.and_then(|paid| paid.checked_sub(ahead))
     }
 
     /// A picture was sent.
@@ -165,11 +171,13 @@ impl Fit {
                 self.slot.map_or(now, |slot| (slot + early).max(now.checked_sub(apart).unwrap_or(now)));
             place + apart - early
         });
+        let waits = self.paid_enough().map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         let since = *self.cost.since.get_or_insert(now);
         self.cost.kbps = self.cost.kbps.max(f64::from(self.kbps));
         if moving {
             self.cost.pictures += 1;
             self.cost.bits += bits;
+            self.cost.held += u32::from(waits.as_secs_f64() > 1.0 / f64::from(self.fps()));
         }
         let passed = now.saturating_duration_since(since);
         if passed >= SPAN && (self.cost.pictures >= PICTURES || passed >= 2 * SPAN) {
@@ -182,12 +190,14 @@ impl Fit {
     fn step(&mut self, now: Instant, cost: Cost, passed: Duration) {
         let since = *self.since.get_or_insert(now);
         let kbps = f64::from(self.kbps);
-        // By picture and not by time: those that waited must not count as cheap.
+        // By picture and not by time: those that waited must not count as cheap. An encoder too slow for so many pictures makes
+        // them larger, and none of them waits.
         let each = cost.bits / f64::from(cost.pictures.max(1)) / 1000.0;
         let needs = each * f64::from(self.fps());
         let spent = cost.bits / 1000.0 / passed.as_secs_f64();
         let is_moving = cost.pictures >= PICTURES || spent > kbps * CALM;
-        if kbps < self.least(self.rung, TOO_FEW_BITS) || (is_moving && needs > kbps * TOO_MUCH) {
+        let held = cost.held >= cost.pictures.div_ceil(4);
+        if kbps < self.least(self.rung, TOO_FEW_BITS) || (is_moving && held && needs > kbps * TOO_MUCH) {
             let Some(lower) = self.lower() else { return };
             let failed = now.saturating_duration_since(since) < TRY;
             let patience = self.left[self.rung].filter(|_| failed).map_or(PATIENCE, |left| left.patience * 2);
@@ -306,6 +316,17 @@ mod tests {
         let (pictures, kbps, longest, changes) = game.play(20);
         assert_eq!((pictures, changes, game.fit.fps()), (60, 0, 60));
         assert!((1300..=1400).contains(&kbps) && longest < 18 * MS, "{kbps} {longest:?}");
+    }
+
+    #[test]
+    fn an_encoder_too_slow_for_so_many_pictures_keeps_the_size() {
+        let (start, mut fit) = (Instant::now(), Fit::new(60, 4000));
+        for picture in 0..200 {
+            let at = start + 50 * MS * picture;
+            assert_eq!(fit.next(at), None);
+            fit.sent(at, Sent { pixels: HD, bytes: 25_000, moving: true });
+        }
+        assert!(!fit.is_half() && fit.fps() == 60);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! From what was measured to the rate that is sent.
 //!
-//! - While a queue stands before the line, or much is lost, the line is full, and what arrives is what it carries: the rate falls
-//!   below that until the queue is gone.
+//! - While a queue stands before the line, the line is full, and what arrives is what it carries: the rate falls below that
+//!   until the queue is gone.
+//! - While much is lost the rate falls too: where packets waited, a queue overflows, and never far below what the line carried
+//!   meanwhile; else the line itself drops what is too much.
 //! - Otherwise bursts say what the line carries ([`Trains`](super::trains::Trains)), and the rate goes there, a little below.
 //!   Where there are none, it grows while it is used, never far beyond what has arrived.
 //! - A source that sends little moves nothing.
@@ -39,6 +41,10 @@ const BEYOND: f64 = 1.5;
 const USED: f64 = 0.6;
 /// Loss that is congestion; below it is what radio links do.
 const HEAVY_LOSS: f64 = 0.1;
+/// A packet that waited this long was in a queue that may overflow.
+const LONG_WAIT: Duration = Duration::from_millis(20);
+/// What the line carried while it was busy is known for this long.
+const BUSY_MEMORY: Duration = Duration::from_secs(2);
 
 /// What feedback brought.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +57,8 @@ pub(super) struct Measured {
     pub(super) queue: Duration,
     pub(super) is_full: bool,
     pub(super) is_empty: bool,
+    /// The longest that a packet waited lately.
+    pub(super) longest: Duration,
     /// The part that was lost, when there is news of it.
     pub(super) loss: Option<f64>,
     pub(super) line: Option<Line>,
@@ -75,6 +83,8 @@ pub(super) struct Control {
     congestion: Option<Congestion>,
     /// The part that was lost, as last measured.
     loss: f64,
+    /// What arrived when the line was last busy, in bit/s.
+    busy: Option<(f64, Instant)>,
     /// When the line was last full.
     full: Option<Instant>,
     updated: Option<Instant>,
@@ -82,9 +92,8 @@ pub(super) struct Control {
 
 #[derive(Debug, Clone, Copy)]
 struct Congestion {
-    /// What the line carries, in bit/s, and what it carried at least.
+    /// What the line carries, in bit/s.
     carries: f64,
-    carried: f64,
     lowered: Instant,
     queue: Duration,
     in_vain: u32,
@@ -98,6 +107,7 @@ impl Control {
             trusted: None,
             congestion: None,
             loss: 0.0,
+            busy: None,
             full: None,
             updated: None,
         }
@@ -116,19 +126,26 @@ impl Control {
         let passed = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.updated = Some(now);
         let passed = passed.as_secs_f64().min(0.5);
+        self.busy = measured.busy.map(|rate| (rate, now)).or(self.busy);
         self.loss = measured.loss.unwrap_or(self.loss);
-        let heavy = Some(self.loss).filter(|loss| *loss > HEAVY_LOSS);
-        if measured.is_full || heavy.is_some() {
+        if measured.is_full {
             self.full = Some(now);
-            return self.congested(now, measured, heavy);
+            return self.congested(now, measured);
+        }
+        if self.loss > HEAVY_LOSS {
+            self.full = Some(now);
+            if let Some(loss) = measured.loss {
+                self.lossy(now, measured, loss);
+            }
+            return Verdict::Fine;
         }
         if let Some(congestion) = self.congestion {
             if !measured.is_empty {
                 return Verdict::Fine;
             }
             self.congestion = None;
-            if let Some(Line::Carries(rate)) = measured.line {
-                self.trust = (congestion.carried / rate).min(self.trust).max(LEAST_TRUST);
+            if let (Some(Line::Carries(rate)), Some(busy)) = (measured.line, self.busy(now)) {
+                self.trust = (busy / rate).min(self.trust).max(LEAST_TRUST);
                 self.trusted = Some(rate);
             }
             self.set(congestion.carries * SHARE);
@@ -142,29 +159,30 @@ impl Control {
         Verdict::Fine
     }
 
+    fn busy(&self, now: Instant) -> Option<f64> {
+        self.busy.filter(|(_, at)| now.saturating_duration_since(*at) < BUSY_MEMORY).map(|(rate, _)| rate)
+    }
+
     /// The line is full: what arrives is what it carries.
-    fn congested(&mut self, now: Instant, measured: &Measured, heavy: Option<f64>) -> Verdict {
+    fn congested(&mut self, now: Instant, measured: &Measured) -> Verdict {
         let Some(received) = measured.busy.or(measured.received) else { return Verdict::Fine };
-        let carried = received;
-        let received = received * heavy.map_or(1.0, |loss| 1.0 - loss / 2.0);
         let Some(congestion) = &mut self.congestion else {
             let carries = received.min(self.target / SHARE);
-            self.congestion =
-                Some(Congestion { carries, carried, lowered: now, queue: measured.queue, in_vain: 0 });
+            self.congestion = Some(Congestion { carries, lowered: now, queue: measured.queue, in_vain: 0 });
             self.set(carries * DRAIN);
             return Verdict::LineIsFull;
         };
-        let is_news = measured.is_full || measured.loss.is_some();
-        if !is_news || now.saturating_duration_since(congestion.lowered) < SETTLE {
+        if now.saturating_duration_since(congestion.lowered) < SETTLE {
             return Verdict::Fine;
         }
         congestion.lowered = now;
-        if heavy.is_none() && measured.queue < congestion.queue.mul_f64(0.8) {
+        if measured.queue < congestion.queue.mul_f64(0.8) {
             // It drains.
             congestion.queue = measured.queue;
             return Verdict::Fine;
         }
-        congestion.in_vain = if heavy.is_some() { 0 } else { congestion.in_vain + 1 };
+        // A queue that overflows is ours: it cannot grow.
+        congestion.in_vain = if self.loss > HEAVY_LOSS { 0 } else { congestion.in_vain + 1 };
         if congestion.in_vain >= IN_VAIN {
             let carries = congestion.carries;
             self.congestion = None;
@@ -172,11 +190,21 @@ impl Control {
             return Verdict::NotOurQueue;
         }
         congestion.carries = congestion.carries.min(received);
-        congestion.carried = carried;
         congestion.queue = congestion.queue.max(measured.queue);
         let carries = congestion.carries;
         self.set(carries * DRAIN);
         Verdict::Fine
+    }
+
+    /// Much is lost, and no queue stands.
+    fn lossy(&mut self, now: Instant, measured: &Measured, loss: f64) {
+        let kept = 1.0 - loss / 2.0;
+        match (self.busy(now), measured.received) {
+            (Some(busy), _) if measured.longest >= LONG_WAIT => {
+                self.set((self.target * kept).max((busy * DRAIN).min(self.target)));
+            }
+            (_, received) => self.set(received.unwrap_or(self.target).min(self.target) * kept),
+        }
     }
 
     /// No queue stands: goes where bursts say, or grows while it is used.
@@ -281,7 +309,7 @@ mod tests {
     fn a_line_that_carries_less_than_its_bursts_say_is_learned_and_another_line_forgets_it() {
         let (mut control, mut now) = (Control::new(), Instant::now());
         let line = Some(Line::Carries(20e6));
-        hear(&mut control, &mut now, 300, Measured { line, ..full(5e6, 60) });
+        hear(&mut control, &mut now, 300, Measured { line, busy: Some(5e6), ..full(5e6, 60) });
         hear(&mut control, &mut now, 1000, Measured { line, ..fine(4.5e6) });
         assert!(control.target() < 6e6, "{}", control.target());
         hear(&mut control, &mut now, 3000, Measured { line: Some(Line::Carries(40e6)), ..fine(4.5e6) });
@@ -289,10 +317,25 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_large_frames_overflow_lowers_the_rate_no_further_than_to_what_the_line_carries() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        let burst = Measured { busy: Some(3e6), longest: 100 * MS, loss: Some(0.5), ..fine(0.5e6) };
+        hear(&mut control, &mut now, 3000, burst);
+        assert!((3e6 * DRAIN - control.target()).abs() < 1.0, "{}", control.target());
+        hear(
+            &mut control,
+            &mut now,
+            100,
+            Measured { loss: Some(0.0), line: Some(Line::Carries(3e6)), ..burst },
+        );
+        assert!(control.target() > 3e6 * DRAIN);
+    }
+
+    #[test]
     fn heavy_loss_without_a_queue_lowers_the_rate() {
         let (mut control, mut now) = (Control::new(), Instant::now());
         hear(&mut control, &mut now, 50, Measured { loss: Some(0.25), ..fine(3e6) });
-        assert!(control.target() < 3e6);
+        assert!(control.target() < 3e6, "{}", control.target());
         let mut calm = Control::new();
         hear(&mut calm, &mut now, 50, Measured { loss: Some(0.05), ..fine(3e6) });
         assert!((calm.target() - START).abs() < 1.0);

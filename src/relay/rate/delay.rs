@@ -19,6 +19,8 @@ const MOST: usize = 64;
 const SPAN: Duration = Duration::from_secs(10);
 /// A standing queue longer than this, and than the jitter, fills the line.
 const FULL_US: f64 = 12_000.0;
+/// Of the last one to two of these, the longest wait is remembered.
+const LATELY: Duration = Duration::from_secs(1);
 /// A packet later than this waited.
 const BUSY_US: i64 = 2_000;
 /// Of one burst's delay and the next one's, no more than this is jitter.
@@ -30,6 +32,9 @@ pub(super) struct QueueDelay {
     /// Least delays of the previous span and of this one, in µs, and since when this one runs.
     least: [Option<i64>; 2],
     since: Option<Instant>,
+    /// The longest waits of the previous second and of this one, in us, and since when this one runs.
+    longest: [i64; 2],
+    longest_since: Option<Instant>,
     /// Oldest first; the last one may still grow.
     bursts: VecDeque<Burst>,
     /// Mean difference between one burst's delay and the next one's, in µs.
@@ -78,7 +83,13 @@ impl QueueDelay {
         {
             self.bursts.pop_front();
         }
-        self.least.iter().flatten().min().is_some_and(|least| delay_us - least > BUSY_US)
+        let waited = self.least.iter().flatten().min().map_or(0, |least| delay_us - least);
+        if packet.sent.saturating_duration_since(*self.longest_since.get_or_insert(packet.sent)) > LATELY {
+            self.longest = [self.longest[1], 0];
+            self.longest_since = Some(packet.sent);
+        }
+        self.longest[1] = self.longest[1].max(waited);
+        waited > BUSY_US
     }
 
     /// The standing queue.
@@ -89,6 +100,11 @@ impl QueueDelay {
         let now = self.bursts.iter().map(|burst| burst.delay_us).min()?;
         let least = self.least.iter().flatten().min()?;
         Some(Duration::from_micros(u64::try_from(now - least).unwrap_or(0)))
+    }
+
+    /// The longest that a packet waited lately.
+    pub(super) fn longest(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.longest[0].max(self.longest[1])).unwrap_or(0))
     }
 
     /// Whether packets wait that long that the line must be full.

@@ -164,6 +164,7 @@ impl Estimator {
             queue: self.delay.standing().unwrap_or_default(),
             is_full: self.delay.is_full(),
             is_empty: self.delay.is_empty(),
+            longest: self.delay.longest(),
             loss: self.losses.take(now),
             line: self.trains.line(),
         };
