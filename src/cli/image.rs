@@ -6,6 +6,7 @@ use crate::config::DockerConfig;
 use crate::image::build::{self, BaseSource, BuildPlan, CopySpec};
 use crate::image::check::facts::Asked;
 use crate::image::check::{self, CheckError, CheckPlan};
+use crate::runner::ENCODER_WARNING;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use ipnet::Ipv4Net;
@@ -153,6 +154,10 @@ async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
         Ok(docker) => docker,
         Err(error) => return Ok(failed(&error, NOT_RUN)),
     };
+    // This program is put into the image.
+    if let Some(warning) = ENCODER_WARNING.filter(|_| args.runner.is_none()) {
+        eprintln!("playgate: {warning}");
+    }
     let plan = plan(args, &docker)?;
     match build::run(&plan, docker.host.as_deref()).await {
         Ok(built) => {

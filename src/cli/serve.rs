@@ -4,6 +4,7 @@ use super::say;
 use crate::app::App;
 use crate::config::{Config, ConfigOverrides, ConfigSource};
 use crate::files;
+use crate::runner::ENCODER_WARNING;
 use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -25,6 +26,9 @@ pub(super) async fn run(args: ServeArgs) -> Result<ExitCode> {
     let config = load(args)?;
     telemetry::init(&config.log, LogOf::Process)?;
     files::raise();
+    if let Some(warning) = ENCODER_WARNING {
+        tracing::warn!("{warning}");
+    }
     let mut ends = Ends::listen()?;
     let lan = config.lan;
     // Standard output may be closed while the gateway lives on; the links are then nobody's loss.

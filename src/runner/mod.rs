@@ -37,6 +37,14 @@ use crate::games::{self, Game, GameError};
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::RunnerMessage;
 
+/// What whoever runs this build should know of its video encoder: that it was compiled from plain C (see `src/build.rs`).
+pub const ENCODER_WARNING: Option<&str> = if cfg!(without_nasm) {
+    Some(
+        "this build's video encoder is plain C, because nasm was missing: games take about 1.4 times the CPU",
+    )
+} else {
+    None
+};
 /// Payload type of H.264 (runner contract).
 pub const VIDEO_PAYLOAD_TYPE: u8 = 96;
 /// Payload type of Opus (runner contract).
