@@ -16,6 +16,8 @@ pub struct SpsFacts {
     pub height: u32,
     /// Pixels that are coded: before cropping, in whole macroblocks.
     pub coded_pixels: u64,
+    /// `matrix_coefficients` of its VUI (table E-5): 1 is BT.709, 5 and 6 are BT.601.
+    pub matrix: Option<u8>,
 }
 
 impl SpsFacts {
@@ -111,8 +113,25 @@ impl SpsFacts {
             width,
             height,
             coded_pixels,
+            // What ends before its VUI has one that says nothing.
+            matrix: matrix(&mut bits),
         })
     }
+}
+
+/// From `vui_parameters_present_flag` on (section E.1.1).
+fn matrix(bits: &mut Bits<'_>) -> Option<u8> {
+    let mut number =
+        |length: u32| (0..length).try_fold(0_u32, |sum, _| Some(sum << 1 | u32::from(bits.bit()?)));
+    let (vui, aspect) = (number(1)?, number(1)?);
+    // `Extended_SAR` carries its two numbers.
+    if vui == 1 && aspect == 1 && number(8)? == 255 {
+        number(32)?;
+    }
+    let overscan = number(1)?;
+    number(overscan)?;
+    let colours = vui == 1 && number(1)? == 1 && number(5)? & 1 == 1;
+    if colours { number(24).and_then(|three| u8::try_from(three & 0xFF).ok()) } else { None }
 }
 
 /// True when a slice is bidirectional (section 7.3.3). `nal` with its header byte.
@@ -211,6 +230,18 @@ mod tests {
         assert!(sps.name().starts_with("constrained baseline "), "{}", sps.name());
         let slice = nal_units(&stream).find(|nal| nal[0] & 0x1f == 5).unwrap();
         assert!(!is_b_slice(slice));
+    }
+
+    #[test]
+    fn our_own_encoder_tells_the_colours_of_its_pictures() {
+        for (picture, matrix) in
+            [(I420::new(640, 360), 6), (I420::new(1280, 720), 1), (I420::new(1280, 720).half_black(), 1)]
+        {
+            let mut encoder = OpenH264::new(Format::of(&picture, 30), 1000).unwrap();
+            let stream = encoder.encode(&picture, &[], Instant::now()).unwrap().unwrap().bytes.to_vec();
+            let sps = nal_units(&stream).find(|nal| nal[0] & 0x1f == 7).unwrap();
+            assert_eq!(SpsFacts::parse(sps).unwrap().matrix, Some(matrix));
+        }
     }
 
     #[test]

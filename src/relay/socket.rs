@@ -206,6 +206,36 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_joined_to_one_buffer_is_received_as_the_datagrams_it_was_made_of() {
+        let mut stats =
+            super::super::stats::Metrics::register(&mut prometheus_client::registry::Registry::default())
+                .shard(0);
+        let mut sender = Socket::bind("127.0.0.1:0".parse().expect("address")).expect("bound");
+        let mut receiver = Socket::bind("127.0.0.1:0".parse().expect("address")).expect("bound");
+        let path = Path { remote: receiver.address(), local: None };
+        let mut out = Outbox::default();
+        for (at, len) in (1..).zip([1100; 13].into_iter().chain([900])) {
+            assert!(out.push(len, |packet| {
+                packet.fill(at);
+                true
+            }));
+        }
+        assert_eq!(sender.send_all(path, &out, &mut stats), 0);
+        let (mut buffers, mut received) = (Buffers::new(), Vec::new());
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while received.len() < 14 && std::time::Instant::now() < until {
+            receiver.receive(&mut buffers);
+            received.extend(buffers.datagrams().map(|(path, packet)| (path.remote, packet.to_vec())));
+        }
+        for (at, (from, packet)) in (1..).zip(&received) {
+            assert_eq!(*from, sender.address());
+            assert!(packet.iter().all(|byte| *byte == at), "packet {at} is one");
+            assert_eq!(packet.len(), if at == 14 { 900 } else { 1100 });
+        }
+        assert_eq!(received.len(), 14);
+    }
+
+    #[test]
     fn a_socket_for_some_addresses_takes_nothing_from_others() {
         let mut socket = Socket::bind("127.0.0.1:0".parse().expect("address")).expect("bound");
         let [own, other, loopback] =

@@ -8,7 +8,9 @@
 
 mod audio;
 mod built_in;
+mod burst;
 mod client;
+mod damage;
 pub mod desktop;
 pub mod encoder;
 mod error;
@@ -18,6 +20,7 @@ pub mod i420;
 mod life;
 mod media;
 mod packetizer;
+mod pictures;
 pub mod rtcp;
 pub mod rtp;
 mod run;

@@ -9,7 +9,6 @@ use super::desktop::desk::Desktop;
 use super::encoder::open_h264::MakeOpenH264;
 use super::encoder::{Format, MakeEncoder};
 use super::host::Host;
-use super::i420::I420;
 use super::life::StopCause;
 use super::media::MediaStream;
 use super::rtcp::Feedback;
@@ -142,10 +141,9 @@ async fn play<S: Side>(
         connect(&welcome.rtp_video, video_ssrc, Clock::new(start, video_offset, VIDEO_CLOCK_HZ))?;
     let audio_stream =
         connect(&welcome.rtp_audio, audio_ssrc, Clock::new(start, audio_offset, AUDIO_CLOCK_HZ))?;
-    let blank = I420::new(picture.width, picture.height);
     let shared = Shared {
         stage: Arc::new(Signal::new(stage::Inbox::new(welcome.fps.max(1)))),
-        video: Arc::new(Signal::new(video::Inbox::new(&blank, welcome.kbps))),
+        video: Arc::new(Signal::new(video::Inbox::new(welcome.kbps))),
         audio: Arc::default(),
         save: Arc::default(),
         stats: Arc::default(),
@@ -160,7 +158,7 @@ async fn play<S: Side>(
         stats: Arc::clone(&shared.stats),
         events: events.clone(),
         encoders,
-        format: Format::of(&blank, picture.fps),
+        format: Format { width: picture.width & !1, height: picture.height & !1, fps: picture.fps },
         first_sequence: u16::from_be_bytes([sequence_a, sequence_b]),
     };
     let audio = audio::Audio {

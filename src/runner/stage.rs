@@ -6,15 +6,18 @@
 //! faster). While paused, when nobody watches, the game stands still; its input is kept for the next tick.
 
 use super::audio::{self, BLOCK_FRAMES, Block};
-use super::i420::I420;
+use super::damage::Damage;
 use super::media::MediaStream;
+use super::pictures::Pictures;
 use super::save;
 use super::signal::Signal;
+use super::video::Frame;
 use super::{Event, video};
 use crate::games::{AUDIO_BLOCK, Game, Rect};
 use crate::marker::{self, Marker};
 use playgate_signaling::input::{InputFrame, TouchPhase};
 use std::collections::{BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tiny_skia::Pixmap;
@@ -137,9 +140,9 @@ struct Show {
     picture: Pixmap,
     /// The picture as it is shown, where that is smaller.
     small: Option<Pixmap>,
-    frame: I420,
-    /// A buffer to hand over; the encoder gives another for it.
-    spare: Option<I420>,
+    pictures: Pictures,
+    /// What was drawn and has not been handed over.
+    unseen: Damage,
     marker: Marker,
     drawn_input: u16,
     slots: BTreeSet<u8>,
@@ -162,15 +165,13 @@ impl Show {
         // Whatever a game leaves open is black, not transparent.
         picture.fill(tiny_skia::Color::BLACK);
         let (width, height) = stage.shown();
-        let frame = I420::new(width, height);
-        let spare = Some(frame.clone());
         let small = if stage.divisor > 1 { Pixmap::new(width, height) } else { None };
         Self {
             stage,
             picture,
             small,
-            frame,
-            spare,
+            pictures: Pictures::new(width, height),
+            unseen: Damage::default(),
             marker: Marker::default(),
             drawn_input: u16::MAX,
             slots: BTreeSet::new(),
@@ -335,11 +336,21 @@ impl Show {
         }
         let stride = usize::try_from(width).unwrap_or(0) * 4;
         for rect in changed.into_iter().chain(mark) {
-            self.frame.update(shown.data(), stride, rect);
+            self.unseen.add(rect);
         }
-        let mut handed = self.spare.take().unwrap_or_else(|| self.frame.clone());
-        handed.copy_from(&self.frame);
-        self.spare = self.stage.video.change(|inbox| inbox.put(handed, at));
+        let damage = std::mem::take(&mut self.unseen);
+        let drawn = self.pictures.draw(&damage, |picture| {
+            for rect in damage.rects() {
+                picture.update(shown.data(), stride, *rect);
+            }
+            Ok::<_, Infallible>(())
+        });
+        let Ok(drawn) = drawn;
+        match drawn {
+            Some(picture) => self.stage.video.change(|inbox| inbox.put(Frame { picture, damage, at })),
+            // The encoder holds them all: with the next picture.
+            None => self.unseen = damage,
+        }
     }
 
     fn hand_over_save(&mut self) {

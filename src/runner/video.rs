@@ -5,6 +5,8 @@
 //! slower than the game, the newest picture wins and the game is not held up. [`Fit`] decides at which size a picture is sent,
 //! and whether it waits because the bitrate is too little.
 
+use super::burst::Burst;
+use super::damage::Damage;
 use super::encoder::{EncodeError, Format, MakeEncoder};
 use super::fit::{Fit, Sent};
 use super::i420::I420;
@@ -24,12 +26,20 @@ const REPEAT_EVERY: Duration = Duration::from_secs(1);
 /// At most one key frame in this time; a wish that comes earlier waits.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(100);
 
+/// A picture to encode.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) picture: Arc<I420>,
+    /// Where it may differ from the frame that was taken before it.
+    pub(super) damage: Damage,
+    /// When it was drawn.
+    pub(super) at: Instant,
+}
+
 /// What waits for the video thread.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    frame: Option<(I420, Instant)>,
-    /// Buffers nobody uses: three exist, so the game always finds one.
-    free: Vec<I420>,
+    frame: Option<Frame>,
     pub(super) key_frame: bool,
     pub(super) kbps: u32,
     /// No new pictures and no repetitions; a key frame that is asked for is still given.
@@ -38,17 +48,26 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new(picture: &I420, kbps: u32) -> Self {
-        let free = vec![picture.clone(), picture.clone()];
-        Self { frame: None, free, key_frame: false, kbps, paused: false, end: false }
+    pub(super) fn new(kbps: u32) -> Self {
+        Self { frame: None, key_frame: false, kbps, paused: false, end: false }
     }
 
-    /// Leaves a picture for encoding and gives another buffer for it; an older picture that still waits is dropped.
-    pub(super) fn put(&mut self, picture: I420, at: Instant) -> Option<I420> {
-        match self.frame.replace((picture, at)) {
-            Some((older, _)) => Some(older),
-            None => self.free.pop(),
+    /// Leaves a picture for encoding. An older one that still waits is never encoded, but what changed with it is said of
+    /// this one.
+    pub(super) fn put(&mut self, mut frame: Frame) {
+        if let Some(older) = self.frame.take() {
+            frame.damage.join(&older.damage);
         }
+        self.frame = Some(frame);
+    }
+
+    pub(super) fn has_frame(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// The newest picture, unless it was taken before.
+    pub(super) fn take(&mut self) -> Option<Frame> {
+        self.frame.take()
     }
 }
 
@@ -72,7 +91,7 @@ pub(super) struct Video {
 /// What one wait brought.
 struct Work {
     now: Instant,
-    frame: Option<(I420, Instant)>,
+    frame: Option<Frame>,
     /// The bitrate holds no picture back.
     due: bool,
     key_due: bool,
@@ -88,9 +107,12 @@ impl Video {
         let Format { width, height, fps } = self.format;
         let codec = self.encoders.codec();
         let mut encoder = self.encoders.make(self.format, kbps)?;
-        let whole = [Rect { x: 0, y: 0, width, height }];
+        let whole = Damage::of(Rect { x: 0, y: 0, width, height });
+        // What changed since the encoder was given a frame.
+        let mut damage = Damage::default();
         let mut packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
-        let mut picture: Option<I420> = None;
+        let mut burst = Burst::default();
+        let mut picture: Option<Arc<I420>> = None;
         let mut half: Option<I420> = None;
         let mut last_timestamp: Option<u32> = None;
         let mut last_key: Option<Instant> = None;
@@ -107,7 +129,7 @@ impl Video {
             let work = self.inbox.wait(
                 deadline,
                 |inbox| {
-                    (held.is_none() && inbox.frame.is_some())
+                    (held.is_none() && inbox.has_frame())
                         || inbox.key_frame
                         || inbox.end
                         || inbox.kbps != kbps
@@ -121,10 +143,7 @@ impl Video {
                     let key_due =
                         key_requested.is_some() && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
                     let due = key_due || held.is_none_or(|until| now >= until);
-                    let frame = if due { inbox.frame.take() } else { None };
-                    if frame.is_some() {
-                        inbox.free.extend(picture.take());
-                    }
+                    let frame = if due { inbox.take() } else { None };
                     Work { now, frame, due, key_due, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
                 },
             );
@@ -140,9 +159,10 @@ impl Video {
                 rate = (kbps, fit.fps());
                 encoder.set_rate(rate.0, rate.1)?;
             }
-            let fresh = work.frame.as_ref().map(|(_, at)| *at);
-            if let Some((newer, _)) = work.frame {
-                picture = Some(newer);
+            let fresh = work.frame.as_ref().map(|frame| frame.at);
+            if let Some(newer) = work.frame {
+                damage.join(&newer.damage);
+                picture = Some(newer.picture);
             }
             let Some(current) = picture.as_ref() else { continue };
             let repeat_due = work.due && repeat.is_some_and(|at| now >= at);
@@ -158,20 +178,22 @@ impl Video {
             if fit.is_half() != half.is_some() {
                 half = fit.is_half().then(|| current.half_black());
                 encoder.configure(Format::of(half.as_ref().unwrap_or(current), rate.1), rate.0)?;
+                damage = whole.clone();
             }
             if let Some(number) = key_requested.filter(|_| key_due) {
                 encoder.request_key_frame(number);
             }
             let at = fresh.unwrap_or(now);
-            let shown = match &mut half {
+            let shown: &I420 = match &mut half {
                 Some(half) => {
                     current.halve_into(half);
                     half
                 }
                 None => current,
             };
-            let damage = if fresh.is_some() { &whole[..] } else { &[] };
-            let encoded = encoder.encode(shown, damage, at)?;
+            let changed = std::mem::take(&mut damage);
+            let changed = if fit.is_half() { changed.halved() } else { changed };
+            let encoded = encoder.encode(shown, changed.rects(), at)?;
             self.stats
                 .encode_us
                 .fetch_add(u64::try_from(now.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
@@ -182,9 +204,9 @@ impl Video {
             last_timestamp = Some(timestamp);
             let moving = fresh.is_some() && !encoded.key;
             fit.sent(now, Sent { pixels, bytes: encoded.bytes.len(), moving });
-            packetizer::packetize(codec, &mut packets, encoded.bytes, timestamp, |packet| {
-                self.stream.send(packet)
-            });
+            burst.clear();
+            packetizer::packetize(codec, &mut packets, encoded.bytes, timestamp, |packet| burst.push(packet));
+            self.stream.send_all(&burst);
             if encoded.key {
                 last_key = Some(now);
                 key_requested = key_requested.filter(|number| encoded.answers < Some(*number));
@@ -219,13 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_picture_wins_and_a_buffer_is_always_there() {
-        let mut inbox = Inbox::new(&I420::new(16, 16), 1000);
-        let at = Instant::now();
-        let mut buffer = I420::new(16, 16);
-        for step in 0..10 {
-            buffer = inbox.put(buffer, at + Duration::from_millis(step)).expect("a buffer");
+    fn the_newest_picture_wins_with_all_that_changed_since_one_was_taken() {
+        let mut inbox = Inbox::new(1000);
+        let start = Instant::now();
+        let picture = Arc::new(I420::new(320, 320));
+        let rects: Vec<Rect> =
+            (0..3).map(|at| Rect { x: at * 150, y: at * 150, width: 16, height: 16 }).collect();
+        for (step, rect) in (0..).zip(&rects) {
+            let at = start + Duration::from_millis(step);
+            inbox.put(Frame { picture: Arc::clone(&picture), damage: Damage::of(*rect), at });
         }
-        assert_eq!(inbox.frame.expect("a frame").1, at + Duration::from_millis(9));
+        let frame = inbox.frame.take().expect("a frame");
+        assert_eq!(frame.at, start + Duration::from_millis(2));
+        assert!(rects.iter().all(|rect| frame.damage.covers(*rect)));
+        inbox.put(Frame { picture, damage: Damage::of(rects[0]), at: start });
+        assert_eq!(inbox.frame.expect("a frame").damage.rects(), [rects[0]]);
     }
 }

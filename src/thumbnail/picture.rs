@@ -33,18 +33,25 @@ pub enum PictureError {
     Encode(#[from] EncodingError),
 }
 
-/// One key frame in Annex B form, at most [`WIDTH`] wide, as JPEG. Its colours are taken for BT.601 of limited range, as
-/// the built-in games send them.
+/// `matrix_coefficients` of BT.709 (ITU-T H.264 table E-5).
+const BT709: u8 = 1;
+
+/// One key frame in Annex B form, at most [`WIDTH`] wide, as JPEG, whose colours are BT.601 (ITU-T T.871). Those of the
+/// stream are taken for BT.709 where it says so, else for BT.601; of limited range.
 pub fn jpeg(annex_b: &[u8]) -> Result<Vec<u8>, PictureError> {
     let wanted = wanted(annex_b)?;
+    let hd = nal_units(&wanted).find_map(SpsFacts::parse).is_some_and(|sps| sps.matrix == Some(BT709));
     let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
     let mut decoder = Decoder::with_api_config(OpenH264API::from_source(), config)?;
     // A decoder that waits for pictures to reorder gives it at the flush.
     let small = decoder.decode(&wanted)?.and_then(|picture| Small::of(&picture));
-    let small = match small {
+    let mut small = match small {
         Some(small) => small,
         None => decoder.flush_remaining()?.first().and_then(Small::of).ok_or(PictureError::Nothing)?,
     };
+    if hd {
+        small.bt709_to_bt601();
+    }
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
@@ -111,6 +118,20 @@ impl Small {
             chroma(picture.v(), v_stride).scaled(to_width, to_height, |c| full_range(c, 128, 224, 128)),
         ];
         Some(Self { width: to_width, height: to_height, planes })
+    }
+
+    /// The same colours by the other matrix: back to red, green and blue and from there, as one step.
+    fn bt709_to_bt601(&mut self) {
+        let [y, u, v] = &mut self.planes;
+        for ((y, u), v) in y.iter_mut().zip(u).zip(v) {
+            let (cb, cr) = (i32::from(*u) - 128, i32::from(*v) - 128);
+            let byte = |middle: i32, thousandths: i32| {
+                u8::try_from((middle + (thousandths + 500).div_euclid(1000)).clamp(0, 255)).unwrap_or(0)
+            };
+            *y = byte(i32::from(*y), 102 * cb + 196 * cr);
+            *u = byte(128, 990 * cb - 111 * cr);
+            *v = byte(128, 983 * cr - 72 * cb);
+        }
     }
 }
 
@@ -242,22 +263,28 @@ mod tests {
     }
 
     #[test]
-    fn colours_and_range_are_kept() {
-        let mut decoder = Decoder::new().unwrap();
-        let stream = key_frame(1280, 720);
-        let small = Small::of(&decoder.decode(&stream).unwrap().unwrap()).unwrap();
-        let at =
-            |x: usize, y: usize| small.planes.each_ref().map(|plane| i32::from(plane[y * small.width + x]));
-        for (x, rgb) in [(100, [220.0, 20.0, 20.0]), (500, [20.0, 20.0, 220.0_f64])] {
-            // ITU-T T.871, section 7.
-            let [y, u, v] = at(x, 100).map(f64::from);
-            let shown = [
-                y + 1.402 * (v - 128.0),
-                y - 0.344 * (u - 128.0) - 0.714 * (v - 128.0),
-                y + 1.772 * (u - 128.0),
-            ];
-            for (shown, drawn) in shown.iter().zip(rgb) {
-                assert!((shown - drawn).abs() < 12.0, "{shown:?} for {rgb:?}");
+    fn colours_and_range_are_kept_of_both_matrices() {
+        for (width, height) in [(1280, 720), (640, 360)] {
+            let mut decoder = Decoder::new().unwrap();
+            let stream = key_frame(width, height);
+            let mut small = Small::of(&decoder.decode(&stream).unwrap().unwrap()).unwrap();
+            let told = SpsFacts::parse(nal_units(&stream).next().unwrap()).unwrap().matrix;
+            assert_eq!(told == Some(BT709), height >= 720);
+            if told == Some(BT709) {
+                small.bt709_to_bt601();
+            }
+            let at = |x: usize| small.planes.each_ref().map(|plane| i32::from(plane[100 * small.width + x]));
+            for (x, rgb) in [(100, [220.0, 20.0, 20.0]), (500, [20.0, 20.0, 220.0_f64])] {
+                // ITU-T T.871, section 7.
+                let [y, u, v] = at(x).map(f64::from);
+                let shown = [
+                    y + 1.402 * (v - 128.0),
+                    y - 0.344 * (u - 128.0) - 0.714 * (v - 128.0),
+                    y + 1.772 * (u - 128.0),
+                ];
+                for (shown, drawn) in shown.iter().zip(rgb) {
+                    assert!((shown - drawn).abs() < 8.0, "{shown:?} for {rgb:?}");
+                }
             }
         }
     }

@@ -47,6 +47,7 @@ fn good() -> Facts {
                 width: 1280,
                 height: 720,
                 coded_pixels: 1280 * 720,
+                matrix: Some(1),
             }),
             sender_reports: 9,
             ..VideoFacts::default()

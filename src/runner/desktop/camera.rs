@@ -1,16 +1,17 @@
 //! The camera thread: looks at the screen when it changes, and only then, and hands pictures to the encoder.
 //!
-//! The first change after stillness is taken at once, more of them as often as ordered; a change while a picture is being
-//! taken is in the next one. While nobody watches nothing is taken. The first picture waits for the game: a black screen
-//! would end the player's waiting too early.
+//! A change is taken once the program rests ([`super::pace`]), at most as often as ordered; what is drawn while a picture is
+//! being taken is in the next one. A picture is taken while the one before is encoded, and the newest wins. While nobody watches nothing
+//! is taken. The first picture waits for the game: a black screen would end the player's waiting too early.
 
-use super::super::i420::I420;
+use super::super::Event;
+use super::super::damage::Damage;
+use super::super::pictures::Pictures;
 use super::super::signal::Signal;
-use super::super::{Event, video};
-use super::pace::Pace;
-use super::screen::{Screen, ScreenError, join};
+use super::super::video::{self, Frame};
+use super::pace::{Pace, Step};
+use super::screen::{Screen, ScreenError};
 use super::wheel::Wheel;
-use crate::games::Rect;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -30,34 +31,29 @@ pub(super) struct Camera {
 /// A camera at work.
 struct Shoot {
     camera: Camera,
-    /// The stream's picture as it is now.
-    frame: I420,
-    /// A buffer to hand over; the encoder gives another for it.
-    spare: Option<I420>,
-    pixels: Vec<u8>,
+    pictures: Pictures,
     pace: Pace,
     /// What changed since the last picture.
-    pending: Option<Rect>,
+    pending: Damage,
     /// Until the game was seen: when to stop waiting for it.
     dark_until: Option<Instant>,
     window: bool,
     paused: bool,
+    fps: u32,
 }
 
 impl Camera {
     /// The thread's body; ends when told to.
     pub(super) fn run(self) -> Result<(), ScreenError> {
         let whole = self.screen.whole();
-        let frame = I420::new(whole.width, whole.height);
         let mut shoot = Shoot {
-            spare: Some(frame.clone()),
-            frame,
-            pixels: vec![0; usize::try_from(whole.width * whole.height * 4).unwrap_or(0)],
-            pace: Pace::new(),
-            pending: None,
+            pictures: Pictures::new(whole.width, whole.height),
+            pace: Pace::default(),
+            pending: Damage::default(),
             dark_until: Some(Instant::now() + WINDOWLESS),
             window: false,
             paused: false,
+            fps: 1,
             camera: self,
         };
         shoot.run()
@@ -71,46 +67,51 @@ impl Shoot {
             if orders.end {
                 return Ok(());
             }
-            self.look()?;
-            if std::mem::replace(&mut self.paused, orders.paused) && !orders.paused {
-                self.pending = Some(self.camera.screen.whole());
+            self.fps = orders.fps;
+            let resumed = std::mem::replace(&mut self.paused, orders.paused) && !orders.paused;
+            self.hear()?;
+            if resumed {
+                self.everything();
             }
             let now = Instant::now();
             let dark = self.dark_until.is_some();
             if self.dark_until.is_some_and(|until| until <= now) {
                 self.dark_until = None;
-                self.pending = Some(self.camera.screen.whole());
+                self.everything();
             }
             // In the dark only a window is worth a look; the very first picture goes out even when nobody watches.
             let may = if dark { self.window || self.dark_until.is_none() } else { !self.paused };
-            let wait = match self.pending.filter(|_| may) {
+            let busy = may && !self.pending.is_empty();
+            let wait = match self.pace.wait_until(now).filter(|_| busy) {
+                Some(next) => Some(self.dark_until.map_or(next, |until| until.min(next))),
+                None if busy => {
+                    self.step(now)?;
+                    continue;
+                }
                 None => self.dark_until,
-                Some(rect) => match self.pace.wait_until(now) {
-                    Some(due) => Some(self.dark_until.map_or(due, |until| until.min(due))),
-                    None => {
-                        self.pending = None;
-                        self.take(rect, now)?;
-                        self.pace.taken(now, orders.fps);
-                        continue;
-                    }
-                },
             };
-            self.camera.screen.wait(self.camera.wheel.bell(), wait)?;
+            // What is drawn meanwhile the next step finds out.
+            self.camera.screen.wait(self.camera.wheel.bell(), wait, busy)?;
         }
     }
 
-    fn look(&mut self) -> Result<(), ScreenError> {
+    /// Takes in what the X server has said.
+    fn hear(&mut self) -> Result<(), ScreenError> {
         let news = self.camera.screen.news()?;
         if let Some(shape) = news.cursor {
             let _ = self.camera.events.blocking_send(Event::Cursor(shape.message()));
         }
         if news.resized {
             let whole = self.camera.screen.whole();
-            self.frame = I420::new(whole.width, whole.height);
-            self.pending = Some(whole);
+            self.pictures = Pictures::new(whole.width, whole.height);
+            self.everything();
         }
-        if let Some(area) = news.damaged {
-            self.pending = join(self.pending, area);
+        // While something is pending the next step asks, and while nobody watches there is no question.
+        if news.damaged && self.pending.is_empty() && (!self.paused || self.dark_until.is_some()) {
+            self.pending = self.camera.screen.changed()?;
+            if !self.pending.is_empty() {
+                self.pace.drawn(Instant::now(), self.fps);
+            }
         }
         if news.window && !std::mem::replace(&mut self.window, true) {
             self.dark_until = self.dark_until.map(|until| until.min(Instant::now() + PLAIN));
@@ -118,29 +119,59 @@ impl Shoot {
         Ok(())
     }
 
-    fn take(&mut self, rect: Rect, now: Instant) -> Result<(), ScreenError> {
-        let screen = &mut self.camera.screen;
-        let rect = if self.dark_until.is_some() { screen.whole() } else { rect };
-        let rect = self.frame.widened(screen.clip(rect));
-        let Some(pixels) = screen.grab(rect, &mut self.pixels)? else { return Ok(()) };
-        let grabbed = now.elapsed();
-        if self.dark_until.is_some() {
-            if is_plain(pixels) {
-                return Ok(());
+    /// The whole screen counts as drawn just now.
+    fn everything(&mut self) {
+        self.pending = Damage::of(self.camera.screen.whole());
+        self.pace.drawn(Instant::now(), self.fps);
+    }
+
+    fn step(&mut self, now: Instant) -> Result<(), ScreenError> {
+        match self.pace.step(now, self.pending.pixels()) {
+            Step::Ask => {
+                let more = self.camera.screen.changed()?;
+                self.pace.asked(now, !more.is_empty());
+                self.pending.join(&more);
             }
-            self.dark_until = None;
+            Step::Look => self.look(now)?,
         }
-        self.frame.update_bgrx(pixels, rect);
-        tracing::trace!(?rect, ?grabbed, converted = ?now.elapsed(), "taken");
-        let mut handed = self.spare.take().unwrap_or_else(|| self.frame.clone());
-        handed.copy_from(&self.frame);
-        self.spare = self.camera.video.change(|inbox| inbox.put(handed, now));
+        Ok(())
+    }
+
+    fn look(&mut self, now: Instant) -> Result<(), ScreenError> {
+        let screen = &mut self.camera.screen;
+        let dark = self.dark_until.is_some();
+        let whole = Damage::of(screen.whole());
+        let damage = screen.clip(if dark { &whole } else { &self.pending });
+        let Some(shot) = screen.look(&damage)? else {
+            // Its event brings the whole screen.
+            self.pending = Damage::default();
+            self.pace.taken(now, self.fps, 0);
+            return Ok(());
+        };
+        if !self.pace.looked(now, !shot.changed.is_empty()) {
+            self.pending.join(&shot.changed);
+            return Ok(());
+        }
+        let picture = self.pictures.draw(&damage, |picture| screen.convert(&shot, picture))?;
+        self.pace.taken(now, self.fps, self.pending.pixels());
+        self.pending = shot.changed;
+        match picture {
+            Some(picture) if dark && picture.is_plain() => {}
+            Some(picture) => {
+                self.dark_until = None;
+                tracing::trace!(?damage, took = ?now.elapsed(), "taken");
+                self.camera.video.change(|inbox| inbox.put(Frame { picture, damage, at: now }));
+            }
+            // The encoder holds them all: with the next picture.
+            None => self.pending.join(&damage),
+        }
+        if !self.pending.is_empty() {
+            self.pace.drawn(now, self.fps);
+        }
         Ok(())
     }
 }
 
-/// One colour only.
-fn is_plain(pixels: &[u8]) -> bool {
-    let mut all = pixels.chunks_exact(4);
-    all.next().is_none_or(|first| all.all(|pixel| pixel[..3] == first[..3]))
-}
+#[cfg(test)]
+#[path = "camera_tests.rs"]
+mod tests;

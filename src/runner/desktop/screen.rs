@@ -1,29 +1,27 @@
-//! The screen as this process sees it: one connection to the X server that tells what changed and hands over pixels.
-//!
-//! Pixels come through shared memory (MIT-SHM with a memory file of ours) and are read out of it with `pread`, only those
-//! that were asked for: no memory is mapped here, and a megabyte costs about a quarter of a millisecond.
+//! The screen as this process sees it: one connection to the X server that tells what changed and hands over pixels
+//! (see [`super::shot`]).
 
+use super::super::damage::Damage;
+use super::super::i420::I420;
 use super::cursor::{DEFAULT_NAME, Shape};
 use super::manager::Manager;
+use super::shot::{Shot, Shots};
 use super::windows::Size;
 use super::x::{self, XError};
 use crate::games::Rect;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::{ConnectionError, ReplyError, ReplyOrIdError};
 use x11rb::protocol::Event;
-use x11rb::protocol::damage::{ConnectionExt as _, Damage, ReportLevel};
-use x11rb::protocol::shm::{self, ConnectionExt as _, Seg};
+use x11rb::protocol::damage::ConnectionExt as _;
+use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::protocol::xfixes::{ConnectionExt as _, CursorNotifyMask};
 use x11rb::protocol::xproto::{
-    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, EventMask, ImageFormat, ImageOrder, Rectangle,
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, EventMask, ImageOrder, Rectangle,
 };
 use x11rb::rust_connection::RustConnection;
 
@@ -63,8 +61,8 @@ impl From<ReplyOrIdError> for ScreenError {
 /// What has happened since it was last asked.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Where the picture changed: the smallest rectangle that holds it all.
-    pub(super) damaged: Option<Rect>,
+    /// Something changed in the picture; told once, until what that was is asked for.
+    pub(super) damaged: bool,
     /// The screen has another size than before.
     pub(super) resized: bool,
     /// The pointer has another shape.
@@ -80,9 +78,7 @@ pub(super) struct Screen {
     size: Size,
     /// What the screen has now, at most `size`.
     actual: Size,
-    segment: Seg,
-    memory: File,
-    damage: Damage,
+    shots: Shots,
     manager: Manager,
     cursor_changed: bool,
 }
@@ -129,20 +125,13 @@ impl Screen {
         conn.xfixes_query_version(5, 0)?.reply()?;
         conn.damage_query_version(1, 1)?.reply()?;
 
-        let memory =
-            File::from(memfd_create("playgate-screen", MemfdFlags::CLOEXEC).map_err(io::Error::from)?);
-        memory.set_len(u64::from(size.width) * u64::from(size.height) * 4)?;
-        let segment = conn.generate_id()?;
-        conn.shm_attach_fd(segment, std::os::fd::OwnedFd::from(memory.try_clone()?), false)?.check()?;
-
         let events = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::STRUCTURE_NOTIFY;
         conn.change_window_attributes(root, &ChangeWindowAttributesAux::new().event_mask(events))?.check()?;
         conn.xfixes_select_cursor_input(root, CursorNotifyMask::DISPLAY_CURSOR)?.check()?;
         name_default_cursor(&conn, root)?;
         let manager = Manager::new(&conn, root, actual)?;
-        let damage = conn.generate_id()?;
-        conn.damage_create(damage, root, ReportLevel::BOUNDING_BOX)?.check()?;
-        Ok(Self { conn, root, size, actual, segment, memory, damage, manager, cursor_changed: true })
+        let shots = Shots::new(&conn, root, u64::from(size.width) * u64::from(size.height))?;
+        Ok(Self { conn, root, size, actual, shots, manager, cursor_changed: true })
     }
 
     /// Takes in everything that the X server has said, without waiting, and keeps the windows in their places.
@@ -162,7 +151,7 @@ impl Screen {
                 continue;
             };
             match &event {
-                Event::DamageNotify(event) => news.damaged = join(news.damaged, rect(event.area)),
+                Event::DamageNotify(_) => news.damaged = true,
                 Event::XfixesCursorNotify(_) => self.cursor_changed = true,
                 Event::ConfigureNotify(event) if event.window == self.root => {
                     let now = Size { width: event.width, height: event.height };
@@ -178,8 +167,8 @@ impl Screen {
         Ok(news)
     }
 
-    /// Sleeps until the X server says something, `bell` is readable or `until` has come.
-    pub(super) fn wait(&self, bell: BorrowedFd<'_>, until: Option<Instant>) -> io::Result<()> {
+    /// Sleeps until `bell` is readable, `until` has come or, unless `deaf`, the X server says something.
+    pub(super) fn wait(&self, bell: BorrowedFd<'_>, until: Option<Instant>, deaf: bool) -> io::Result<()> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left: Duration| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -189,7 +178,7 @@ impl Screen {
             PollFd::from_borrowed_fd(self.conn.stream().as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(bell, PollFlags::IN),
         ];
-        match poll(&mut ends, timeout.as_ref()) {
+        match poll(&mut ends[usize::from(deaf)..], timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -200,47 +189,34 @@ impl Screen {
         Rect { x: 0, y: 0, width: self.size.width.into(), height: self.size.height.into() }
     }
 
-    /// The part of a rectangle that the screen has, its right and lower edges even.
-    pub(super) fn clip(&self, rect: Rect) -> Rect {
+    /// The parts of rectangles that the screen has, their right and lower edges even; all of it when that is no more work.
+    pub(super) fn clip(&self, damage: &Damage) -> Damage {
         let edge = |wanted: u32, stream: u16, actual: u16| wanted.min(u32::from(stream.min(actual)) & !1);
-        let right = edge(rect.x.saturating_add(rect.width), self.size.width, self.actual.width);
-        let bottom = edge(rect.y.saturating_add(rect.height), self.size.height, self.actual.height);
-        let (x, y) = (rect.x.min(right), rect.y.min(bottom));
-        Rect { x, y, width: right - x, height: bottom - y }
+        let clip = |rect: Rect| {
+            let right = edge(rect.x.saturating_add(rect.width), self.size.width, self.actual.width);
+            let bottom = edge(rect.y.saturating_add(rect.height), self.size.height, self.actual.height);
+            let (x, y) = (rect.x.min(right), rect.y.min(bottom));
+            Rect { x, y, width: right - x, height: bottom - y }
+        };
+        let mut clipped = Damage::default();
+        damage.rects().iter().for_each(|rect| clipped.add(clip(*rect)));
+        let whole = Damage::of(clip(self.whole()));
+        if clipped.pixels() < whole.pixels() { clipped } else { whole }
     }
 
-    /// Reads a rectangle of the screen into `pixels`: blue, green, red and a byte without meaning each; gives those that
-    /// were read. Changes from now on are told anew. `None`: the screen has no such rectangle just now.
-    pub(super) fn grab<'a>(
-        &mut self,
-        rect: Rect,
-        pixels: &'a mut [u8],
-    ) -> Result<Option<&'a [u8]>, ScreenError> {
-        self.conn.damage_subtract(self.damage, x11rb::NONE, x11rb::NONE)?;
-        let length = usize::try_from(rect.width * rect.height * 4).unwrap_or(usize::MAX);
-        let (Ok(x), Ok(y), Ok(width), Ok(height), Some(pixels)) = (
-            i16::try_from(rect.x),
-            i16::try_from(rect.y),
-            u16::try_from(rect.width),
-            u16::try_from(rect.height),
-            pixels.get_mut(..length).filter(|pixels| !pixels.is_empty()),
-        ) else {
-            return Ok(None);
-        };
-        let format = ImageFormat::Z_PIXMAP.into();
-        let (root, segment) = (self.root, self.segment);
-        match self.conn.shm_get_image(root, x, y, width, height, u32::MAX, format, segment, 0)?.reply() {
-            Ok(_) => {
-                self.memory.read_exact_at(pixels, 0)?;
-                Ok(Some(pixels))
-            }
-            // The screen has just become smaller: its event is on the way.
-            Err(ReplyError::X11Error(error)) => {
-                tracing::debug!(kind = ?error.error_kind, "no picture");
-                Ok(None)
-            }
-            Err(ReplyError::ConnectionError(error)) => Err(error.into()),
-        }
+    /// What changed since this or a look was last asked for. Of the next change is told again.
+    pub(super) fn changed(&self) -> Result<Damage, ScreenError> {
+        self.shots.changed(&self.conn)
+    }
+
+    /// Looks at rectangles that [`Self::clip`] gave.
+    pub(super) fn look(&self, damage: &Damage) -> Result<Option<Shot>, ScreenError> {
+        self.shots.look(&self.conn, damage.rects())
+    }
+
+    /// Converts what the last look took into a picture.
+    pub(super) fn convert(&mut self, shot: &Shot, picture: &mut I420) -> io::Result<()> {
+        self.shots.convert(shot, picture)
     }
 
     fn cursor(&self) -> Result<Shape, ScreenError> {
@@ -268,32 +244,4 @@ fn name_default_cursor(conn: &RustConnection, root: u32) -> Result<(), ScreenErr
     conn.free_gc(gc)?;
     conn.free_pixmap(pixmap)?;
     Ok(())
-}
-
-fn rect(area: Rectangle) -> Rect {
-    // Damage beyond the left and upper edges is of no interest, nor is there any.
-    let (x, y) = (u32::try_from(area.x).unwrap_or(0), u32::try_from(area.y).unwrap_or(0));
-    Rect { x, y, width: area.width.into(), height: area.height.into() }
-}
-
-/// The smallest rectangle that holds both.
-pub(super) fn join(one: Option<Rect>, other: Rect) -> Option<Rect> {
-    let Some(one) = one else { return Some(other) };
-    let (x, y) = (one.x.min(other.x), one.y.min(other.y));
-    let right = (one.x + one.width).max(other.x + other.width);
-    let bottom = (one.y + one.height).max(other.y + other.height);
-    Some(Rect { x, y, width: right - x, height: bottom - y })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn joined_rectangles_hold_both() {
-        let one = Rect { x: 10, y: 20, width: 5, height: 5 };
-        let other = Rect { x: 0, y: 22, width: 2, height: 30 };
-        assert_eq!(join(None, one), Some(one));
-        assert_eq!(join(Some(one), other), Some(Rect { x: 0, y: 20, width: 15, height: 32 }));
-    }
 }

@@ -7,7 +7,7 @@
 
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
 use crate::games::Rect;
-use crate::runner::i420::I420;
+use crate::runner::i420::{I420, Matrix};
 use openh264::encoder::{
     BitRate, Complexity, Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile, QpRange,
     RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
@@ -43,6 +43,8 @@ pub struct OpenH264 {
     /// The newest request, and whether a key frame has yet to answer it.
     requested: u64,
     owes_key_frame: bool,
+    /// The colours that its parameter sets tell of.
+    matrix: Matrix,
     clock_ms: f64,
     last: Option<Instant>,
     bytes: Vec<u8>,
@@ -59,6 +61,10 @@ impl std::fmt::Debug for OpenH264 {
 
 impl OpenH264 {
     pub fn new(format: Format, kbps: u32) -> Result<Self, EncodeError> {
+        Self::with_matrix(format, kbps, Matrix::of(format.width, format.height))
+    }
+
+    fn with_matrix(format: Format, kbps: u32, matrix: Matrix) -> Result<Self, EncodeError> {
         let kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
         let fps = f32::from(u16::try_from(format.fps).unwrap_or(60).max(1));
         let config = EncoderConfig::new()
@@ -77,7 +83,10 @@ impl OpenH264 {
             .intra_frame_period(IntraFramePeriod::from_num_frames(0))
             .sps_pps_strategy(SpsPpsStrategy::ConstantId)
             .num_threads(1)
-            .vui(VuiConfig::bt601());
+            .vui(match matrix {
+                Matrix::Bt601 => VuiConfig::bt601(),
+                Matrix::Bt709 => VuiConfig::bt709(),
+            });
         let encoder = Encoder::with_api_config(OpenH264API::from_source(), config).map_err(failed)?;
         Ok(Self {
             encoder,
@@ -86,6 +95,7 @@ impl OpenH264 {
             kbps,
             requested: 0,
             owes_key_frame: false,
+            matrix,
             clock_ms: 1.0,
             last: None,
             bytes: Vec::new(),
@@ -95,7 +105,7 @@ impl OpenH264 {
     /// Starts over: the next frame is a key frame, and answers what was asked for.
     fn remake(&mut self, format: Format, kbps: u32) -> Result<(), EncodeError> {
         let (requested, owes_key_frame) = (self.requested, self.owes_key_frame);
-        *self = Self { requested, owes_key_frame, ..Self::new(format, kbps)? };
+        *self = Self { requested, owes_key_frame, ..Self::with_matrix(format, kbps, self.matrix)? };
         Ok(())
     }
 }
@@ -140,6 +150,11 @@ impl VideoEncoder for OpenH264 {
         _damage: &[Rect],
         at: Instant,
     ) -> Result<Option<Encoded<'_>>, EncodeError> {
+        // A picture that was made smaller keeps the colours it was drawn with.
+        if frame.matrix() != self.matrix {
+            self.matrix = frame.matrix();
+            self.remake(self.format, self.kbps)?;
+        }
         if let Some(last) = self.last {
             let gap = at.saturating_duration_since(last).min(LONGEST_GAP);
             let speed = f64::from(self.kbps) / f64::from(self.base_kbps);
