@@ -22,7 +22,10 @@ const FULL_US: f64 = 12_000.0;
 /// Of the last one to two of these, the longest wait is remembered.
 const LATELY: Duration = Duration::from_secs(1);
 /// A packet later than this waited.
-const BUSY_US: i64 = 2_000;
+const BUSY_US: f64 = 2_000.0;
+/// Bits of the largest packets, and the longest time that the line is taken to need for one.
+const PACKET_BITS: f64 = 1268.0 * 8.0;
+const MOST_PACKET_US: f64 = 20_000.0;
 /// Of one burst's delay and the next one's, no more than this is jitter.
 const MOST_JITTER_US: f64 = 20_000.0;
 
@@ -32,13 +35,15 @@ pub(super) struct QueueDelay {
     /// Least delays of the previous span and of this one, in µs, and since when this one runs.
     least: [Option<i64>; 2],
     since: Option<Instant>,
-    /// The longest waits of the previous second and of this one, in us, and since when this one runs.
+    /// The longest waits of the previous second and of this one, in µs, and since when this one runs.
     longest: [i64; 2],
     longest_since: Option<Instant>,
     /// Oldest first; the last one may still grow.
     bursts: VecDeque<Burst>,
     /// Mean difference between one burst's delay and the next one's, in µs.
     jitter_us: f64,
+    /// What the line takes for a large packet, in µs.
+    packet_us: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +54,11 @@ struct Burst {
 }
 
 impl QueueDelay {
+    /// The line takes so many bit/s, as far as is known: small packets have less of a delay on it than large ones.
+    pub(super) fn on_line(&mut self, rate: f64) {
+        self.packet_us = (PACKET_BITS / rate * 1e6).min(MOST_PACKET_US);
+    }
+
     /// Packets are given in the order of their departure. True: this one found the line busy.
     pub(super) fn add(&mut self, packet: &Arrival) -> bool {
         let epoch = *self.epoch.get_or_insert(packet.sent);
@@ -89,7 +99,9 @@ impl QueueDelay {
             self.longest_since = Some(packet.sent);
         }
         self.longest[1] = self.longest[1].max(waited);
-        waited > BUSY_US
+        #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+        let waited = waited as f64;
+        waited > BUSY_US + self.packet_us
     }
 
     /// The standing queue.
@@ -118,7 +130,7 @@ impl QueueDelay {
     }
 
     fn threshold(&self) -> Duration {
-        Duration::from_secs_f64((FULL_US + self.jitter_us) / 1e6)
+        Duration::from_secs_f64((FULL_US + self.packet_us + self.jitter_us) / 1e6)
     }
 
     /// The delay of now is the path's, whatever it was before: it did not go when less was sent.

@@ -146,6 +146,7 @@ impl Estimator {
 
     /// Sequence number, whether it arrived, and when by the receiver's clock, in the order of their departure.
     fn acknowledged(&mut self, now: Instant, packets: impl Iterator<Item = (u16, bool, Option<Duration>)>) {
+        self.delay.on_line(self.control.target());
         for (number, arrived, at) in packets {
             let Some(sent) = self.find(number) else { continue };
             if std::mem::replace(&mut sent.reported, arrived) {
