@@ -4,7 +4,7 @@
 //! An encoder has a coarsest step. Pictures that cost more than the bitrate even then become delay on a full line, so the
 //! stream goes down a ladder: the whole size, half of width and height, then fewer pictures a second, never below
 //! [`SMOOTH`] while there are [`SMOOTH_KBPS`]. It comes up again when there is clearly more than what a rung was seen to
-//! need, when the picture is calm, or for a try. Another size costs a key frame, so tries that fail come less and less often.
+//! need, when the bitrate is not spent, or for a try. Another size costs a key frame, so tries that fail come less and less often.
 //!
 //! Whatever the rung, pictures wait while more was sent ahead of the bitrate than [`AHEAD`]: none of them is late.
 
@@ -27,10 +27,14 @@ const LEAST_FPS: u32 = 10;
 const TOO_MUCH: f64 = 1.2;
 const PICTURES: u32 = 8;
 const SPAN: Duration = Duration::from_millis(600);
+/// So many times in a row: an encoder takes a while to follow a bitrate that fell.
+const SPANS: u32 = 2;
 /// A bitrate is the same while it is not less than this part of what it was.
 const SAME: f64 = 0.5;
-/// The picture is calm when it costs less than this part of the bitrate.
-const CALM: f64 = 0.3;
+/// Fewer pictures show movement too when they cost more than this part of the bitrate.
+const MOVING: f64 = 0.3;
+/// What is left of the bitrate when less than this part of it is spent is better spent on a higher rung.
+const UNSPENT: f64 = 0.7;
 /// Times what a rung was seen to need: enough to come back to it.
 const CLEARLY: f64 = 1.2;
 /// No rung is left upwards sooner than this; a try without a reason comes after the patience, which doubles when it fails.
@@ -72,8 +76,9 @@ pub(crate) struct Fit {
     wish: u32,
     kbps: u32,
     rung: usize,
-    /// Since when it is on this rung.
+    /// Since when it is on this rung, and how many times in a row its pictures cost too much.
     since: Option<Instant>,
+    too_much: u32,
     left: [Option<Left>; LADDER.len()],
     cost: Cost,
     /// When all that was sent will have had its time.
@@ -113,6 +118,7 @@ impl Fit {
             kbps: kbps.max(1),
             rung: 0,
             since: None,
+            too_much: 0,
             left: [None; LADDER.len()],
             cost: Cost::default(),
             paid: None,
@@ -195,9 +201,11 @@ impl Fit {
         let each = cost.bits / f64::from(cost.pictures.max(1)) / 1000.0;
         let needs = each * f64::from(self.fps());
         let spent = cost.bits / 1000.0 / passed.as_secs_f64();
-        let is_moving = cost.pictures >= PICTURES || spent > kbps * CALM;
+        let is_moving = cost.pictures >= PICTURES || spent > kbps * MOVING;
         let held = cost.held >= cost.pictures.div_ceil(4);
-        if kbps < self.least(self.rung, TOO_FEW_BITS) || (is_moving && held && needs > kbps * TOO_MUCH) {
+        let too_much = is_moving && held && needs > kbps * TOO_MUCH;
+        self.too_much = if too_much { self.too_much + 1 } else { 0 };
+        if kbps < self.least(self.rung, TOO_FEW_BITS) || self.too_much >= SPANS {
             let Some(lower) = self.lower() else { return };
             let failed = now.saturating_duration_since(since) < TRY;
             let patience = self.left[self.rung].filter(|_| failed).map_or(PATIENCE, |left| left.patience * 2);
@@ -210,10 +218,10 @@ impl Fit {
         if now.saturating_duration_since(since) < HOLD || kbps < self.least(higher, ENOUGH_BITS) {
             return;
         }
-        let calm = spent < kbps * CALM;
+        let unspent = spent < kbps * UNSPENT;
         let worth = self.left[higher].is_none_or(|left| {
             let away = now.saturating_duration_since(left.at);
-            kbps >= left.kbps * CLEARLY || away >= left.patience || (calm && away >= left.patience / 4)
+            kbps >= left.kbps * CLEARLY || away >= left.patience || (unspent && away >= left.patience / 4)
         });
         if worth {
             self.go(now, higher);
@@ -223,6 +231,7 @@ impl Fit {
     fn go(&mut self, now: Instant, rung: usize) {
         self.rung = rung;
         self.since = Some(now);
+        self.too_much = 0;
         self.slot = None;
     }
 
@@ -350,7 +359,7 @@ mod tests {
     #[test]
     fn below_what_thirty_pictures_take_there_are_fewer_but_never_less_than_ten() {
         let mut game = Game::new(300, 20_000);
-        game.play(10);
+        game.play(14);
         assert_eq!(game.fit.fps(), 15);
         let mut fit = Fit::new(15, 10);
         fit.rung = LADDER.len() - 1;
