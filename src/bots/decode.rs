@@ -39,7 +39,7 @@ pub(super) struct Outlet {
     /// Present: every picture is copied there.
     pub(super) latest: Option<Latest>,
     /// Poked when only a key frame helps.
-    pub(super) key_wanted: Arc<Notify>,
+    pub(super) key_frame_requested: Arc<Notify>,
     /// When the viewer set out to connect.
     pub(super) started: Instant,
     /// Where the bot is written up.
@@ -68,13 +68,13 @@ impl DecoderHandle {
     pub(super) fn damaged(&mut self) {
         self.needs_key = true;
         self.outlet.stats.send_modify(|stats| stats.damaged += 1);
-        self.outlet.key_wanted.notify_one();
+        self.outlet.key_frame_requested.notify_one();
     }
 
     pub(super) fn push(&mut self, unit: AccessUnit) {
         if self.needs_key && !unit.key {
             self.outlet.stats.send_modify(|stats| stats.skipped += 1);
-            self.outlet.key_wanted.notify_one();
+            self.outlet.key_frame_requested.notify_one();
             return;
         }
         match self.queue.try_send(unit) {
@@ -107,7 +107,7 @@ fn decode(units: &Receiver<AccessUnit>, outlet: &Outlet) {
             Err(error) => {
                 tracing::debug!(%error, "a picture could not be decoded");
                 outlet.stats.send_modify(|stats| stats.undecoded += 1);
-                outlet.key_wanted.notify_one();
+                outlet.key_frame_requested.notify_one();
             }
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         let outlet = Outlet {
             stats: Arc::new(stats),
             latest: Some(Latest::default()),
-            key_wanted: Arc::default(),
+            key_frame_requested: Arc::default(),
             started: Instant::now(),
             card: Card::alone(),
         };
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn after_damage_nothing_is_decoded_before_the_next_key_frame() {
         let (outlet, mut seen) = outlet();
-        let key_wanted = Arc::clone(&outlet.key_wanted);
+        let key_frame_requested = Arc::clone(&outlet.key_frame_requested);
         let mut decoder = DecoderHandle::start(outlet).unwrap();
         let mut first = units(4);
         decoder.push(first.remove(0));
@@ -212,6 +212,6 @@ mod tests {
         units(2).into_iter().for_each(|unit| decoder.push(unit));
         let stats = seen.wait_for(|stats| stats.frames == 3).await.unwrap().clone();
         assert_eq!((stats.skipped, stats.damaged, stats.key_frames), (3, 1, 2));
-        key_wanted.notified().await;
+        key_frame_requested.notified().await;
     }
 }

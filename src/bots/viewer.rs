@@ -1,23 +1,17 @@
 //! One WebRTC viewer: from an offer/answer function to decoded frames.
 //!
 //! Receives H.264 and Opus, decodes the video, counts everything and can send input over the two data channels. How
-//! the answer comes about (WebSocket, WHEP) is the caller's: see [`super::bot`] and [`super::whep`].
+//! the answer comes about (WebSocket, WHEP) is the caller's: see [`super::life`] and [`super::whep`].
 
-use super::card::{Card, Step};
-use super::decode::{DecoderHandle, Latest, Outlet, Picture};
-use super::header::Header;
+use super::card::Card;
+use super::decode::{Latest, Outlet, Picture};
 use super::media;
-use super::reorder::Reorder;
-use crate::h264::Depacketizer;
+use super::receive::Handler;
 use crate::marker::Marker;
 use bytes::BytesMut;
 use playgate_signaling::input::{POINTER_LABEL, RELIABLE_LABEL};
 use rtc::data_channel::RTCDataChannelInit;
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
-    TransportLayerNack, nack_pairs_from_sequence_numbers,
-};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use std::future::Future;
@@ -26,20 +20,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, StatsSelector, configure_rtcp_reports,
+    PeerConnection, PeerConnectionBuilder, RTCPeerConnectionState, RTCSessionDescription, Registry,
+    StatsSelector, configure_rtcp_reports,
 };
 
 /// Candidates are local sockets: gathering them takes no network round trip.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two requests for a key frame.
-pub(super) const KEY_REQUEST_INTERVAL: Duration = Duration::from_millis(250);
-/// While packets are missing they are looked after this often.
-pub(super) const REPAIR_INTERVAL: Duration = Duration::from_millis(10);
-/// Of a media packet beside its payload: header, playout delay, authentication tag.
-const PACKET_OVERHEAD: usize = 12 + 8 + 16;
 
 /// How a viewer connects.
 #[derive(Debug, Clone)]
@@ -154,7 +141,7 @@ pub struct Viewer {
     latest: Option<Latest>,
     input: Option<Arc<dyn DataChannel>>,
     pointer: Option<Arc<dyn DataChannel>>,
-    key_wanted: Arc<Notify>,
+    key_frame_requested: Arc<Notify>,
     gathered: Arc<watch::Sender<bool>>,
     link: watch::Receiver<Link>,
 }
@@ -187,15 +174,15 @@ impl Viewer {
         let gathered = Arc::new(watch::Sender::new(false));
         let (link_sender, link) = watch::channel(Link::Connecting);
         let latest = options.keep_picture.then(Latest::default);
-        let key_wanted = Arc::new(Notify::new());
+        let key_frame_requested = Arc::new(Notify::new());
         let outlet = Outlet {
             stats: Arc::clone(&stats_sender),
             latest: latest.clone(),
-            key_wanted: Arc::clone(&key_wanted),
+            key_frame_requested: Arc::clone(&key_frame_requested),
             started: Instant::now(),
             card,
         };
-        let handler = Arc::new(Handler { outlet, gathered: Arc::clone(&gathered), link: link_sender });
+        let handler = Arc::new(Handler::new(outlet, Arc::clone(&gathered), link_sender));
         let sockets: Vec<String> =
             options.local.iter().map(|ip| std::net::SocketAddr::new(*ip, 0).to_string()).collect();
         if sockets.is_empty() {
@@ -226,7 +213,7 @@ impl Viewer {
                 RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..Default::default() };
             pointer = Some(peer.create_data_channel(POINTER_LABEL, Some(unreliable)).await?);
         }
-        let viewer = Self { peer, stats, latest, input, pointer, key_wanted, gathered, link };
+        let viewer = Self { peer, stats, latest, input, pointer, key_frame_requested, gathered, link };
         viewer.offer(None, negotiate).await?;
         Ok(viewer)
     }
@@ -300,7 +287,7 @@ impl Viewer {
 
     /// Asks the other side for a key frame (PLI), at most once in 250 ms.
     pub fn request_key_frame(&self) {
-        self.key_wanted.notify_one();
+        self.key_frame_requested.notify_one();
     }
 
     /// Waits until the reliable input channel is open.
@@ -336,132 +323,5 @@ impl Viewer {
         if let Err(error) = self.peer.close().await {
             tracing::debug!(%error, "closing a viewer");
         }
-    }
-}
-
-/// Events of the peer connection. They run on the connection's own driver, so nothing here may wait.
-struct Handler {
-    outlet: Outlet,
-    gathered: Arc<watch::Sender<bool>>,
-    link: watch::Sender<Link>,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            self.gathered.send_replace(true);
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let since = self.outlet.started.elapsed();
-        if state == RTCPeerConnectionState::Connected {
-            self.outlet.card.step(Step::Connected);
-        }
-        self.link.send_replace(Link::of(state));
-        self.outlet.stats.send_modify(|stats| {
-            if state == RTCPeerConnectionState::Connected {
-                stats.connected.get_or_insert(since);
-            }
-            stats.ended |= state == RTCPeerConnectionState::Failed || state == RTCPeerConnectionState::Closed;
-        });
-    }
-
-    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let outlet = self.outlet.clone();
-        tokio::spawn(async move {
-            if track.kind().await == RtpCodecKind::Video {
-                video(track, outlet).await;
-            } else {
-                audio(track, outlet).await;
-            }
-        });
-    }
-}
-
-async fn audio(track: Arc<dyn TrackRemote>, outlet: Outlet) {
-    while let Some(event) = track.poll().await {
-        if let TrackRemoteEvent::OnRtpPacket(_) = event {
-            outlet.stats.send_modify(|stats| stats.audio_packets += 1);
-            outlet.card.with(|facts| facts.meter.audio());
-        }
-    }
-}
-
-async fn video(track: Arc<dyn TrackRemote>, outlet: Outlet) {
-    let mut decoder = match DecoderHandle::start(outlet.clone()) {
-        Ok(decoder) => decoder,
-        Err(error) => {
-            tracing::warn!(%error, "cannot start the decoder");
-            return;
-        }
-    };
-    let Some(ssrc) = track.ssrcs().await.first().copied() else { return };
-    let asking = tokio::spawn(ask_for_key_frames(Arc::clone(&track), ssrc, Arc::clone(&outlet.key_wanted)));
-    let mut reorder = Reorder::default();
-    let mut depacketizer = Depacketizer::new();
-    let mut repair = tokio::time::interval(REPAIR_INTERVAL);
-    repair.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut waits = false;
-    loop {
-        let event = tokio::select! {
-            event = track.poll() => event,
-            _ = repair.tick(), if waits => {
-                let (wanted, still) =
-                    outlet.card.with(|facts| (facts.meter.wanted(Instant::now()), facts.meter.waits()));
-                waits = still;
-                if let Some((media_ssrc, lost)) = wanted {
-                    let nacks = nack_pairs_from_sequence_numbers(&lost);
-                    let nack = TransportLayerNack { sender_ssrc: 0, media_ssrc, nacks };
-                    let _ = track.write_rtcp(vec![Box::new(nack)]).await;
-                }
-                continue;
-            }
-        };
-        let Some(event) = event else { break };
-        let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-        let now = Instant::now();
-        let header = Header {
-            marker: packet.header.marker,
-            payload_type: packet.header.payload_type,
-            sequence: packet.header.sequence_number,
-            timestamp: packet.header.timestamp,
-            ssrc: packet.header.ssrc,
-        };
-        waits = outlet.card.with(|facts| {
-            facts.step(Step::FirstPacket, now);
-            facts.meter.packet(header, packet.payload.len() + PACKET_OVERHEAD, now);
-            facts.meter.waits()
-        });
-        let size = packet.payload.len() as u64;
-        for packet in reorder.push(packet.header.sequence_number, packet) {
-            let header = &packet.header;
-            let pushed =
-                depacketizer.push(header.sequence_number, header.timestamp, header.marker, &packet.payload);
-            if pushed.damaged {
-                decoder.damaged();
-            }
-            pushed.units.into_iter().for_each(|unit| decoder.push(unit));
-        }
-        let since = outlet.started.elapsed();
-        outlet.stats.send_modify(|stats| {
-            stats.first_packet.get_or_insert(since);
-            stats.packets += 1;
-            stats.bytes += size;
-            stats.lost = reorder.lost();
-        });
-    }
-    asking.abort();
-}
-
-async fn ask_for_key_frames(track: Arc<dyn TrackRemote>, media_ssrc: u32, wanted: Arc<Notify>) {
-    loop {
-        wanted.notified().await;
-        let pli = PictureLossIndication { sender_ssrc: 0, media_ssrc };
-        if track.write_rtcp(vec![Box::new(pli)]).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(KEY_REQUEST_INTERVAL).await;
     }
 }

@@ -1,16 +1,14 @@
 //! RTP to H.264 access units (RFC 6184): single NAL unit packets, STAP-A and FU-A.
 //!
-//! Takes packets in order of their sequence numbers (see [`crate::bots::reorder`]) and gives Annex B access units. Nothing
+//! Takes packets in order of their sequence numbers (see [`super::Reorder`]) and gives Annex B access units. Nothing
 //! from the network can make it panic or keep more than [`MAX_UNIT_BYTES`]; a unit with a hole is never given out.
+
+use super::{NAL_FU_A, NAL_IDR, NAL_SLICE, NAL_STAP_A};
 
 /// Largest access unit kept, in bytes; a larger one is dropped and counted as damaged.
 pub const MAX_UNIT_BYTES: usize = 4 * 1024 * 1024;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-const NAL_SLICE: u8 = 1;
-const NAL_IDR: u8 = 5;
-const NAL_STAP_A: u8 = 24;
-const NAL_FU_A: u8 = 28;
 
 /// One coded picture with its parameter sets, in Annex B form.
 #[derive(Debug, Clone, PartialEq, Eq)]

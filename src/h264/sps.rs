@@ -134,11 +134,26 @@ fn matrix(bits: &mut Bits<'_>) -> Option<u8> {
     if colours { number(24).and_then(|three| u8::try_from(three & 0xFF).ok()) } else { None }
 }
 
-/// True when a slice is bidirectional (section 7.3.3). `nal` with its header byte.
+/// Bytes in which the first fields of a NAL unit lie, emulation prevention included.
+const FIRST_FIELDS: usize = 24;
+
+/// True when a slice is bidirectional (section 7.3.3). `nal` with its header byte. Allocates nothing.
 pub fn is_b_slice(nal: &[u8]) -> bool {
-    let raw = unescaped(nal.get(1..nal.len().min(24)).unwrap_or_default());
+    let raw = first_fields(nal.get(1..).unwrap_or_default());
     let mut bits = Bits::new(&raw);
     bits.ue().and_then(|_| bits.ue()).is_some_and(|kind| kind % 5 == 1)
+}
+
+/// The number by which slices refer to a sequence or picture parameter set, with its kind. `nal` with its header byte.
+pub fn parameter_set_id(nal: &[u8]) -> Option<(u8, u32)> {
+    let kind = super::nal_type(nal);
+    let skip = match kind {
+        super::NAL_SPS => 4,
+        super::NAL_PPS => 1,
+        _ => return None,
+    };
+    let raw = first_fields(nal.get(skip..)?);
+    Some((kind, Bits::new(&raw).ue()?))
 }
 
 fn scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
@@ -165,6 +180,23 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
         }
         zeros = if byte == 0 { zeros + 1 } else { 0 };
         out.push(byte);
+    }
+    out
+}
+
+/// The same of the beginning; zeros behind its end.
+fn first_fields(bytes: &[u8]) -> [u8; FIRST_FIELDS] {
+    let mut out = [0; FIRST_FIELDS];
+    let (mut zeros, mut places) = (0, out.iter_mut());
+    for &byte in bytes.iter().take(FIRST_FIELDS) {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        if let Some(place) = places.next() {
+            *place = byte;
+        }
     }
     out
 }
@@ -264,11 +296,21 @@ mod tests {
         assert!(!is_b_slice(&[]) && !is_b_slice(&[0x41]));
     }
 
+    #[test]
+    fn parameter_sets_are_known_by_kind_and_number() {
+        // seq_parameter_set_id 0 (1) and 1 (010) behind profile, flags and level; pic_parameter_set_id 2 (011).
+        assert_eq!(parameter_set_id(&[0x67, 66, 0, 31, 0b1000_0000]), Some((7, 0)));
+        assert_eq!(parameter_set_id(&[0x67, 66, 0, 31, 0b0100_0000]), Some((7, 1)));
+        assert_eq!(parameter_set_id(&[0x68, 0b0110_0000]), Some((8, 2)));
+        assert_eq!((parameter_set_id(&[0x65, 0x88]), parameter_set_id(&[0x67, 66])), (None, None));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = SpsFacts::parse(&bytes);
             let _ = is_b_slice(&bytes);
+            let _ = parameter_set_id(&bytes);
         }
     }
 }

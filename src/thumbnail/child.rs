@@ -1,6 +1,6 @@
 //! The gateway's end of a child process that makes one picture: bytes in, bytes out, killed when it takes too long.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use bytes::Bytes;
 use std::path::Path;
 use std::process::Stdio;

@@ -4,8 +4,7 @@
 pub use crate::h264::SpsFacts;
 
 use super::facts::{AudioFacts, VideoFacts};
-use crate::bots::reorder::Reorder;
-use crate::h264::{AccessUnit, Depacketizer, is_b_slice, nal_units};
+use crate::h264::{AccessUnit, Depacketizer, Reorder, is_b_slice, nal_units};
 use crate::runner::rtcp::is_rtcp;
 use crate::runner::rtp::{HEADER, MAX_PACKET};
 use std::time::Duration;
