@@ -293,6 +293,23 @@ impl InputFrame {
         matches!(self, Self::PointerMove { .. } | Self::Pad { .. })
     }
 
+    /// Where it puts the pointer.
+    pub fn pointer(&self) -> Option<(u16, u16)> {
+        match self {
+            Self::Button { x, y, .. } | Self::PointerMove { x, y, .. } | Self::Touch { x, y, .. } => {
+                Some((*x, *y))
+            }
+            Self::Key { .. }
+            | Self::Wheel { .. }
+            | Self::Text(_)
+            | Self::PointerDelta { .. }
+            | Self::Heartbeat
+            | Self::ReleaseAll
+            | Self::PadPresence { .. }
+            | Self::Pad { .. } => None,
+        }
+    }
+
     /// True when a person did something: what extends "still there". Heartbeats and release-all come by themselves.
     pub fn is_activity(&self) -> bool {
         !matches!(self, Self::Heartbeat | Self::ReleaseAll)
@@ -300,12 +317,13 @@ impl InputFrame {
 }
 
 impl Control {
-    /// The frame that lets go of it.
-    pub fn release(self) -> InputFrame {
+    /// The frame that lets go of it; of a button, with the pointer at `at`.
+    pub fn release(self, at: (u16, u16)) -> InputFrame {
+        let (x, y) = at;
         match self {
             Self::Key(usage) => InputFrame::Key { usage, down: false },
-            Self::Button(button) => InputFrame::Button { button, down: false, x: 0, y: 0 },
-            Self::Contact(contact) => InputFrame::Touch { contact, phase: TouchPhase::Cancel, x: 0, y: 0 },
+            Self::Button(button) => InputFrame::Button { button, down: false, x, y },
+            Self::Contact(contact) => InputFrame::Touch { contact, phase: TouchPhase::Cancel, x, y },
         }
     }
 }
@@ -526,7 +544,7 @@ mod tests {
         let key = InputFrame::Key { usage: 4, down: true };
         assert_eq!(key.effect(), Effect::Press(Control::Key(4)));
         for control in [Control::Key(4), Control::Button(1), Control::Contact(7)] {
-            assert_eq!(control.release().effect(), Effect::Release(control));
+            assert_eq!(control.release((0, 0)).effect(), Effect::Release(control));
         }
         assert_eq!(InputFrame::ReleaseAll.effect(), Effect::ReleaseAll);
         assert_eq!(InputFrame::Heartbeat.effect(), Effect::Nothing);

@@ -39,6 +39,8 @@ struct Holder {
 /// The last numbers given out in a slot.
 #[derive(Debug, Default)]
 struct Sequences {
+    /// Where the slot's pointer is: buttons that are let go for a viewer are let go there.
+    at: (u16, u16),
     pointer: u16,
     pads: BTreeMap<u8, u16>,
 }
@@ -52,6 +54,9 @@ impl HeldKeys {
         }
         let holder = self.viewers.entry(viewer).or_insert_with(|| Holder::new(slot, now));
         holder.seen = now;
+        if let Some(at) = frame.pointer() {
+            self.slots.entry(slot).or_default().at = at;
+        }
         match frame.effect() {
             Effect::Press(control) => {
                 if holder.held.len() < MAX_HELD || holder.held.contains(&control) {
@@ -138,10 +143,11 @@ impl HeldKeys {
         let slot = holder.slot;
         let held = std::mem::take(&mut holder.held);
         let pads = std::mem::take(&mut holder.pads);
+        let at = self.slots.entry(slot).or_default().at;
         let mut out: Vec<Routed> = held
             .into_iter()
             .filter(|control| !self.held_by_another(viewer, slot, *control))
-            .map(|control| (slot, control.release()))
+            .map(|control| (slot, control.release(at)))
             .collect();
         let sequences = self.slots.entry(slot).or_default();
         out.extend(pads.into_keys().map(|pad| {
@@ -204,6 +210,15 @@ mod tests {
         assert_eq!(keys.gone(viewer), [(0, key(4, false))]);
         assert_eq!(keys.gone(viewer), []);
         assert_eq!(keys.deadline(), None);
+    }
+
+    #[test]
+    fn a_button_is_let_go_where_the_pointer_is() {
+        let (mut keys, now, viewer) = (HeldKeys::default(), Instant::now(), ViewerId::new());
+        let button = |down, x, y| InputFrame::Button { button: 0, down, x, y };
+        keys.frame(now, viewer, 0, button(true, 7, 8));
+        keys.frame(now, viewer, 0, InputFrame::PointerMove { sequence: 1, x: 9, y: 10 });
+        assert_eq!(keys.gone(viewer), [(0, button(false, 9, 10))]);
     }
 
     #[test]

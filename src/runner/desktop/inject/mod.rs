@@ -160,8 +160,7 @@ impl Injector {
 
     fn button(&mut self, slot: u8, button: u8, down: bool, x: u16, y: u16) -> Result<(), InjectError> {
         let Some(button) = pointer::button(button) else { return Ok(()) };
-        // A release at the corner is one the gateway made up for a player who is gone.
-        if !self.relative && (down || (x, y) != (0, 0)) {
+        if !self.relative {
             self.point(x, y)?;
         }
         self.hold(button, Holder { slot, by: By::Button }, down)
