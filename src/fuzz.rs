@@ -60,6 +60,7 @@ targets! {
     session_form: session_api::bodies,
     session_path: session_api::path,
     session_query: session_api::query,
+    split: relay::split,
     still: relay::still,
     still_parts: choose_still_parts,
     stun: relay::stun,

@@ -112,6 +112,15 @@ pub struct QualityReport {
     pub transport: Option<Transport>,
 }
 
+/// Why the video of a session's source cannot be shown, or not well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFault {
+    /// `payload_type`, `no_parameter_sets`, `b_frames`, `large_packets`, `no_key_frame`.
+    pub code: String,
+    /// The cause and what to do about it, for whoever runs the source.
+    pub message: String,
+}
+
 /// How media travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -154,6 +163,9 @@ pub enum ServerMessage {
         status: String,
         progress: Option<Progress>,
         end_reason: Option<String>,
+        /// All that is wrong with the source.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        source_faults: Vec<SourceFault>,
     },
     /// The pointer's picture changed. `png` is base64; absent: the default arrow; `visible: false`: hidden.
     Cursor {
@@ -586,10 +598,26 @@ mod tests {
                     status: "starting".to_owned(),
                     progress: Some(Progress { step: "starting".to_owned(), percent: Some(50.0) }),
                     end_reason: None,
+                    source_faults: Vec::new(),
                 },
                 json!({
                     "type": "status", "status": "starting",
                     "progress": {"step": "starting", "percent": 50.0}, "endReason": null,
+                }),
+            ),
+            (
+                ServerMessage::Status {
+                    status: "running".to_owned(),
+                    progress: None,
+                    end_reason: None,
+                    source_faults: vec![SourceFault {
+                        code: "b_frames".to_owned(),
+                        message: "Turn them off.".to_owned(),
+                    }],
+                },
+                json!({
+                    "type": "status", "status": "running", "progress": null, "endReason": null,
+                    "sourceFaults": [{"code": "b_frames", "message": "Turn them off."}],
                 }),
             ),
             (

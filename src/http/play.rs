@@ -74,12 +74,13 @@ async fn launch(
 
 /// Status of a session
 ///
-/// Poll every two seconds. `save` is null until the session has ended, then as in the answer to a stop.
+/// Poll every two seconds. `save` is null until the session has ended, then as in the answer to a stop. `sourceFaults`
+/// names what is wrong with the video of an external source.
 #[utoipa::path(
     get, path = "/api/game/session-status", operation_id = "session-status", tag = "Sessions API",
     params(("sessionId" = String, Query)),
     responses(
-        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "endReason": null, "endDetail": null, "save": null, "viewers": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 60000, "frozenMs": 0, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 1, "inputs": 250 } })),
+        (status = 200, description = "The session.", body = Value, example = json!({ "sessionId": "5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1", "status": "running", "serverUrl": "https://play.example.org", "containerUrl": "https://play.example.org/session/5f0c2a4e-8b1d-4c53-9c69-6a1c52f3a7d1/", "gameSlug": "ember", "gameTitle": "Ember", "startedAt": "2026-01-16T07:51:49Z", "expiresAt": "2026-01-16T08:21:49Z", "timeline": { "requested": "2026-01-16T07:51:49.120Z" }, "progress": null, "sourceFaults": [], "endReason": null, "endDetail": null, "save": null, "viewers": 1, "quality": { "timeToFirstFrameMs": 330, "watchedMs": 60000, "frozenMs": 0, "meanKbps": 1500, "lossPercent": 0.1, "roundTripMs": 20, "transport": "udp", "viewersMost": 1, "inputs": 250 } })),
         (status = 400, description = "Not a request.", body = ApiProblem),
         (status = 404, description = "No such session of yours.", body = ApiProblem),
     ),
@@ -102,6 +103,11 @@ fn status_body(session: &SessionView, context: &Context) -> Value {
         .filter_map(|(step, at)| Some((json!(step).as_str()?.to_owned(), json!(millis(*at)))))
         .collect();
     let progress = session.progress.as_ref();
+    let faults: Vec<Value> = session
+        .source_faults
+        .iter()
+        .map(|fault| json!({ "code": fault.code(), "message": fault.to_string() }))
+        .collect();
     // B9: known from the start, the page only once there is something on it.
     let container_url = match session.status {
         Status::Running => json!(format!("{}/session/{}/", context.base, session.id)),
@@ -118,6 +124,7 @@ fn status_body(session: &SessionView, context: &Context) -> Value {
         "expiresAt": session.expires_at.map(seconds),
         "timeline": timeline,
         "progress": progress.map(|progress| json!({ "step": progress.step, "percent": progress.percent })),
+        "sourceFaults": faults,
         "endReason": session.end_reason,
         "endDetail": session.end_detail,
         "save": save(session.save.as_ref()),

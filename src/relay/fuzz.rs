@@ -9,11 +9,14 @@ use super::dtls::{ClientHello, Content, Inflow, LARGEST_MESSAGE, records};
 use super::feedback::{Feedback, FeedbackQueue};
 use super::group::Group;
 use super::keyframe::starts_key_frame;
+use super::parameter_sets::ParameterSets;
+use super::payload_type::OtherType;
 use super::rate::Estimator;
 use super::ring::{self, Ring};
 use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
 use super::sdp::{MAX_OFFER_BYTES, Offer, credentials, finish_answer};
 use super::source::Source;
+use super::split::{MAX_PAYLOAD, Pieces, split as cut};
 use super::still::find_any;
 use super::stun::{Credentials, Request, nominating_request, request_transaction};
 use bytes::Bytes;
@@ -82,11 +85,16 @@ pub(crate) fn ingest(data: &[u8]) {
         now += Duration::from_millis(u64::from(*pause) * 16);
         let from = SocketAddr::from((ip, 5000 + u16::from(pause % 2)));
         let Some(rtp) = Rtp::parse(datagram) else { continue };
-        let Ok(place) = source.accept(now, from, &rtp) else { continue };
-        if place.restarted {
+        if source.restart(now, from, &rtp).is_some() {
             group.clear();
         }
+        let Ok(place) = source.accept(now, from, &rtp) else { continue };
         let index = place.index;
+        if place.newest {
+            // Some take more places than one: the last of them, here.
+            source.widen(u64::from(pause % 4));
+            assert_eq!(source.next_index(), index + u64::from(pause % 4) + 1);
+        }
         if !ring.insert(index, place.timestamp, rtp.marker, rtp.payload) {
             continue;
         }
@@ -216,6 +224,27 @@ pub(crate) fn feedback(data: &[u8]) {
         }
     }
     assert!(estimator.target().is_finite() && estimator.target() > 0.0);
+}
+
+/// A payload of a source that is not ours, behind the size that packets may have: what it is cut into fits, and a key
+/// frame is still one.
+pub(crate) fn split(data: &[u8]) {
+    let [limit, payload @ ..] = data else { return };
+    let (mut pieces, mut sets) = (Pieces::default(), ParameterSets::default());
+    let limit = usize::from(*limit) + 20;
+    for codec in CODECS {
+        if cut(codec, payload, limit, &mut pieces).is_some() {
+            assert!(pieces.iter().all(|piece| piece.len() <= limit));
+            let key = starts_key_frame(codec, payload);
+            assert!(!key || pieces.is_empty() || pieces.iter().any(|piece| starts_key_frame(codec, piece)));
+        }
+        let rtp = Rtp { marker: true, payload_type: 97, sequence: 1, timestamp: 2, ssrc: 3, payload };
+        OtherType::default().proves(codec, &rtp);
+    }
+    for timestamp in 0..2 {
+        sets.payload(timestamp, payload);
+        assert!(sets.packet().len() <= MAX_PAYLOAD);
+    }
 }
 
 /// A payload: the rest of a packet does not take back what its beginning said.

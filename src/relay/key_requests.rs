@@ -1,4 +1,4 @@
-//! Asking the source for key frames: all viewers' wishes merged into few requests, none forgotten.
+//! Key frame requests to a session's source: those of all viewers merged into few, repeated until they are answered.
 
 use std::time::{Duration, Instant};
 
@@ -10,34 +10,35 @@ const REPEAT: Duration = Duration::from_millis(300);
 const FAST_REPEATS: u32 = 10;
 const SLOW_REPEAT: Duration = Duration::from_secs(1);
 
-/// One session's wish for a key frame.
+/// One session's key frame requests.
 #[derive(Debug, Default)]
 pub(super) struct KeyRequests {
     last: Option<Instant>,
-    wanted: bool,
+    /// A viewer waits for a key frame.
+    pending: bool,
     repeats: u32,
 }
 
 impl KeyRequests {
-    /// Somebody needs a key frame.
-    pub(super) fn want(&mut self) {
-        self.wanted = true;
+    /// A viewer needs a key frame.
+    pub(super) fn request(&mut self) {
+        self.pending = true;
     }
 
-    /// A key frame has begun: every wish until now is fulfilled by it.
+    /// A key frame has begun: it answers every request until now.
     pub(super) fn answered(&mut self) {
-        self.wanted = false;
+        self.pending = false;
         self.repeats = 0;
     }
 
     /// When to call [`Self::poll`] again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.wanted.then_some(self.last? + self.pause())
+        self.pending.then_some(self.last? + self.pause())
     }
 
     /// Whether to ask the source now.
     pub(super) fn poll(&mut self, now: Instant) -> bool {
-        if !self.wanted || self.last.is_some_and(|last| now < last + self.pause()) {
+        if !self.pending || self.last.is_some_and(|last| now < last + self.pause()) {
             return false;
         }
         self.last = Some(now);
@@ -60,19 +61,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn wishes_are_merged_and_repeated_until_answered() {
+    fn requests_are_merged_and_repeated_until_answered() {
         let (mut keys, start) = (KeyRequests::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         assert!(!keys.poll(at(0)));
-        keys.want();
+        keys.request();
         assert!(keys.poll(at(0)), "at once");
-        keys.want();
+        keys.request();
         assert!(!keys.poll(at(100)), "merged");
         assert_eq!(keys.deadline(), Some(at(300)));
         assert!(keys.poll(at(300)), "repeated");
         keys.answered();
         assert_eq!(keys.deadline(), None);
-        keys.want();
+        keys.request();
         assert!(!keys.poll(at(400)), "not twice within 200 ms");
         assert!(keys.poll(at(500)));
     }
@@ -84,7 +85,7 @@ mod tests {
             let mut last: Option<Instant> = None;
             for (pause, answered) in events {
                 now += Duration::from_millis(pause);
-                if answered { keys.answered() } else { keys.want() }
+                if answered { keys.answered() } else { keys.request() }
                 if keys.poll(now) {
                     prop_assert!(last.is_none_or(|last| now - last >= MERGE));
                     last = Some(now);

@@ -1,6 +1,7 @@
 //! Finds key frames in RTP payloads, by what the payload says and never by sizes.
 
 use super::Codec;
+use crate::h264::{NAL_IDR, NAL_SPS, units};
 
 /// Whether this payload begins (a part of) a key frame.
 pub(super) fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
@@ -13,26 +14,9 @@ pub(super) fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-/// IDR (5) or SPS (7) as a single NAL unit, inside a STAP-A, or as the start of an FU-A (RFC 6184).
+/// IDR or SPS, in whatever way it is packetized.
 fn h264(payload: &[u8]) -> bool {
-    let is_key = |header: u8| matches!(header & 0x1f, 5 | 7);
-    match payload {
-        [header, rest @ ..] if header & 0x1f == 24 => {
-            let mut rest = rest;
-            while let [l0, l1, units @ ..] = rest {
-                let len = usize::from(u16::from_be_bytes([*l0, *l1]));
-                if units.first().is_some_and(|header| is_key(*header)) && len > 0 {
-                    return true;
-                }
-                let Some(next) = units.get(len..) else { return false };
-                rest = next;
-            }
-            false
-        }
-        [header, unit, ..] if header & 0x1f == 28 => unit & 0x80 != 0 && is_key(*unit),
-        [header, ..] => is_key(*header),
-        [] => false,
-    }
+    units(payload).any(|unit| matches!(unit.kind(), NAL_IDR | NAL_SPS))
 }
 
 /// Start of partition 0 of a frame whose inverse key frame bit is 0 (RFC 7741 section 4).
@@ -41,8 +25,13 @@ fn vp8(payload: &[u8]) -> Option<bool> {
     if first & 0x10 == 0 || first & 0x07 != 0 {
         return Some(false);
     }
+    Some(payload.get(vp8_descriptor(payload)?)? & 0x01 == 0)
+}
+
+/// The length of a VP8 payload descriptor (RFC 7741 section 4.2).
+pub(super) fn vp8_descriptor(payload: &[u8]) -> Option<usize> {
     let mut at = 1;
-    if first & 0x80 != 0 {
+    if payload.first()? & 0x80 != 0 {
         let extension = *payload.get(at)?;
         at += 1;
         if extension & 0x80 != 0 {
@@ -51,7 +40,7 @@ fn vp8(payload: &[u8]) -> Option<bool> {
         at += usize::from(extension & 0x40 != 0);
         at += usize::from(extension & 0x30 != 0);
     }
-    Some(payload.get(at)? & 0x01 == 0)
+    Some(at)
 }
 
 /// Beginning of a frame that is not inter-predicted, in the base spatial layer (RFC 9628 section 4.2).

@@ -10,12 +10,15 @@ mod control;
 mod demux;
 mod down_track;
 mod dtls;
+mod faults;
 mod feedback;
 pub(crate) mod fuzz;
 mod group;
 mod key_requests;
 mod keyframe;
 mod outbox;
+mod parameter_sets;
+mod payload_type;
 mod peer;
 mod quality;
 mod rate;
@@ -29,13 +32,16 @@ mod session;
 mod shard;
 mod socket;
 mod source;
+mod split;
 mod stats;
 mod still;
 mod stun;
 mod supervisor;
 mod timers;
 mod viewer;
+mod widths;
 
+pub use faults::SourceFault;
 pub use still::MAX_KEY_FRAME_BYTES;
 
 use crate::ids::{SessionId, ViewerId};
@@ -162,6 +168,8 @@ pub enum RelayEvent {
     KeyFrameWanted,
     /// First viewer came or last one left.
     Watched(bool),
+    /// All that is wrong with the source, whenever that changes.
+    SourceFaults(Vec<SourceFault>),
     /// What the players' links carry of video, in kbit/s: the narrowest of them. `None`: no player's link is measured.
     LinkRate(Option<u32>),
 }

@@ -1,28 +1,31 @@
-//! One session's media on a shard: its two sources, the ring and group its viewers live on, its wish for key frames.
+//! One session's media on a shard: its two sources, the ring and group its viewers live on, its requests for key frames.
+
+mod ingest;
+mod packets;
 
 use super::down_track::KeyFrame;
+use super::faults::Faults;
 use super::group::Group;
 use super::key_requests::KeyRequests;
-use super::keyframe::starts_key_frame;
+use super::parameter_sets::ParameterSets;
 use super::peer::random;
 use super::ring::{self, Ring};
-use super::rtp::{self, Rtp, SenderClock};
-use super::socket::{Path, Socket};
-use super::source::Source;
-use super::stats::{Cause, Count, Drop, Stats};
+use super::rtp;
+use super::socket::Path;
+use super::split::Pieces;
+use super::stats::{Cause, Drop, Stats};
 use super::still::Still;
 use super::viewer::Fresh;
-use super::{Codec, IngestSpec, OpenSession, OpenedSession, RelayError, RelayEvent};
+use super::{Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
 use crate::ids::{SessionId, ViewerId};
+use ingest::Ingest;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 /// Events waiting for the control plane. When full, events are dropped and counted.
 const EVENTS: usize = 1024;
-/// A sender report of the source is believed for this long.
-const CLOCK_LIFE: Duration = Duration::from_secs(15);
 /// Of a link's rate, what video may have: headers take the rest; and what sound takes.
 const VIDEO_SHARE: f64 = 0.93;
 const AUDIO_KBPS: f64 = 110.0;
@@ -47,6 +50,9 @@ pub(super) struct Session {
     pub(super) group: Group,
     pub(super) still: Still,
     keys: KeyRequests,
+    sets: ParameterSets,
+    faults: Faults,
+    pieces: Pieces,
     /// Players first.
     pub(super) order: Vec<u64>,
     pub(super) by_id: HashMap<ViewerId, u64>,
@@ -56,19 +62,12 @@ pub(super) struct Session {
     events: mpsc::Sender<RelayEvent>,
     pub(super) connected: usize,
     pictured: bool,
+    /// When the first packet came.
+    began: Option<Instant>,
     audio_next: u64,
     ssrc: u32,
     /// What was last told of the players' links, and when.
     rate: Option<(u32, Instant)>,
-}
-
-/// One incoming stream and its port.
-pub(super) struct Ingest {
-    pub(super) socket: Socket,
-    source: Source,
-    clock_rate: u32,
-    rtcp: Option<SocketAddr>,
-    clock: Option<(SenderClock, Instant)>,
 }
 
 impl Session {
@@ -95,6 +94,9 @@ impl Session {
             group: Group::default(),
             still: Still::default(),
             keys: KeyRequests::default(),
+            sets: ParameterSets::default(),
+            faults: Faults::default(),
+            pieces: Pieces::default(),
             order: Vec::new(),
             by_id: HashMap::new(),
             fresh: Fresh::default(),
@@ -102,6 +104,7 @@ impl Session {
             events,
             connected: 0,
             pictured: false,
+            began: None,
             audio_next: 0,
             ssrc: u32::from_be_bytes(random()) | 1,
             rate: None,
@@ -112,23 +115,28 @@ impl Session {
     /// What the source said of itself. True: its codec is another one than before.
     pub(super) fn set_source(&mut self, video: Option<(Codec, u8)>, audio: Option<(Codec, u8)>) -> bool {
         if let (Some(ingest), Some((_, payload_type))) = (&mut self.audio, audio) {
-            ingest.source.set_payload_type(payload_type);
+            ingest.agree(payload_type);
         }
         let Some((codec, payload_type)) = video else { return false };
-        self.video.source.set_payload_type(payload_type);
+        self.video.agree(payload_type);
+        self.faults.mended(|_| true);
         let changed = codec != self.codec;
         self.codec = codec;
         if changed {
+            self.sets.clear();
             self.group.clear();
             self.still.clear();
         }
         changed
     }
 
-    pub(super) fn emit(&self, event: RelayEvent, stats: &mut Stats) {
-        if self.events.try_send(event).is_err() {
+    /// False: the control plane has no room for it.
+    pub(super) fn emit(&self, event: RelayEvent, stats: &mut Stats) -> bool {
+        let sent = self.events.try_send(event).is_ok();
+        if !sent {
             stats.drop(Drop::EventsFull);
         }
+        sent
     }
 
     /// Tells what the narrowest of the players' links carries, in bit/s, when that is news.
@@ -177,7 +185,7 @@ impl Session {
 
     pub(super) fn want_key_frame(&mut self, cause: Cause, stats: &mut Stats) {
         stats.key_frame(cause);
-        self.keys.want();
+        self.keys.request();
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -196,71 +204,6 @@ impl Session {
             self.video.socket.send(Path { remote, local: None }, &request, stats);
         }
         self.emit(RelayEvent::KeyFrameWanted, stats);
-    }
-
-    /// A datagram on the video port.
-    pub(super) fn video_datagram(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &[u8],
-        stats: &mut Stats,
-    ) {
-        let was_latched = self.video.source.latched().is_some();
-        let Some((place, rtp)) = self.video.receive(now, from, datagram, stats) else { return };
-        if place.restarted {
-            stats.count(Count::SourceRestarts, 1);
-            self.group.clear();
-            self.still.clear();
-        }
-        self.still.rescue(&self.ring, place.index);
-        if !self.ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
-            stats.drop(Drop::Duplicate);
-            return;
-        }
-        if place.index == self.newest() {
-            self.in_frame = !rtp.marker;
-        }
-        let key = starts_key_frame(self.codec, rtp.payload);
-        let begins = self.group.packet(&self.ring, place.index, key);
-        self.fresh.video.push(place.index);
-        if let Some(start) = begins {
-            self.fresh.key_frame(self.key_frame_at(start));
-            self.still.begins(now, start);
-            self.keys.answered();
-            if !std::mem::replace(&mut self.pictured, true) {
-                tracing::info!(session = %self.id, "the first key frame is here");
-                self.emit(RelayEvent::FirstKeyFrame, stats);
-            }
-        } else if !key && (place.restarted || !was_latched) {
-            // Came in the middle of a group: nobody can start from that.
-            self.want_key_frame(Cause::Loss, stats);
-        }
-        self.still.came(&self.ring, place.timestamp, rtp.marker, self.newest());
-    }
-
-    /// A datagram on the audio port.
-    pub(super) fn audio_datagram(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &[u8],
-        stats: &mut Stats,
-    ) {
-        let Some((place, rtp)) =
-            self.audio.as_mut().and_then(|audio| audio.receive(now, from, datagram, stats))
-        else {
-            return;
-        };
-        // In order only: no sequence number may be sealed twice.
-        if place.index < self.audio_next {
-            stats.drop(Drop::Duplicate);
-            return;
-        }
-        self.audio_next = place.index + 1;
-        if self.audio_ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
-            self.fresh.audio.push(place.index);
-        }
     }
 
     /// Now on the clock that sender reports of video carry: the middle 32 bits of NTP time (RFC 3550 section 6.4.1).
@@ -285,68 +228,6 @@ impl Session {
         let ntp = ntp_now();
         let arrived = |ingest: &Ingest| Some((ntp, ingest.source.timestamp_at(now)?));
         (arrived(&self.video), self.audio.as_ref().and_then(arrived))
-    }
-}
-
-impl Ingest {
-    fn bind(
-        spec: &IngestSpec,
-        allow: &[IpAddr],
-        ingest_ip: IpAddr,
-        clock_rate: u32,
-    ) -> Result<Self, RelayError> {
-        let address = spec.listen.unwrap_or(SocketAddr::new(ingest_ip, 0));
-        let socket = Socket::bind(address).map_err(|source| RelayError::Bind { address, source })?;
-        let source = Source::new(allow.to_vec(), spec.payload_type, clock_rate);
-        Ok(Self { socket, source, clock_rate, rtcp: spec.rtcp, clock: None })
-    }
-
-    fn receive<'a>(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &'a [u8],
-        stats: &mut Stats,
-    ) -> Option<(super::source::Place, Rtp<'a>)> {
-        if !self.source.allows(from) {
-            stats.drop(Drop::ForeignSource);
-            return None;
-        }
-        if rtp::is_rtcp(datagram) {
-            match rtp::sender_report(datagram) {
-                Ok(Some(clock)) => self.clock = Some((clock, now)),
-                Ok(None) => {}
-                Err(rtp::Malformed) => stats.drop(Drop::MalformedRtcp),
-            }
-            return None;
-        }
-        let Some(rtp) = Rtp::parse(datagram) else {
-            stats.drop(Drop::Malformed);
-            return None;
-        };
-        match self.source.accept(now, from, &rtp) {
-            Ok(place) => {
-                stats.count(Count::IngestPackets, 1);
-                stats.count(Count::IngestBytes, datagram.len() as u64);
-                Some((place, rtp))
-            }
-            Err(reason) => {
-                stats.drop(reason);
-                None
-            }
-        }
-    }
-
-    /// The source's clock pair, brought forward to now.
-    fn reported(&self, now: Instant) -> Option<Clock> {
-        let (clock, at) = self.clock?;
-        let passed = now.saturating_duration_since(at);
-        if passed > CLOCK_LIFE {
-            return None;
-        }
-        let ntp = clock.ntp.wrapping_add((passed.as_secs() << 32) | fraction(passed));
-        let ticks = u32::try_from(passed.as_micros() * u128::from(self.clock_rate) / 1_000_000).ok()?;
-        Some((ntp, self.source.shifted(clock.ssrc, clock.rtp)?.wrapping_add(ticks)))
     }
 }
 

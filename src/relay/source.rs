@@ -1,11 +1,13 @@
 //! One incoming stream: who may send it, and one unbroken numbering over all its restarts.
 //!
-//! The port and SSRC of the first valid packet are latched. A new SSRC from there is a restart of the source: numbering
-//! and timestamps go on rising. Another port is taken only after silence. Timestamps are never re-stamped, only shifted
-//! by a constant at a restart.
+//! The port and SSRC of the first valid packet are latched. A new SSRC from there, or a jump of the sequence, is a restart
+//! of the source once two packets in a row show it (RFC 3550 appendix A.1): numbering and timestamps go on rising. The
+//! first of the two is kept until then, so that a restart loses nothing. Another port is taken only after silence.
+//! Timestamps are never re-stamped, only shifted by a constant at a restart.
 
 use super::rtp::Rtp;
 use super::stats::Drop;
+use super::widths::Widths;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_secs(2);
 /// The largest step of sequence numbers that is loss (forward) or reordering (backward) and not a restart (RFC 3550 A.1).
 const MAX_FORWARD: u16 = 3000;
-const MAX_BACKWARD: u16 = 512;
+pub(super) const MAX_BACKWARD: u16 = 512;
 /// Frame times that are believed.
 const FRAME_TIME: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(50));
 /// Where numbering starts: packets older than the first still have a place below it.
@@ -27,6 +29,35 @@ pub(super) struct Place {
     pub(super) timestamp: u32,
     /// The first packet after a restart of the source.
     pub(super) restarted: bool,
+    /// No newer packet has come.
+    pub(super) newest: bool,
+}
+
+/// A packet that may be the first one after a restart: believed when the next in its sequence comes.
+#[derive(Debug)]
+pub(super) struct Held {
+    marker: bool,
+    payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+    payload: Vec<u8>,
+}
+
+impl Held {
+    fn new(rtp: &Rtp<'_>) -> Self {
+        let Rtp { marker, payload_type, sequence, timestamp, ssrc, payload } = *rtp;
+        Self { marker, payload_type, sequence, timestamp, ssrc, payload: payload.to_vec() }
+    }
+
+    pub(super) fn rtp(&self) -> Rtp<'_> {
+        let Self { marker, payload_type, sequence, timestamp, ssrc, .. } = *self;
+        Rtp { marker, payload_type, sequence, timestamp, ssrc, payload: &self.payload }
+    }
+
+    fn is_followed_by(&self, rtp: &Rtp<'_>) -> bool {
+        (self.ssrc, self.sequence.wrapping_add(1)) == (rtp.ssrc, rtp.sequence)
+    }
 }
 
 /// What decides over one incoming stream.
@@ -44,10 +75,11 @@ struct Latched {
     from: SocketAddr,
     last_packet: Instant,
     ssrc: u32,
-    /// Source sequence number and index of the newest packet.
+    /// Source sequence number and position of the newest packet.
     sequence: u16,
-    highest: u64,
-    /// Lowest index that belongs to the running source.
+    position: u64,
+    widths: Widths,
+    /// Lowest position that belongs to the running source.
     floor: u64,
     /// Added to the source's timestamps.
     shift: u32,
@@ -56,8 +88,7 @@ struct Latched {
     timestamp_at: Instant,
     /// Ticks between the newest two timestamps; 0: not known.
     step: u32,
-    /// The sequence number that would prove a jump to be a restart.
-    probation: Option<u16>,
+    probation: Option<Held>,
 }
 
 impl Source {
@@ -75,6 +106,17 @@ impl Source {
         self.payload_type = payload_type;
     }
 
+    pub(super) fn takes(&self, payload_type: u8) -> bool {
+        self.payload_type == payload_type
+    }
+
+    /// Nothing of it came for some time.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.latched
+            .as_ref()
+            .is_none_or(|latched| now.saturating_duration_since(latched.last_packet) >= SILENCE)
+    }
+
     pub(super) fn allows(&self, from: SocketAddr) -> bool {
         self.allow.contains(&from.ip())
     }
@@ -86,7 +128,14 @@ impl Source {
 
     /// The index after the newest packet.
     pub(super) fn next_index(&self) -> u64 {
-        self.latched.as_ref().map_or(FIRST_INDEX, |latched| latched.highest + 1)
+        self.latched.as_ref().map_or(FIRST_INDEX, |latched| latched.position + latched.widths.total() + 1)
+    }
+
+    /// The newest packet takes so many places of the numbering more than the one it was given.
+    pub(super) fn widen(&mut self, by: u64) {
+        if let Some(latched) = self.latched.as_mut().filter(|_| by > 0) {
+            latched.widths.widen(latched.position, by);
+        }
     }
 
     /// A source timestamp as viewers get it.
@@ -112,6 +161,16 @@ impl Source {
             .clamp(FRAME_TIME.0, FRAME_TIME.1)
     }
 
+    /// Before a packet is accepted: the one before it, if both together show that the source began anew. That one has its
+    /// place then, and goes first.
+    pub(super) fn restart(&mut self, now: Instant, from: SocketAddr, rtp: &Rtp<'_>) -> Option<(Place, Held)> {
+        let agreed = rtp.payload_type == self.payload_type;
+        let latched = self.latched.as_mut().filter(|latched| agreed && latched.from == from)?;
+        let held = latched.probation.take_if(|held| held.is_followed_by(rtp))?;
+        let place = latched.restart(now, &held.rtp(), self.clock_rate);
+        Some((place, held))
+    }
+
     /// Accepts a packet or says why not.
     pub(super) fn accept(&mut self, now: Instant, from: SocketAddr, rtp: &Rtp<'_>) -> Result<Place, Drop> {
         if !self.allows(from) {
@@ -122,7 +181,8 @@ impl Source {
         }
         let Some(latched) = &mut self.latched else {
             self.latched = Some(Latched::first(now, from, rtp));
-            return Ok(Place { index: FIRST_INDEX, timestamp: rtp.timestamp, restarted: false });
+            let timestamp = rtp.timestamp;
+            return Ok(Place { index: FIRST_INDEX, timestamp, restarted: false, newest: true });
         };
         if latched.from != from {
             if now.saturating_duration_since(latched.last_packet) < SILENCE {
@@ -132,7 +192,8 @@ impl Source {
         }
         latched.last_packet = now;
         if latched.ssrc != rtp.ssrc {
-            return Ok(latched.restart(now, rtp, self.clock_rate));
+            latched.probation = Some(Held::new(rtp));
+            return Err(Drop::NewSsrc);
         }
         latched.follow(now, rtp, self.clock_rate)
     }
@@ -145,7 +206,8 @@ impl Latched {
             last_packet: now,
             ssrc: rtp.ssrc,
             sequence: rtp.sequence,
-            highest: FIRST_INDEX,
+            position: FIRST_INDEX,
+            widths: Widths::default(),
             floor: 0,
             shift: 0,
             timestamp: rtp.timestamp,
@@ -163,26 +225,30 @@ impl Latched {
         if forward != 0 && forward <= MAX_FORWARD {
             self.probation = None;
             self.sequence = rtp.sequence;
-            self.highest += u64::from(forward);
-            if timestamp != self.timestamp {
-                self.step = timestamp.wrapping_sub(self.timestamp);
-                (self.timestamp, self.timestamp_at) = (timestamp, now);
-            }
-            return Ok(Place { index: self.highest, timestamp, restarted: false });
+            self.position += u64::from(forward);
+            self.tick(now, timestamp, clock_rate);
+            let index = self.widths.index(self.position);
+            return Ok(Place { index, timestamp, restarted: false, newest: true });
         }
         if backward <= MAX_BACKWARD {
-            let index = self.highest - u64::from(backward);
-            return if index < self.floor {
-                Err(Drop::BeforeRestart)
-            } else {
-                Ok(Place { index, timestamp, restarted: false })
-            };
+            let position = self.position - u64::from(backward);
+            if position < self.floor {
+                return Err(Drop::BeforeRestart);
+            }
+            let index = self.widths.index(position);
+            return Ok(Place { index, timestamp, restarted: false, newest: false });
         }
-        if self.probation == Some(rtp.sequence) {
-            return Ok(self.restart(now, rtp, clock_rate));
-        }
-        self.probation = Some(rtp.sequence.wrapping_add(1));
+        self.probation = Some(Held::new(rtp));
         Err(Drop::SequenceJump)
+    }
+
+    /// Frames that are sent before others they are shown after (B-frames) do not turn the clock back.
+    fn tick(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
+        let ahead = timestamp.wrapping_sub(self.timestamp).cast_signed();
+        if ahead > 0 || ahead.unsigned_abs() > clock_rate {
+            self.step = ahead.unsigned_abs();
+            (self.timestamp, self.timestamp_at) = (timestamp, now);
+        }
     }
 
     fn restart(&mut self, now: Instant, rtp: &Rtp<'_>, clock_rate: u32) -> Place {
@@ -190,13 +256,13 @@ impl Latched {
         let timestamp = self.timestamp.wrapping_add(passed);
         self.ssrc = rtp.ssrc;
         self.sequence = rtp.sequence;
-        self.highest += 1;
-        self.floor = self.highest;
+        self.position += 1;
+        self.floor = self.position;
         self.shift = timestamp.wrapping_sub(rtp.timestamp);
         self.timestamp = timestamp;
         self.timestamp_at = now;
         self.probation = None;
-        Place { index: self.highest, timestamp, restarted: true }
+        Place { index: self.widths.index(self.position), timestamp, restarted: true, newest: true }
     }
 }
 
@@ -247,19 +313,68 @@ mod tests {
         assert_eq!(source.latched(), Some((other, 1)));
     }
 
+    /// As the session does it: the packet that goes first, and this one.
+    fn arrives(source: &mut Source, now: Instant, rtp: &Rtp<'_>) -> (Option<Place>, Result<Place, Drop>) {
+        let first = source.restart(now, FROM.into(), rtp).map(|(place, _)| place);
+        (first, source.accept(now, FROM.into(), rtp))
+    }
+
     #[test]
-    fn a_new_ssrc_goes_on_in_numbering_and_time() {
+    fn a_new_ssrc_goes_on_in_numbering_and_time_from_its_first_packet() {
+        let (mut source, start) = (source(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        source.accept(start, FROM.into(), &packet(65_535, 1_000_000, 1)).expect("first");
+        let kept = Rtp { payload: &[0x67, 1], ..packet(7, 3, 2) };
+        assert_eq!(arrives(&mut source, at(100), &kept), (None, Err(Drop::NewSsrc)));
+        let next = packet(8, 903, 2);
+        let (place, held) = source.restart(at(100), FROM.into(), &next).expect("two in a row");
+        assert_eq!(held.rtp(), kept);
+        let first = FIRST_INDEX + 1;
+        assert_eq!(place, Place { index: first, timestamp: 1_009_000, restarted: true, newest: true });
+        let place = source.accept(at(110), FROM.into(), &next).expect("next");
+        let timestamp = 1_009_900;
+        assert_eq!(place, Place { index: first + 1, timestamp, restarted: false, newest: true });
+        assert_eq!(arrives(&mut source, at(111), &packet(6, 0, 2)), (None, Err(Drop::BeforeRestart)));
+    }
+
+    #[test]
+    fn single_packets_of_another_ssrc_are_no_restart() {
         let (mut source, now) = (source(), Instant::now());
-        source.accept(now, FROM.into(), &packet(65_535, 1_000_000, 1)).expect("first");
-        let place = source
-            .accept(now + Duration::from_millis(100), FROM.into(), &packet(7, 3, 2))
-            .expect("restarted");
-        assert_eq!(place, Place { index: FIRST_INDEX + 1, timestamp: 1_009_000, restarted: true });
-        let place =
-            source.accept(now + Duration::from_millis(110), FROM.into(), &packet(8, 903, 2)).expect("next");
-        assert_eq!(place, Place { index: FIRST_INDEX + 2, timestamp: 1_009_900, restarted: false });
-        let late = source.accept(now + Duration::from_millis(111), FROM.into(), &packet(6, 0, 2));
-        assert_eq!(late, Err(Drop::BeforeRestart));
+        for sequence in 0..50 {
+            let (restarted, place) = arrives(&mut source, now, &packet(sequence, 0, 1));
+            assert!(restarted.is_none());
+            assert_eq!(place.expect("goes on").index, FIRST_INDEX + u64::from(sequence));
+            // Strays, each in a sequence of its own.
+            assert_eq!(arrives(&mut source, now, &packet(sequence * 7, 0, 2)), (None, Err(Drop::NewSsrc)));
+        }
+    }
+
+    #[test]
+    fn late_packets_find_their_place_between_wide_ones() {
+        let (mut source, now) = (source(), Instant::now());
+        let place = |source: &mut Source, sequence: u16, more: u64| {
+            let place = source.accept(now, FROM.into(), &packet(sequence, 0, 1)).expect("accepted");
+            if place.newest {
+                source.widen(more);
+            }
+            place.index - FIRST_INDEX
+        };
+        assert_eq!(place(&mut source, 10, 1), 0);
+        assert_eq!(place(&mut source, 12, 2), 3, "2 is for the missing one");
+        assert_eq!(place(&mut source, 14, 0), 7, "6 is for the missing one");
+        assert_eq!((place(&mut source, 11, 0), place(&mut source, 13, 0)), (2, 6));
+        assert_eq!(source.next_index(), FIRST_INDEX + 8);
+    }
+
+    #[test]
+    fn frames_out_of_order_do_not_turn_the_clock_back() {
+        let (mut source, now) = (source(), Instant::now());
+        for (sequence, timestamp) in [(1, 0), (2, 9000), (3, 3000), (4, 6000)] {
+            source.accept(now, FROM.into(), &packet(sequence, timestamp, 1)).expect("accepted");
+        }
+        assert_eq!(source.timestamp_at(now), Some(9000));
+        source.accept(now, FROM.into(), &packet(5, 12_000, 1)).expect("accepted");
+        assert_eq!(source.frame_time(), Duration::from_nanos(33_333_333));
     }
 
     #[test]
@@ -271,8 +386,10 @@ mod tests {
             source.accept(now, FROM.into(), &packet(101, 0, 1)).expect("goes on").index,
             FIRST_INDEX + 1
         );
-        assert_eq!(source.accept(now, FROM.into(), &packet(40_000, 0, 1)), Err(Drop::SequenceJump));
-        assert!(source.accept(now, FROM.into(), &packet(40_001, 0, 1)).expect("restart").restarted);
+        assert_eq!(arrives(&mut source, now, &packet(40_000, 0, 1)), (None, Err(Drop::SequenceJump)));
+        let (first, second) = arrives(&mut source, now, &packet(40_001, 0, 1));
+        assert!(first.expect("restart").restarted);
+        assert_eq!(second.expect("the next").index, FIRST_INDEX + 3);
     }
 
     proptest! {
@@ -295,12 +412,17 @@ mod tests {
             let mut floor = 0;
             for (sequence, ssrc) in packets {
                 let before = source.next_index();
-                if let Ok(place) = source.accept(now, FROM.into(), &packet(sequence, 0, ssrc)) {
-                    prop_assert!(place.index >= floor);
-                    if place.restarted {
-                        prop_assert_eq!(place.index, before);
-                        floor = place.index;
+                let (first, second) = arrives(&mut source, now, &packet(sequence, 0, ssrc));
+                if let Some(place) = first {
+                    prop_assert!(place.restarted && place.index == before);
+                    floor = place.index;
+                }
+                if let Ok(place) = second {
+                    prop_assert!(place.index >= floor && !place.restarted);
+                    if place.newest {
+                        source.widen(u64::from(sequence % 3));
                     }
+                    prop_assert!(source.next_index() > place.index);
                 }
             }
         }

@@ -34,6 +34,10 @@ counted!(
         UnlatchedPort = "unlatched_port",
         PayloadType = "payload_type",
         SequenceJump = "sequence_jump",
+        /// The first packet of another SSRC: believed, and sent on, with the next one.
+        NewSsrc = "new_ssrc",
+        /// Larger than players' paths take, and of a kind that cannot be split, or late.
+        Oversized = "oversized",
         BeforeRestart = "before_restart",
         Duplicate = "duplicate",
         MalformedRtcp = "malformed_rtcp",
@@ -112,6 +116,10 @@ counted!(
         ClocksAnswered = "clocks_answered",
         /// Viewers whose media goes to another address from now on
         PathMoves = "path_moves",
+        /// Packets of sources that were split for players' paths
+        Split = "split_packets",
+        /// Key frames of sources that were given the parameter sets they came without
+        SetsInserted = "parameter_sets_inserted",
         /// Sources that started a new stream
         SourceRestarts = "source_restarts",
         /// Viewers whose media is encrypted by the relay itself
@@ -160,6 +168,8 @@ impl Drop {
             | Self::UnlatchedPort
             | Self::PayloadType
             | Self::SequenceJump
+            | Self::NewSsrc
+            | Self::Oversized
             | Self::BeforeRestart
             | Self::Duplicate
             | Self::MalformedRtcp

@@ -4,6 +4,7 @@ use super::hosted::Hosted;
 use super::machine::ContainerStatus;
 use super::quality::Quality;
 use crate::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::relay::SourceFault;
 use crate::store::EmbedTarget;
 use playgate_signaling::message::{GameHints, Progress, Role};
 use std::fmt;
@@ -77,9 +78,27 @@ pub enum Milestone {
     FirstKeyFrame,
     FirstPlayer,
     FirstDecodedFrame,
+    /// What was found wrong with the source, each at its first time.
+    SourcePayloadType,
+    SourceNoParameterSets,
+    SourceBFrames,
+    SourceLargePackets,
+    SourceNoKeyFrame,
     StopRequested,
     SaveStored,
     Ended,
+}
+
+impl From<SourceFault> for Milestone {
+    fn from(fault: SourceFault) -> Self {
+        match fault {
+            SourceFault::PayloadType { .. } => Self::SourcePayloadType,
+            SourceFault::NoParameterSets => Self::SourceNoParameterSets,
+            SourceFault::BFrames => Self::SourceBFrames,
+            SourceFault::LargePackets { .. } => Self::SourceLargePackets,
+            SourceFault::NoKeyFrame => Self::SourceNoKeyFrame,
+        }
+    }
 }
 
 /// What became of the save of a session that has ended.
@@ -125,6 +144,8 @@ pub struct SessionView {
     /// When the idle lease runs out, while active.
     pub expires_at: Option<OffsetDateTime>,
     pub progress: Option<Progress>,
+    /// All that is wrong with what its source sends.
+    pub source_faults: Vec<SourceFault>,
     pub timeline: Vec<(Milestone, OffsetDateTime)>,
     pub end_reason: Option<EndReason>,
     /// A sentence for people, for `error`.
@@ -246,6 +267,7 @@ pub enum Push {
         status: Status,
         progress: Option<Progress>,
         end_reason: Option<EndReason>,
+        source_faults: Vec<SourceFault>,
     },
     Cursor {
         visible: bool,

@@ -1,9 +1,10 @@
 //! The session core's pushes as messages to one viewer.
 
 use crate::ids::ViewerId;
+use crate::relay::SourceFault;
 use crate::session::control::Standing;
 use crate::session::view::{EndReason, Push, SessionView, Status};
-use playgate_signaling::message::{ErrorCode, Progress, ServerMessage};
+use playgate_signaling::message::{self, ErrorCode, Progress, ServerMessage};
 use serde::Serialize;
 
 /// What a push is to one viewer.
@@ -25,7 +26,9 @@ pub(super) enum Meaning {
 
 pub(super) fn meaning(push: Push, me: ViewerId) -> Meaning {
     match push {
-        Push::Status { status, progress, end_reason } => status_meaning(status, progress, end_reason),
+        Push::Status { status, progress, end_reason, source_faults } => {
+            status_meaning(status, progress, end_reason, source_faults)
+        }
         Push::Cursor { visible, png, hotspot_x, hotspot_y } => {
             Meaning::Tell(ServerMessage::Cursor { visible, png, hotspot_x, hotspot_y })
         }
@@ -54,14 +57,23 @@ pub(super) fn of_standing(standing: &Standing, me: ViewerId) -> Meaning {
 
 /// The session's state at admission.
 pub(super) fn of_view(view: SessionView) -> Meaning {
-    status_meaning(view.status, view.progress, view.end_reason)
+    status_meaning(view.status, view.progress, view.end_reason, view.source_faults)
 }
 
-fn status_meaning(status: Status, progress: Option<Progress>, end_reason: Option<EndReason>) -> Meaning {
+fn status_meaning(
+    status: Status,
+    progress: Option<Progress>,
+    end_reason: Option<EndReason>,
+    source_faults: Vec<SourceFault>,
+) -> Meaning {
     let message = ServerMessage::Status {
         status: name(&status),
         progress,
         end_reason: end_reason.map(|reason| name(&reason)),
+        source_faults: source_faults
+            .into_iter()
+            .map(|fault| message::SourceFault { code: fault.code().to_owned(), message: fault.to_string() })
+            .collect(),
     };
     match status {
         Status::Starting | Status::Running | Status::Stopping => Meaning::Tell(message),
@@ -90,6 +102,7 @@ mod tests {
             status: Status::Stopped,
             progress: None,
             end_reason: Some(EndReason::OutOfMemory),
+            source_faults: Vec::new(),
         };
         assert_eq!(
             meaning(push, ViewerId::new()),
@@ -97,7 +110,8 @@ mod tests {
                 status: ServerMessage::Status {
                     status: "stopped".to_owned(),
                     progress: None,
-                    end_reason: Some("out_of_memory".to_owned())
+                    end_reason: Some("out_of_memory".to_owned()),
+                    source_faults: Vec::new(),
                 },
                 reason: "out_of_memory".to_owned()
             }

@@ -26,6 +26,7 @@ mod receiver;
 mod relay;
 mod relay_chromium;
 mod relay_fairness;
+mod relay_foreign;
 mod relay_losses;
 mod relay_paths;
 mod relay_viewer;

@@ -84,6 +84,7 @@ impl SignalCore for FakeCore {
             started_at: OffsetDateTime::UNIX_EPOCH,
             expires_at: None,
             progress: None,
+            source_faults: Vec::new(),
             timeline: Vec::new(),
             end_reason: None,
             end_detail: None,
@@ -435,7 +436,12 @@ async fn pushes_reach_the_viewer_and_the_end_closes_it() {
         client.recv().await.unwrap(),
         ServerMessage::Error { code: ErrorCode::MediaEnded, fatal: false, .. }
     ));
-    send(Push::Status { status: Status::Stopped, progress: None, end_reason: Some(EndReason::Idle) });
+    send(Push::Status {
+        status: Status::Stopped,
+        progress: None,
+        end_reason: Some(EndReason::Idle),
+        source_faults: Vec::new(),
+    });
     assert!(matches!(client.recv().await.unwrap(), ServerMessage::Status { .. }));
     assert!(matches!(client.recv().await, Err(ClientError::Ended(reason)) if reason == "idle"));
     bench.until(|log| log.left == [viewer]).await;

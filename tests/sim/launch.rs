@@ -4,7 +4,8 @@ use crate::world::{World, config, request, user_of};
 use playgate::config::SessionsConfig;
 use playgate::driver::fake::OnStart;
 use playgate::ids::{SlotId, UserId};
-use playgate::session::view::{EndReason, Milestone, Status};
+use playgate::relay::{RelayEvent, SourceFault};
+use playgate::session::view::{EndReason, Milestone, Push, Status};
 use playgate::session::{LaunchRequest, ServiceError};
 use playgate::store::Store;
 use std::time::Duration;
@@ -270,6 +271,34 @@ async fn a_launch_tells_its_progress_and_its_timeline() {
         (view.timeline.last().unwrap().0 == Milestone::FirstDecodedFrame).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_source_is_in_the_status_told_to_viewers_and_once_in_the_timeline() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    let id = world.launch("ada").await.unwrap();
+    world.bring_up("ada", id).await;
+    let mut pushes = world.sessions.subscribe(id).unwrap();
+    let payload_type = SourceFault::PayloadType { agreed: 96, sent: 97 };
+    let lists =
+        [vec![payload_type], vec![payload_type, SourceFault::BFrames], vec![], vec![SourceFault::BFrames]];
+    for faults in lists {
+        world.planes.relay(id, RelayEvent::SourceFaults(faults.clone())).await;
+        let told = async {
+            loop {
+                if let Push::Status { source_faults, .. } = pushes.recv().await.unwrap() {
+                    return source_faults;
+                }
+            }
+        };
+        assert_eq!(told.await, faults);
+        let view = world.sessions.status(&user_of("ada"), id).await.unwrap();
+        assert_eq!(view.source_faults, faults);
+    }
+    let view = world.sessions.status(&user_of("ada"), id).await.unwrap();
+    let count = |wanted| view.timeline.iter().filter(|(milestone, _)| *milestone == wanted).count();
+    assert_eq!((count(Milestone::SourcePayloadType), count(Milestone::SourceBFrames)), (1, 1));
 }
 
 #[tokio::test]

@@ -121,7 +121,8 @@ impl RtpSource {
         self.send(marker, payload);
     }
 
-    fn send(&mut self, marker: bool, payload: Vec<u8>) {
+    /// Sends one payload as it is.
+    pub(crate) fn send(&mut self, marker: bool, payload: Vec<u8>) {
         let datagram = self.datagram(marker, &payload);
         if !std::mem::take(&mut self.lose_next) {
             self.raw(&datagram);

@@ -30,6 +30,7 @@ import { errorInWords } from "./words.js";
  */
 /** @typedef {{ id: string, number: number, createdAt: string, bytes: number, sha256: string, current: boolean }} Version */
 /** @typedef {{ step: string, percent?: number | null }} Progress */
+/** @typedef {{ code: string, message: string }} SourceFault `message`: the cause, for whoever runs the source */
 /**
  * @typedef {object} SessionStatus
  * @property {string} sessionId
@@ -42,6 +43,7 @@ import { errorInWords } from "./words.js";
  * @property {string | null} expiresAt
  * @property {Record<string, string>} timeline
  * @property {Progress | null} progress
+ * @property {SourceFault[]} [sourceFaults] what is wrong with the video's source
  * @property {string | null} endReason
  * @property {string | null} endDetail
  * @property {Save | null} save once it has ended, for its owner

@@ -7,6 +7,7 @@
 //   [data-delete="1"]     empties a slot (then #confirm-yes / #confirm-no)   [data-game=SLUG]      a catalogue card
 //   #stage                takes keyboard, mouse and touch (focus it)         #video, #audio, #still, #poster
 //   #status, #progress    what is being done, in words                       #error   what went wrong
+//   #source-fault         why the source's video cannot be shown
 //   #trouble, #tried      nothing connects: every host:port that was tried   #try-now #leave   #banner  reconnecting, in words
 //   #edge, #handle        the strip beside the picture, and what opens and closes the menu there; Escape and Ctrl+Alt+M do, too
 //   #bar                  #mute #volume #escape #keyboard #stats #fullscreen #invite #stop (then #confirm-yes / #confirm-no)
@@ -49,6 +50,7 @@ import { Screen } from "./screen.js";
 import { Seat } from "./seat.js";
 import { SessionWatch } from "./session-watch.js";
 import { Signaling, isFinal, signalingUrl } from "./signaling.js";
+import { SourceFaults } from "./source-faults.js";
 import { exposeForTests, setState, watchState } from "./state.js";
 import { buildTheatre, showMuted } from "./theatre.js";
 import { ScreenWake } from "./wake-lock.js";
@@ -76,6 +78,7 @@ export class Player {
   #options;
   #theatre = buildTheatre();
   #captions = new Captions(this.#theatre);
+  #sourceFaults = new SourceFaults(this.#theatre.sourceFault, (words) => this.#captions.notice(words));
   #state = new PlayState();
   #sender = new InputSender(() => this.#keepalive?.input());
   #sound;
@@ -348,6 +351,7 @@ export class Player {
     const { view } = this.#state;
     if (view.page === "reconnecting" && before !== "reconnecting") this.#picture.freeze();
     this.#screen.show(view);
+    this.#sourceFaults.playing(view.page === "playing");
     this.#watch?.ask(this.#state.asks);
   }
 
@@ -362,6 +366,7 @@ export class Player {
         break;
       case "status":
         this.#sessionStatus = message.status;
+        this.#sourceFaults.tell(message.sourceFaults ?? []);
         this.#step({ type: "status", status: message.status, progress: message.progress });
         break;
       case "cursor":
@@ -451,6 +456,7 @@ export class Player {
   /** @param {import("../lib/api.js").SessionStatus} status */
   #polled(status) {
     this.#sessionStatus = status.status;
+    this.#sourceFaults.tell(status.sourceFaults ?? []);
     this.#keepalive?.lease(status.expiresAt);
     if (!this.#game) this.#theatre.title.textContent = status.gameTitle;
     this.#step({ type: "status", status: status.status, progress: status.progress });
@@ -486,7 +492,8 @@ export class Player {
     this.#theatre.root.classList.add("lit");
     this.#controls.begin();
     this.#wake.hold();
-    if (!this.#options.bare?.()) this.#hint(menuHint(this.#seat.plays));
+    // Words about this picture count for more, and both would not fit.
+    if (!this.#options.bare?.() && !this.#sourceFaults.noticed) this.#hint(menuHint(this.#seat.plays));
     this.#tell("firstframe", { ms: Math.round(this.#picture.firstFrameAt - this.#clickedAt), ...size });
     if (this.#seat.plays) api.firstFrame(this.#sessionId).catch(() => {});
   }

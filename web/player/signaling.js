@@ -28,7 +28,7 @@ import { SIGNALING_BACKOFF, backoffMs } from "./backoff.js";
  * @property {GameHints} game
  */
 /** @typedef {{ type: "answer", id: number, sdp: string }} Answer */
-/** @typedef {{ type: "status", status: string, progress: import("../lib/api.js").Progress | null, endReason: string | null }} StatusMessage */
+/** @typedef {{ type: "status", status: string, progress: import("../lib/api.js").Progress | null, endReason: string | null, sourceFaults?: import("../lib/api.js").SourceFault[] }} StatusMessage */
 /** @typedef {{ type: "cursor", visible: boolean, png: string | null, hotspotX: number, hotspotY: number }} CursorMessage */
 /** @typedef {{ type: "rumble", pad: number, strong: number, weak: number, durationMs: number }} RumbleMessage */
 /** @typedef {{ slot: number, viewerId: string, name: string, until?: number }} Holding `until`: when a hot-seat ends, Unix milliseconds */

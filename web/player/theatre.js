@@ -27,6 +27,7 @@ const ICONS = {
  * @property {HTMLElement} curtain what is being done before the picture
  * @property {HTMLElement} status
  * @property {HTMLProgressElement} progress
+ * @property {HTMLElement} sourceFault why there is no picture, where its source is the cause
  * @property {HTMLElement} error
  * @property {HTMLElement} trouble
  * @property {HTMLElement} banner
@@ -88,7 +89,8 @@ export function buildTheatre() {
   );
   const status = h("p", { id: "status", role: "status", "aria-live": "polite" });
   const progress = h("progress", { id: "progress", max: "100", "aria-label": "Progress" });
-  const curtain = h("div", { id: "curtain" }, status, progress);
+  const sourceFault = h("p", { id: "source-fault", role: "status", hidden: true });
+  const curtain = h("div", { id: "curtain" }, status, progress, sourceFault);
   const error = h("p", { id: "error", role: "alert", hidden: true });
   const trouble = h("section", { id: "trouble", class: "panel", role: "alert", "aria-labelledby": "trouble-title", hidden: true });
   const banner = h("p", { id: "banner", role: "status", hidden: true });
@@ -134,7 +136,7 @@ export function buildTheatre() {
     audio,
   );
   return {
-    root, stage, video, audio, still, poster, curtain, status, progress, error, trouble, banner, toast, badge, bar, title,
+    root, stage, video, audio, still, poster, curtain, status, progress, sourceFault, error, trouble, banner, toast, badge, bar, title,
     edge, handle, mute, volume, fullscreen, statsButton, invite, escape, keyboard, textEntry, stop, stats, pad, soundHint,
     people, controlPanel, ask, giveBack, takeBack, hotSeat,
   };

@@ -131,6 +131,7 @@ impl Actor {
             state: if game.streams() { State::NEW } else { State::NEW_WITHOUT_STREAM },
             timeline: Timeline::from(row.timeline.clone()),
             progress: None,
+            source_faults: Vec::new(),
             on_end: register(handle),
             permit,
             work: None,

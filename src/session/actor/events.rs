@@ -14,7 +14,7 @@ use super::{
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
 use crate::ids::{Owner, ViewerId};
-use crate::relay::{Codec, RelayEvent};
+use crate::relay::{Codec, RelayEvent, SourceFault};
 use crate::store::{EventKind, Figures};
 use bytes::Bytes;
 use playgate_signaling::input::InputFrame;
@@ -81,6 +81,7 @@ impl Actor {
             RelayEvent::KeyFrameWanted => {
                 self.tell_runner(GatewayMessage::Keyframe);
             }
+            RelayEvent::SourceFaults(faults) => self.on_source_faults(faults),
             RelayEvent::LinkRate(kbps) => self.on_link_rate(kbps),
             RelayEvent::Watched(watched) => {
                 self.watched = watched;
@@ -91,6 +92,18 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// The timeline has each kind once, and so has the log: a source that comes and goes fills neither.
+    fn on_source_faults(&mut self, faults: Vec<SourceFault>) {
+        for fault in &faults {
+            if self.mark((*fault).into()) {
+                tracing::warn!(session = %self.row.id, fault = fault.code(), "{fault}");
+            }
+        }
+        self.source_faults = faults;
+        self.refresh();
+        self.push_status();
     }
 
     /// The relay ends a session's events only when its media is closed; else it has lost it.

@@ -30,7 +30,7 @@ use super::view::{EndReason, Milestone, Push, SessionView};
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Instance};
 use crate::ids::{GrantId, SessionId, ViewerId};
-use crate::relay::RelayEvent;
+use crate::relay::{RelayEvent, SourceFault};
 use crate::store::{Figures, SessionRow};
 use futures_util::future::BoxFuture;
 use playgate_signaling::control::Wish;
@@ -166,6 +166,7 @@ pub(super) struct Actor {
     state: State,
     timeline: Timeline,
     progress: Option<Progress>,
+    source_faults: Vec<SourceFault>,
     commands: mpsc::Receiver<Command>,
     view: watch::Sender<SessionView>,
     pushes: broadcast::Sender<Push>,
@@ -279,7 +280,9 @@ impl Actor {
         self.state = next;
         for action in actions {
             match action {
-                Action::Mark(milestone) => self.mark(milestone),
+                Action::Mark(milestone) => {
+                    self.mark(milestone);
+                }
                 Action::Publish => self.publish().await,
                 Action::TearDown => self.tear_down(),
                 // `end_when_recorded` does, after every event.
@@ -405,8 +408,9 @@ impl Actor {
         self.row.figures = Some(Figures { exit_code, out_of_memory, ..before });
     }
 
-    fn mark(&mut self, milestone: Milestone) {
-        self.timeline.mark(milestone, self.context.clock.now_ms());
+    /// True when it is new.
+    fn mark(&mut self, milestone: Milestone) -> bool {
+        self.timeline.mark(milestone, self.context.clock.now_ms())
     }
 
     /// Writes the session, then tells its viewers.
@@ -433,6 +437,7 @@ impl Actor {
         self.row.timeline = self.timeline.entries().to_vec();
         let mut view = view_of(&self.row, self.progress.clone(), self.roster.connected());
         view.spectators = self.standing.borrow().spectators();
+        view.source_faults.clone_from(&self.source_faults);
         self.view.send_replace(view);
     }
 
@@ -447,6 +452,7 @@ impl Actor {
             status: self.state.status(),
             progress: self.progress.clone(),
             end_reason: self.state.end_reason(),
+            source_faults: self.source_faults.clone(),
         });
     }
 
@@ -472,6 +478,7 @@ pub(super) fn view_of(row: &SessionRow, progress: Option<Progress>, viewers: u32
         started_at: to_time(row.started_at),
         expires_at: row.ended_at.is_none().then(|| expires_at(row).map(to_time)).flatten(),
         progress,
+        source_faults: Vec::new(),
         timeline: row.timeline.iter().map(|(milestone, at)| (*milestone, to_time(*at))).collect(),
         end_reason: row.end_reason,
         end_detail: row.end_detail.clone(),

@@ -1,4 +1,5 @@
-//! ffmpeg as the source of an `external` game: VP8 and Opus by plain RTP, shown by Chromium and Firefox ESR.
+//! ffmpeg as the source of an `external` game: VP8 and Opus by plain RTP, shown by Chromium and Firefox ESR; and H.264 as
+//! ffmpeg makes it without a word, which is shown or said to be the cause.
 
 use crate::support::chrome::Chrome;
 use crate::support::firefox::Firefox;
@@ -83,6 +84,73 @@ async fn shows_the_source(page: &impl Page, base: &str, name: &str) {
     page.until_above("totalAudioEnergy", 0.0).await;
     page.screenshot(name).await;
     page.stop().await;
+}
+
+/// x264 as ffmpeg sets it up, packets of 1472 bytes included.
+fn x264(options: &[&str], port: u16) -> Child {
+    Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-re"])
+        .args(["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"])
+        .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-b:v", "3M"])
+        .args(options)
+        .args(["-f", "rtp", &format!("rtp://127.0.0.1:{port}")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("ffmpeg is installed (bash tests/run does it)")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chromium_shows_h264_of_a_plain_ffmpeg_or_says_what_is_wrong_with_it() {
+    let (port, _) = free_ports();
+    let gateway = Gateway::with_toml(&format!(
+        r#"
+[[games]]
+slug = "{SLUG}"
+title = "An external source"
+driver = "external"
+ingest.video = {{ listen = "127.0.0.1:{port}", codec = "H264", payload_type = 96 }}
+ingest.allow = ["127.0.0.1"]
+"#
+    ))
+    .await;
+    let page = Chrome::start().await;
+    page.play(&gateway.url, SLUG).await;
+    let without_sets = x264(&["-bf", "0", "-flags", "+global_header"], port);
+    eventually("the page names the cause", SOON, async || {
+        let said = page.run("return document.getElementById('source-fault')?.innerText ?? ''").await?;
+        let named = said.as_str().is_some_and(|said| said.contains("can't be shown") && said.contains("SPS"));
+        if named { Ok(()) } else { Err(said.to_string()) }
+    })
+    .await;
+    page.screenshot("source-without-sets").await;
+    drop(without_sets);
+    // Another payload type, and frames out of order.
+    let _with_b_frames = x264(&["-bf", "2", "-b_strategy", "0", "-payload_type", "100"], port);
+    page.until_state("playing").await;
+    let decoded = page.number("framesDecoded").await.unwrap();
+    page.until_above("framesDecoded", decoded + 30.0).await;
+    let picture = page.picture().await.unwrap();
+    assert!(picture.shows_something(), "{picture:?}");
+    eventually("the page says that it may stutter", SOON, async || {
+        let said = page.run("return document.getElementById('toast')?.innerText ?? ''").await?;
+        if said.as_str().is_some_and(|said| said.contains("B-frames")) {
+            Ok(())
+        } else {
+            Err(said.to_string())
+        }
+    })
+    .await;
+    page.screenshot("source-with-b-frames").await;
+    assert!(!page.shows("#source-fault").await.unwrap());
+    let log = gateway.log();
+    for code in ["no_parameter_sets", "b_frames"] {
+        assert_eq!(log.iter().filter(|line| line.contains(code)).count(), 1, "{log:#?}");
+    }
+    page.stop().await;
+    page.quit().await;
+    gateway.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,6 +58,8 @@ async fn a_status_has_every_field_and_the_container_only_while_it_runs() {
         assert_eq!(body["timeline"]["requested"], "2026-03-01T10:00:00.500Z");
         assert_eq!(body["timeline"]["first_key_frame"], "2026-03-01T10:00:00.542Z");
         assert_eq!(body["progress"], json!({ "step": "starting", "percent": 40.0 }));
+        assert_eq!(body["sourceFaults"][0]["code"], "b_frames");
+        assert!(body["sourceFaults"][0]["message"].as_str().unwrap().contains("-bf 0"));
         assert_eq!(body["endReason"], Value::Null);
         assert_eq!(body["save"], Value::Null);
         assert_eq!(body["viewers"], 2);

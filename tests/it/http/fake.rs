@@ -16,6 +16,7 @@ use playgate::http::{
     Thumbnails, router,
 };
 use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::relay::SourceFault;
 use playgate::session::ServiceError;
 use playgate::session::machine::ContainerStatus;
 use playgate::session::quality::Quality;
@@ -85,6 +86,7 @@ pub(crate) fn session(owner: &str, status: Status) -> SessionView {
         started_at: at(STARTED_MS),
         expires_at: Some(at(STARTED_MS + 1_800_000)),
         progress: Some(Progress { step: "starting".into(), percent: Some(40.0) }),
+        source_faults: vec![SourceFault::BFrames],
         timeline: vec![
             (Milestone::Requested, at(STARTED_MS)),
             (Milestone::FirstKeyFrame, at(STARTED_MS + 42)),
