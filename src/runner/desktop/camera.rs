@@ -35,6 +35,8 @@ struct Shoot {
     pace: Pace,
     /// What changed since the last picture.
     pending: Damage,
+    /// The next picture has nothing in common with the last, wherever the screen ends.
+    anew: bool,
     /// Until the game was seen: when to stop waiting for it.
     dark_until: Option<Instant>,
     window: bool,
@@ -50,6 +52,7 @@ impl Camera {
             pictures: Pictures::new(whole.width, whole.height),
             pace: Pace::default(),
             pending: Damage::default(),
+            anew: true,
             dark_until: Some(Instant::now() + WINDOWLESS),
             window: false,
             paused: false,
@@ -104,6 +107,7 @@ impl Shoot {
         if news.resized {
             let whole = self.camera.screen.whole();
             self.pictures = Pictures::new(whole.width, whole.height);
+            self.anew = true;
             self.everything();
         }
         // While something is pending the next step asks, and while nobody watches there is no question.
@@ -156,9 +160,11 @@ impl Shoot {
         self.pace.taken(now, self.fps, self.pending.pixels());
         self.pending = shot.changed;
         match picture {
-            Some(picture) if dark && picture.is_plain() => {}
+            // Beyond what is shown, or before the game.
+            Some(picture) if damage.is_empty() || (dark && picture.is_plain()) => {}
             Some(picture) => {
                 self.dark_until = None;
+                let damage = if std::mem::take(&mut self.anew) { whole } else { damage };
                 tracing::trace!(?damage, took = ?now.elapsed(), "taken");
                 self.camera.video.change(|inbox| inbox.put(Frame { picture, damage, at: now }));
             }

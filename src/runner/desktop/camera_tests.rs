@@ -2,12 +2,15 @@
 
 use super::super::super::damage::Damage;
 use super::super::super::i420::I420;
+use super::super::super::pictures::Pictures;
 use super::super::super::signal::Signal;
 use super::super::super::video::{Frame, Inbox};
 use super::super::screen::Screen;
 use super::super::wheel::Wheel;
 use super::super::x;
 use super::Camera;
+use crate::games::Rect;
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -394,5 +397,45 @@ mod perf {
         measure("the whole screen, sixteen requests", hd, Painter::in_bands);
         measure("two corners", hd, Painter::corners);
         measure("the whole screen at 1920x1080", (1920, 1080), Painter::whole);
+    }
+    /// CPU of each stage of one picture of the whole screen.
+    #[test]
+    #[ignore = "a measurement: release build, quiet machine"]
+    fn what_each_stage_costs() {
+        const TIMES: u64 = 500;
+        let display = Display::start((1280, 720));
+        let painter = Painter::new(display.connect(), display.size);
+        painter.whole(20);
+        painter.conn.sync().expect("draws");
+        let mut screen = display.screen();
+        let whole = screen.clip(&Damage::of(screen.whole()));
+        let mut picture = I420::new(1280, 720);
+        let shot = screen.look(&whole).expect("looks").expect("is there");
+        let server = format!("/proc/{}/schedstat", display.server.id());
+        let stage = |what: &str, of_server: bool, run: &mut dyn FnMut()| {
+            let before = (own_cpu(), cpu(&server));
+            (0..TIMES).for_each(|_| run());
+            let (own, server) = (own_cpu() - before.0, cpu(&server) - before.1);
+            println!("{what}: {} us", if of_server { server } else { own } / TIMES / 1000);
+        };
+        stage("the X server's copy into shared memory", true, &mut || {
+            screen.look(&whole).expect("looks");
+        });
+        stage("a look, but for that", false, &mut || {
+            screen.look(&whole).expect("looks");
+        });
+        let bgrx = vec![77; 1280 * 12 * 4];
+        stage("conversion", false, &mut || {
+            for band in 0..60 {
+                picture.update_bgrx(&bgrx, Rect { x: 0, y: band * 12, width: 1280, height: 12 });
+            }
+        });
+        stage("the copy out of shared memory, and conversion", false, &mut || {
+            screen.convert(&shot, &mut picture).expect("converts");
+        });
+        let mut pictures = Pictures::new(1280, 720);
+        stage("handing a picture over", false, &mut || {
+            pictures.draw(&whole, |_| Ok::<_, Infallible>(())).expect("draws");
+        });
     }
 }
