@@ -20,6 +20,8 @@ use tokio::sync::mpsc;
 const PLAIN: Duration = Duration::from_millis(1500);
 /// Something without any window, this long after the start.
 const WINDOWLESS: Duration = Duration::from_secs(10);
+/// While a picture is due sooner than this, nothing that the X server says wakes the camera.
+const DEAF: Duration = Duration::from_millis(20);
 
 pub(super) struct Camera {
     pub(super) screen: Screen,
@@ -93,8 +95,9 @@ impl Shoot {
                 }
                 None => self.dark_until,
             };
-            // What is drawn meanwhile the next step finds out.
-            self.camera.screen.wait(self.camera.wheel.bell(), wait, busy)?;
+            // What is drawn meanwhile the next step finds out; windows and the pointer can wait this long, and no longer.
+            let deaf = busy && wait.is_some_and(|until| until.saturating_duration_since(now) < DEAF);
+            self.camera.screen.wait(self.camera.wheel.bell(), wait, deaf)?;
         }
     }
 
