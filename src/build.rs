@@ -3,8 +3,6 @@
 //! `openh264-sys2` assembles its x86 code with `nasm`, and goes on in silence without it. The rule here is its own: the
 //! program that `NASM` names, else `nasm` on the path.
 
-#![expect(clippy::print_stdout, reason = "this is how build scripts speak to cargo")]
-
 use std::path::{Path, PathBuf};
 
 fn main() {
