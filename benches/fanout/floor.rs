@@ -25,7 +25,9 @@ pub(crate) fn run() -> Outcome<()> {
         Ask::Burst { addresses, packets, first, frames } => {
             burst(&socket, &state, &key, &addresses, packets, first..first + frames)
         }
-        Ask::Offer(_) | Ask::Ingests | Ask::Allocations => Err("the floor only sends".into()),
+        Ask::Offer(_) | Ask::Join { .. } | Ask::Metrics | Ask::Ingests | Ask::Allocations => {
+            Err("the floor only sends".into())
+        }
     })
 }
 

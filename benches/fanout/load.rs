@@ -23,6 +23,9 @@ pub(crate) struct Load {
     /// Packets a frame.
     pub(crate) packets: usize,
     pub(crate) viewers: usize,
+    /// Viewers report, acknowledge and ask for retransmissions as browsers do.
+    #[serde(default)]
+    pub(crate) feedback: bool,
 }
 
 /// Beginnings of frames at 60 a second.

@@ -5,9 +5,11 @@
 //! own, the floor first and last; medians count. Everything stays in a network namespace of its own. Foreign servers are Debian's packages.
 
 mod facts;
+mod feedback;
 mod floor;
 mod goals;
 mod isolation;
+mod joiners;
 mod load;
 mod packages;
 mod plot;
@@ -40,7 +42,8 @@ struct Args {
     /// One round at 1 and 30 viewers, and two packets a frame to 30 and 500: about four minutes.
     #[arg(long)]
     quick: bool,
-    /// Three rounds at 60 viewers of the servers that the goals name, and two packets a frame to 30 and 500: about four minutes.
+    /// Three rounds of what the goals name: viewers that report, 120 viewers on one shard and on two, and two packets a frame
+    /// to 30 and 500: about six minutes.
     #[arg(long, conflicts_with = "quick")]
     brief: bool,
     /// Rounds [default: 5; 3 when brief, 1 when quick].
@@ -55,6 +58,12 @@ struct Args {
     /// Servers beside the floor [default: all].
     #[arg(long, value_delimiter = ',')]
     servers: Vec<Kind>,
+    /// Numbers of viewers that report as browsers do, at 14 packets a frame [default: 60,120, none when quick].
+    #[arg(long, value_delimiter = ',')]
+    feedback: Option<Vec<usize>>,
+    /// Instead of all that: what 200 offers within a second do to a player's frames, beside the baseline (five rounds).
+    #[arg(long)]
+    joiners: bool,
     /// Leave out the comparison of 30 and 500 viewers at two packets a frame.
     #[arg(long)]
     no_many: bool,
@@ -106,14 +115,27 @@ impl Plan {
     fn new(args: &Args, able: &[Kind]) -> Self {
         let viewers = match (args.viewers.as_slice(), args.quick, args.brief) {
             ([], true, _) => vec![1, 30],
-            ([], _, true) => vec![1, 60],
+            ([], _, true) => vec![1, 120],
             ([], false, false) => vec![1, 10, 30, 60, 120],
             (given, ..) => given.to_vec(),
         };
-        // One viewer when brief: only what this relay's memory is compared with.
-        let of = |viewers| if args.brief && viewers == 1 { vec![Kind::Relay] } else { able.to_vec() };
+        let speaking = match (&args.feedback, args.quick) {
+            (Some(given), _) => given.clone(),
+            (None, true) => Vec::new(),
+            (None, false) => vec![60, 120],
+        };
+        let few = |kinds: &[Kind]| kinds.iter().copied().filter(|kind| able.contains(kind)).collect();
+        let of = |viewers| match viewers {
+            // One viewer when brief: only what this relay's memory is compared with.
+            1 if args.brief => few(&[Kind::Relay]),
+            goals::STRIPED => able.to_vec(),
+            _ => able.iter().copied().filter(|kind| *kind != Kind::RelayStriped).collect(),
+        };
+        let load = |viewers, feedback| Load { packets: PACKETS, viewers, feedback };
         let mut steps: Vec<(Load, Vec<Kind>)> =
-            viewers.into_iter().map(|viewers| (Load { packets: PACKETS, viewers }, of(viewers))).collect();
+            viewers.into_iter().map(|viewers| (load(viewers, false), of(viewers))).collect();
+        let pair = [Kind::Relay, Kind::Baseline];
+        steps.extend(speaking.into_iter().map(|viewers| (load(viewers, true), few(&pair))));
         if !args.no_many && able.contains(&Kind::Relay) {
             steps.extend([goals::FEW, goals::MOST].map(|load| (load, vec![Kind::Relay])));
         }
@@ -143,7 +165,8 @@ impl Plan {
 fn measure(args: &Args) -> Outcome<bool> {
     let began = Instant::now();
     let wanted: Vec<Kind> = match args.servers.as_slice() {
-        [] if args.brief => vec![Kind::Relay, Kind::Baseline, Kind::Janus, Kind::JanusTuned],
+        [] if args.joiners => vec![Kind::Relay, Kind::Baseline],
+        [] if args.brief => vec![Kind::Relay, Kind::RelayStriped, Kind::Baseline, Kind::JanusTuned],
         [] => Kind::ALL.into_iter().filter(|kind| *kind != Kind::Floor).collect(),
         given => given.iter().copied().filter(|kind| *kind != Kind::Floor).collect(),
     };
@@ -151,6 +174,10 @@ fn measure(args: &Args) -> Outcome<bool> {
     let (tools, able) = packages::prepare(&wanted)?;
     if !args.isolated {
         isolation::enter()?;
+    }
+    if args.joiners {
+        let held = joiners::measure(&able, &tools, args.rounds.unwrap_or(5))?;
+        return Ok(held || !args.assert);
     }
     let facts = facts::Facts::gather(packages::versions(&able), args.isolated);
     let plan = Plan::new(args, &able);
@@ -164,7 +191,11 @@ fn measure(args: &Args) -> Outcome<bool> {
     let table = table::render(&results, &goals)?;
     std::io::stdout().write_all(table.as_bytes())?;
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
-    let is_whole = !args.quick && !args.brief && args.viewers.is_empty() && args.servers.is_empty();
+    let is_whole = !args.quick
+        && !args.brief
+        && args.viewers.is_empty()
+        && args.feedback.is_none()
+        && args.servers.is_empty();
     if let Some(folder) = args.out.clone().or_else(|| is_whole.then_some(committed)) {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("fanout.txt"), &table)?;
@@ -191,7 +222,8 @@ fn rounds(plan: &Plan, tools: &Tools) -> (Vec<Sample>, Vec<String>) {
         for (load, kinds) in &plan.steps {
             let order = [&[Kind::Floor], kinds.as_slice(), &[Kind::Floor]].concat();
             for kind in order {
-                let at = format!("{}, {} viewers, round {round}", kind.name(), load.viewers);
+                let speak = if load.feedback { " who report" } else { "" };
+                let at = format!("{}, {} viewers{speak}, round {round}", kind.name(), load.viewers);
                 match run::run(kind, *load, plan.seconds, tools) {
                     Ok(measured) => {
                         tell(&format!(

@@ -38,7 +38,7 @@ pub(crate) fn prepare(kinds: &[Kind]) -> Outcome<(Tools, Vec<Kind>)> {
     let mut able = Vec::new();
     for kind in kinds {
         let lacks = match kind {
-            Kind::Floor | Kind::Relay | Kind::Webrtc => None,
+            Kind::Floor | Kind::Relay | Kind::RelayStriped | Kind::Webrtc => None,
             Kind::Baseline => {
                 tools.baseline = baseline();
                 let why = "PLAYGATE_TEST_BASELINE names no build of it (bash tests/run perf --baseline)";

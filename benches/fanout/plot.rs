@@ -21,7 +21,7 @@ const RIGHT: f64 = 16.0;
 const STYLE: &str = "\
 text{font:12px system-ui,sans-serif;fill:#24292f}\
 .title{font-weight:600;font-size:13px}\
-.small{font-size:11px;fill:#57606a}\
+.small{font-size:11px;fill:#57606a}.striped{stroke:#54aeff;fill:#54aeff}\
 .grid{stroke:#d0d7de;stroke-width:1}\
 .line{fill:none;stroke-width:2}\
 .second{stroke-dasharray:5 4;stroke-width:1.5}\
@@ -30,13 +30,13 @@ text{font:12px system-ui,sans-serif;fill:#24292f}\
 .webrtc{stroke:#bc4c00;fill:#bc4c00}\
 .pion{stroke:#1a7f37;fill:#1a7f37}\
 .janus{stroke:#cf222e;fill:#cf222e}\
-.janus-tuned{stroke:#8250df;fill:#8250df}.baseline{stroke:#57606a;fill:#57606a}\
+.janus-tuned{stroke:#8250df;fill:#8250df}.baseline{stroke:#57606a;fill:#57606a}.striped{stroke:#54aeff;fill:#54aeff}\
 path.line{fill:none}\
 @media (prefers-color-scheme:dark){\
 text{fill:#e6edf3}.small{fill:#9198a1}.grid{stroke:#3d444d}\
 .floor{stroke:#9198a1;fill:#9198a1}.relay{stroke:#4493f8;fill:#4493f8}.webrtc{stroke:#f0883e;fill:#f0883e}\
 .pion{stroke:#3fb950;fill:#3fb950}.janus{stroke:#ff7b72;fill:#ff7b72}\
-.janus-tuned{stroke:#ab7df8;fill:#ab7df8}.baseline{stroke:#8c959f;fill:#8c959f}path.line{fill:none}}";
+.janus-tuned{stroke:#ab7df8;fill:#ab7df8}.baseline{stroke:#8c959f;fill:#8c959f}.striped{stroke:#79c0ff;fill:#79c0ff}path.line{fill:none}}";
 
 /// One diagram.
 struct Panel {
@@ -77,7 +77,7 @@ pub(crate) fn render(results: &Results) -> Result<String, Error> {
     // Of the loads with the most packets a frame; the comparison at two packets is the table's alone.
     let all = results.loads();
     let packets = all.iter().map(|load| load.packets).max().unwrap_or(0);
-    let loads: Vec<Load> = all.into_iter().filter(|load| load.packets == packets).collect();
+    let loads: Vec<Load> = all.into_iter().filter(|load| load.packets == packets && !load.feedback).collect();
     let mut svg = String::new();
     writeln!(
         svg,
@@ -197,6 +197,7 @@ fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::Floor => "floor",
         Kind::Relay => "relay",
+        Kind::RelayStriped => "striped",
         Kind::Baseline => "baseline",
         Kind::Webrtc => "webrtc",
         Kind::Pion => "pion",

@@ -13,6 +13,10 @@ use std::net::SocketAddr;
 pub(crate) enum Ask {
     /// A viewer's offer.
     Offer(String),
+    /// An offer among others that are not waited for; the answer bears its number.
+    Join { number: usize, offer: String },
+    /// The server's metrics, as text.
+    Metrics,
     /// Where the source sends, now that all viewers are there.
     Ingests,
     /// To the floor: send.
@@ -29,6 +33,13 @@ pub(crate) enum Reply {
     /// The same, if they go to more than one place.
     Ingests(Vec<SocketAddr>),
     Answer(String),
+    Joined {
+        number: usize,
+        answer: String,
+    },
+    /// It is being worked on and answered later.
+    Taken,
+    Metrics(String),
     /// When each frame of a burst began, in nanoseconds since 1970.
     Starts(Vec<u64>),
     Allocations(u64),
@@ -41,8 +52,13 @@ pub(crate) fn serve(ingest: SocketAddr, mut answer: impl FnMut(Ask) -> Outcome<R
     for line in std::io::stdin().lock().lines() {
         let reply = match serde_json::from_str(&line?)? {
             Ask::Allocations => Ok(Reply::Allocations(allocations())),
-            ask @ (Ask::Offer(_) | Ask::Ingests | Ask::Burst { .. }) => answer(ask),
+            ask @ (Ask::Offer(_) | Ask::Join { .. } | Ask::Metrics | Ask::Ingests | Ask::Burst { .. }) => {
+                answer(ask)
+            }
         };
+        if matches!(reply, Ok(Reply::Taken)) {
+            continue;
+        }
         say(&reply.unwrap_or_else(|error| Reply::Error(error.to_string())))?;
     }
     Ok(())
@@ -57,7 +73,8 @@ fn allocations() -> u64 {
     (stats.allocations + stats.reallocations) as u64
 }
 
-fn say(reply: &Reply) -> Outcome<()> {
+/// One line, whole.
+pub(crate) fn say(reply: &Reply) -> Outcome<()> {
     let mut line = serde_json::to_string(reply)?;
     line.push('\n');
     let mut out = std::io::stdout().lock();

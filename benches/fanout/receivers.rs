@@ -24,6 +24,8 @@ enum Command {
         newest: u32,
         first: u32,
         frames: u32,
+        /// Of the first viewer only.
+        alone: bool,
     },
     Count(mpsc::Sender<Counts>),
 }
@@ -90,6 +92,11 @@ impl Receivers {
         }
     }
 
+    /// How many are connected now.
+    pub(crate) fn now_connected(&self) -> usize {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     /// Waits until nothing more arrives, for so long at most.
     pub(crate) fn quiet(&self, most: Duration) -> Outcome<()> {
         let (began, mut last) = (Instant::now(), u64::MAX);
@@ -104,8 +111,9 @@ impl Receivers {
         Ok(())
     }
 
-    pub(crate) fn begin(&self, newest: u32, first: u32, frames: u32) -> Outcome<()> {
-        self.command(Command::Begin { newest, first, frames })
+    /// `alone`: only what the first viewer gets counts.
+    pub(crate) fn begin(&self, newest: u32, first: u32, frames: u32, alone: bool) -> Outcome<()> {
+        self.command(Command::Begin { newest, first, frames, alone })
     }
 
     pub(crate) fn counts(&self) -> Outcome<Counts> {
@@ -130,13 +138,14 @@ impl Drop for Receivers {
 fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome<()> {
     let mut viewers: Vec<Viewer> = Vec::new();
     let mut buffers = buffers();
-    let (mut counts, mut first) = (Counts::default(), 0);
+    let (mut counts, mut first, mut counted) = (Counts::default(), 0, usize::MAX);
     let mut upkeep = Instant::now();
     loop {
         loop {
             match commands.try_recv() {
                 Ok(Command::Add(viewer)) => viewers.push(*viewer),
-                Ok(Command::Begin { newest, first: from, frames }) => {
+                Ok(Command::Begin { newest, first: from, frames, alone }) => {
+                    counted = if alone { 1 } else { usize::MAX };
                     counts.frames = vec![Frame::default(); frames as usize];
                     (counts.packets, first) = (0, from);
                     for viewer in &mut viewers {
@@ -156,7 +165,7 @@ fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome
             upkeep = Instant::now();
         }
         let mut number = 0;
-        for viewer in &mut viewers {
+        for (index, viewer) in viewers.iter_mut().enumerate() {
             if due || !viewer.connected {
                 viewer.live()?;
             }
@@ -164,12 +173,13 @@ fn sweep(commands: &mpsc::Receiver<Command>, connected: &AtomicUsize) -> Outcome
                 counts.arrivals += 1;
                 counts.bytes = counts.bytes.max(arrival.bytes);
                 let frame = (arrival.timestamp.wrapping_sub(viewer.offset) / TICKS).wrapping_sub(first);
-                if let Some(frame) = counts.frames.get_mut(frame as usize) {
+                if let Some(frame) = counts.frames.get_mut(frame as usize).filter(|_| index < counted) {
                     frame.packets += 1;
                     frame.last_ns = frame.last_ns.max(arrival.at_ns);
                     counts.packets += 1;
                 }
             })?;
+            viewer.report()?;
             number += usize::from(viewer.connected);
         }
         connected.store(number, Ordering::Relaxed);

@@ -64,16 +64,16 @@ pub(crate) fn run(kind: Kind, load: Load, seconds: f64, tools: &Tools) -> Outcom
         Box::new(Sender { ports, send: Send::Floor(server, addresses, load.packets) })
     } else {
         // The first alone: what it brings is mostly the server's own start.
-        let mut addresses = server.connect(0..1, &receivers)?;
+        let mut addresses = server.connect(0..1, load.feedback, &receivers)?;
         memory[1] = rss_kib(pid)?;
-        addresses.extend(server.connect(1..load.viewers, &receivers)?);
+        addresses.extend(server.connect(1..load.viewers, load.feedback, &receivers)?);
         let ports = addresses.iter().map(SocketAddr::port).collect();
         let source = Source::new(&server.ingests, load.packets)?;
         Box::new(Sender { ports, send: Send::Source(server, source) })
     };
     sender.send(0, WARM_UP)?;
     receivers.quiet(2 * LATE)?;
-    receivers.begin((WARM_UP - 1) * TICKS, first, frames)?;
+    receivers.begin((WARM_UP - 1) * TICKS, first, frames, false)?;
     let viewer_drops = drops(&sender.ports)?;
     let ingest: HashSet<u16> = sender.server().ingests.iter().map(SocketAddr::port).collect();
     let ingest_drops = drops(&ingest)?;
@@ -154,14 +154,19 @@ fn drain(receivers: &Receivers, wanted: u64) -> Outcome<Counts> {
     }
 }
 
-/// Median and 99th percentile in milliseconds, over the frames of which anything arrived.
-fn delays(starts: &[u64], counts: &Counts) -> (f64, f64) {
-    let mut delays: Vec<f64> = starts
+/// From each frame's start to its last packet in milliseconds, of the frames of which anything arrived.
+pub(crate) fn ages(starts: &[u64], counts: &Counts) -> Vec<f64> {
+    starts
         .iter()
         .zip(&counts.frames)
         .filter(|(_, frame)| frame.packets > 0)
         .map(|(start, frame)| frame.last_ns.saturating_sub(*start) as f64 / 1e6)
-        .collect();
+        .collect()
+}
+
+/// Median and 99th percentile in milliseconds, over the frames of which anything arrived.
+fn delays(starts: &[u64], counts: &Counts) -> (f64, f64) {
+    let mut delays = ages(starts, counts);
     delays.sort_by(f64::total_cmp);
     let at = |part: f64| {
         let rank = (delays.len() as f64 * part).ceil() as usize;

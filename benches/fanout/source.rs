@@ -17,6 +17,8 @@ pub(crate) struct Source {
     datagram: Vec<u8>,
     packets: usize,
     sequence: u16,
+    /// Every so many frames a key frame; absent: only the first.
+    key_frames: Option<u32>,
 }
 
 impl Source {
@@ -24,7 +26,12 @@ impl Source {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let mut datagram = vec![0; HEADER + PAYLOAD];
         datagram[8..12].copy_from_slice(&0x0062_656e_u32.to_be_bytes());
-        Ok(Self { socket, to: to.to_vec(), datagram, packets, sequence: 0 })
+        Ok(Self { socket, to: to.to_vec(), datagram, packets, sequence: 0, key_frames: None })
+    }
+
+    /// With a key frame every so many frames.
+    pub(crate) fn with_key_frames(self, every: u32) -> Self {
+        Self { key_frames: Some(every), ..self }
     }
 
     /// Sends frames from `first` on, the first of all as a key frame; gives when each began, in nanoseconds since 1970.
@@ -40,7 +47,8 @@ impl Source {
     }
 
     fn frame(&mut self, frame: u32) -> Outcome<()> {
-        let kind = if frame == 0 { IDR } else { SLICE };
+        let is_key = self.key_frames.map_or(frame == 0, |every| frame.is_multiple_of(every));
+        let kind = if is_key { IDR } else { SLICE };
         for packet in 0..self.packets {
             let (first, last) = (packet == 0, packet + 1 == self.packets);
             self.datagram[..2].copy_from_slice(&[0x80, u8::from(last) << 7 | PAYLOAD_TYPE]);

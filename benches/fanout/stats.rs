@@ -90,9 +90,8 @@ pub(crate) fn points(samples: &[Sample]) -> Vec<Point> {
 /// a session holds once for all its viewers is not counted as theirs.
 fn per_viewer(samples: &[Sample], load: Load, kind: Kind) -> Option<f64> {
     let at_the_end = |viewers| {
-        let runs = samples
-            .iter()
-            .filter(|sample| sample.kind == kind && sample.load == Load { viewers, packets: load.packets });
+        let runs =
+            samples.iter().filter(|sample| sample.kind == kind && sample.load == Load { viewers, ..load });
         median(runs.map(|sample| sample.measured.rss_steps_kib[2] as f64).collect())
     };
     let grown = at_the_end(load.viewers) - at_the_end(1);

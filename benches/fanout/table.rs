@@ -52,7 +52,8 @@ pub(crate) fn render(results: &Results, goals: &[Goal]) -> Result<String, std::f
 }
 
 fn section(text: &mut String, results: &Results, load: Load) -> std::fmt::Result {
-    writeln!(text, "{} viewers, {} packets a frame", load.viewers, load.packets)?;
+    let speak = if load.feedback { ", who report and lose one packet in 200" } else { "" };
+    writeln!(text, "{} viewers, {} packets a frame{speak}", load.viewers, load.packets)?;
     writeln!(
         text,
         "{:>14} {:>8} {:>8} {:>6} {:>10} {:>8} {:>8} {:>10} {:>7} {:>6}  cipher",

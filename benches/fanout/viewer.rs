@@ -1,6 +1,7 @@
 //! One viewer: a real handshake by `rtc`, then a socket that is only emptied. Media is told from the rest by its header
 //! and never decrypted; what is left of a connection's life (STUN, DTLS) goes to `rtc`, so that servers keep it.
 
+use crate::feedback::Feedback;
 use crate::load::{Outcome, PAYLOAD, PAYLOAD_TYPE};
 use nix::sys::socket::{setsockopt, sockopt::UdpGroSegment};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
@@ -34,6 +35,8 @@ const EXTENSIONS: [&str; 3] = [
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
 ];
+/// Asked for by viewers that say what they received.
+const NUMBERED: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A socket and, but for the floor's viewers, its peer connection.
@@ -47,6 +50,8 @@ pub(crate) struct Viewer {
     pub(crate) newest: Option<u32>,
     /// What the server adds to the source's timestamps.
     pub(crate) offset: u32,
+    /// Absent: it only receives.
+    pub(crate) feedback: Option<Feedback>,
 }
 
 /// A media packet, as it lay in the receive queue.
@@ -68,13 +73,13 @@ impl Viewer {
         // The kernel's limit decides.
         SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
         let own = socket.local_addr()?;
-        Ok(Self { socket, state, own, peer: None, connected: true, newest: None, offset: 0 })
+        Ok(Self { socket, state, own, peer: None, connected: true, newest: None, offset: 0, feedback: None })
     }
 
-    /// Makes the offer.
-    pub(crate) fn offering() -> Outcome<(Self, String)> {
+    /// Makes the offer. `speaks`: it will tell the server what browsers tell.
+    pub(crate) fn offering(speaks: bool) -> Outcome<(Self, String)> {
         let mut viewer = Self::plain(LOCAL)?;
-        let mut peer = peer(viewer.own)?;
+        let mut peer = peer(viewer.own, speaks)?;
         let direction = RTCRtpTransceiverDirection::Recvonly;
         let init = RTCRtpTransceiverInit { direction, ..Default::default() };
         peer.add_transceiver_from_kind(RtpCodecKind::Video, Some(init))?;
@@ -85,7 +90,9 @@ impl Viewer {
         Ok((viewer, text))
     }
 
-    pub(crate) fn answered(&mut self, answer: String) -> Outcome<()> {
+    /// With the server's answer. `speaks`: it tells the server what browsers tell.
+    pub(crate) fn answered(&mut self, answer: String, speaks: bool) -> Outcome<()> {
+        self.feedback = speaks.then(|| Feedback::new(&answer, self.own.port()));
         let peer = self.peer.as_mut().ok_or("a viewer without a peer connection")?;
         Ok(peer.set_remote_description(Instant::now(), RTCSessionDescription::answer(answer)?)?)
     }
@@ -97,7 +104,7 @@ impl Viewer {
         let ips = candidates.filter_map(|line| line.split(' ').nth(4)?.parse::<Ipv4Addr>().ok());
         let ip = ips.map(IpAddr::V4).next().ok_or("an offer without an IPv4 candidate")?;
         let mut viewer = Self::plain(ip)?;
-        let mut peer = peer(viewer.own)?;
+        let mut peer = peer(viewer.own, false)?;
         peer.set_remote_description(Instant::now(), RTCSessionDescription::offer(offer)?)?;
         let answer = peer.create_answer(None)?;
         let text = with_candidate(&answer.sdp, viewer.own);
@@ -141,10 +148,13 @@ impl Viewer {
                             let at = meta.timestamp.ok_or("the kernel gives no receive times")?;
                             self.newest = Some(timestamp);
                             let at_ns = u64::try_from(at.as_nanos())?;
+                            if let Some(feedback) = &mut self.feedback {
+                                feedback.arrived(datagram, at_ns);
+                            }
                             arrived(self, Arrival { timestamp, at_ns, bytes: datagram.len() });
                         }
                     }
-                    // RTCP: nobody reports.
+                    // RTCP: a server's own reports ask for nothing.
                     [first, ..] if first >> 6 == 2 => {}
                     _ => self.feed(meta.addr, datagram)?,
                 }
@@ -164,6 +174,14 @@ impl Viewer {
             transport_protocol: TransportProtocol::UDP,
         };
         let _ = peer.handle_read(TaggedBytesMut { now: Instant::now(), transport, message: datagram.into() });
+        self.live()
+    }
+
+    /// Sends packets of RTCP, as one compound.
+    pub(crate) fn say(&mut self, packets: Vec<Box<dyn rtc::rtcp::packet::Packet>>) -> Outcome<()> {
+        let Some(peer) = &mut self.peer else { return Ok(()) };
+        let Some(receiver) = peer.get_receivers().next() else { return Err("nothing is received".into()) };
+        peer.rtp_receiver(receiver).ok_or("no receiver")?.write_rtcp(Instant::now(), packets)?;
         self.live()
     }
 
@@ -193,13 +211,13 @@ pub(crate) fn buffers() -> Vec<u8> {
     vec![0; BATCH * DATAGRAM]
 }
 
-fn peer(own: SocketAddr) -> Outcome<RTCPeerConnection> {
+fn peer(own: SocketAddr, speaks: bool) -> Outcome<RTCPeerConnection> {
     let settings = SettingEngineBuilder::new()
         .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm])
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build();
     let mut peer = RTCPeerConnectionBuilder::new()
-        .with_media_engine(engine()?)
+        .with_media_engine(engine(speaks)?)
         .with_setting_engine(settings)
         .build(Instant::now())?;
     let candidate = candidate(own);
@@ -220,7 +238,7 @@ fn with_candidate(sdp: &str, own: SocketAddr) -> String {
 }
 
 /// What a browser asks for, so that servers keep the history that retransmission takes.
-fn engine() -> Outcome<MediaEngine> {
+fn engine(speaks: bool) -> Outcome<MediaEngine> {
     let mut engine = MediaEngine::default();
     let codec = |mime: &str, fmtp: &str, feedback: &[RTCPFeedback], payload_type| RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
@@ -232,14 +250,18 @@ fn engine() -> Outcome<MediaEngine> {
         },
         payload_type,
     };
-    let feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
-        .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() });
+    let asked = [("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", "")];
+    let asked = if speaks { &asked[..] } else { &asked[..3] };
+    let feedback: Vec<RTCPFeedback> = asked
+        .iter()
+        .map(|(typ, parameter)| RTCPFeedback { typ: (*typ).to_owned(), parameter: (*parameter).to_owned() })
+        .collect();
     let h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
     engine.register_codec(codec("video/H264", h264, &feedback, PAYLOAD_TYPE), RtpCodecKind::Video)?;
     let apt = format!("apt={PAYLOAD_TYPE}");
     engine.register_codec(codec("video/rtx", &apt, &[], PAYLOAD_TYPE + 1), RtpCodecKind::Video)?;
-    for uri in EXTENSIONS {
-        let extension = RTCRtpHeaderExtensionCapability { uri: uri.to_owned() };
+    for uri in EXTENSIONS.iter().chain(speaks.then_some(&NUMBERED)) {
+        let extension = RTCRtpHeaderExtensionCapability { uri: (*uri).to_owned() };
         engine.register_header_extension(extension, RtpCodecKind::Video, None)?;
     }
     Ok(engine)

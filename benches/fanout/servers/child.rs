@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -70,10 +70,31 @@ impl Speaker {
     }
 
     pub(crate) fn ask(&mut self, ask: &Ask) -> Outcome<Reply> {
+        self.post(ask)?;
+        self.reply()
+    }
+
+    /// Asks without waiting for the reply.
+    pub(crate) fn post(&mut self, ask: &Ask) -> Outcome<()> {
         let mut line = serde_json::to_string(ask)?;
         line.push('\n');
-        self.input.write_all(line.as_bytes())?;
-        self.reply()
+        Ok(self.input.write_all(line.as_bytes())?)
+    }
+
+    /// The next reply, if there is one by then.
+    pub(crate) fn reply_until(&mut self, until: Instant) -> Outcome<Option<Reply>> {
+        let wait = until.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(wait) {
+            Ok(line) => {
+                let reply = serde_json::from_str(&line)?;
+                if let Reply::Error(error) = reply {
+                    return Err(error.into());
+                }
+                Ok(Some(reply))
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err("the server has ended".into()),
+        }
     }
 
     fn reply(&mut self) -> Outcome<Reply> {

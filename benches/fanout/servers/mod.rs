@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::process::Command;
+use std::time::Instant;
 
 /// Handshakes under way at once.
 const HANDSHAKES: usize = 32;
@@ -27,6 +28,8 @@ const HANDSHAKES: usize = 32;
 pub(crate) enum Kind {
     Floor,
     Relay,
+    /// The same on two shards, which share the viewers of a session.
+    RelayStriped,
     /// The relay of the commit that figures are compared with (`tests/baseline`), by that commit's own bench.
     Baseline,
     Webrtc,
@@ -36,14 +39,23 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Floor, Self::Relay, Self::Baseline, Self::Webrtc, Self::Pion, Self::Janus, Self::JanusTuned];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Floor,
+        Self::Relay,
+        Self::RelayStriped,
+        Self::Baseline,
+        Self::Webrtc,
+        Self::Pion,
+        Self::Janus,
+        Self::JanusTuned,
+    ];
 
     /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Relay => "this relay",
+            Self::RelayStriped => "two shards",
             Self::Baseline => "baseline",
             Self::Webrtc => "webrtc crate",
             Self::Pion => "pion",
@@ -57,7 +69,8 @@ impl Kind {
 pub(crate) fn serve(kind: Kind) -> Outcome<()> {
     match kind {
         Kind::Floor => crate::floor::run(),
-        Kind::Relay => relay::run(),
+        Kind::Relay => relay::run(1),
+        Kind::RelayStriped => relay::run(2),
         Kind::Webrtc => webrtc_crate::run(),
         Kind::Baseline | Kind::Pion | Kind::Janus | Kind::JanusTuned => {
             Err("not a server of this binary".into())
@@ -82,8 +95,17 @@ enum Handle {
 
 impl Server {
     pub(crate) fn start(kind: Kind, tools: &Tools) -> Outcome<Self> {
+        Self::start_with(kind, tools, None)
+    }
+
+    /// On one core only: a server that speaks the bench's protocol.
+    pub(crate) fn start_on(kind: Kind, tools: &Tools, core: usize) -> Outcome<Self> {
+        Self::start_with(kind, tools, Some(core))
+    }
+
+    fn start_with(kind: Kind, tools: &Tools, core: Option<usize>) -> Outcome<Self> {
         let mut command = match kind {
-            Kind::Floor | Kind::Relay | Kind::Webrtc => {
+            Kind::Floor | Kind::Relay | Kind::RelayStriped | Kind::Webrtc => {
                 let mut command = Command::new(std::env::current_exe()?);
                 let name = kind.to_possible_value().ok_or("a kind without a name")?;
                 command.args(["--serve", name.get_name()]);
@@ -102,6 +124,9 @@ impl Server {
                 return Ok(Self { handle: Handle::Janus(janus), ingests, kind });
             }
         };
+        if let Some(core) = core {
+            command = pinned(&command, core);
+        }
         let (speaker, ingest) = Speaker::start(&mut command)?;
         Ok(Self { handle: Handle::Speaker(speaker), ingests: vec![ingest], kind })
     }
@@ -113,10 +138,11 @@ impl Server {
         }
     }
 
-    /// Connects viewers by their numbers; gives their addresses.
+    /// Connects viewers by their numbers; gives their addresses. `speak`: they tell the server what browsers tell.
     pub(crate) fn connect(
         &mut self,
         viewers: Range<usize>,
+        speak: bool,
         receivers: &Receivers,
     ) -> Outcome<Vec<SocketAddr>> {
         let all = viewers.end;
@@ -124,11 +150,11 @@ impl Server {
         for number in viewers {
             let viewer = match &mut self.handle {
                 Handle::Speaker(speaker) => {
-                    let (mut viewer, offer) = Viewer::offering()?;
+                    let (mut viewer, offer) = Viewer::offering(speak)?;
                     let Reply::Answer(answer) = speaker.ask(&Ask::Offer(offer))? else {
                         return Err("the server gave no answer".into());
                     };
-                    viewer.answered(answer)?;
+                    viewer.answered(answer, speak)?;
                     viewer
                 }
                 Handle::Janus(janus) => {
@@ -143,7 +169,9 @@ impl Server {
             receivers.connected((number + 1).saturating_sub(HANDSHAKES))?;
         }
         receivers.connected(all)?;
-        if let (Kind::Relay | Kind::Baseline, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) {
+        if let (Kind::Relay | Kind::RelayStriped | Kind::Baseline, Handle::Speaker(speaker)) =
+            (self.kind, &mut self.handle)
+        {
             let Reply::Ingests(ingests) = speaker.ask(&Ask::Ingests)? else {
                 return Err("the relay does not say where it listens".into());
             };
@@ -152,9 +180,35 @@ impl Server {
         Ok(addresses)
     }
 
+    /// Posts an offer without waiting for the answer.
+    pub(crate) fn post(&mut self, number: usize, offer: String) -> Outcome<()> {
+        let Handle::Speaker(speaker) = &mut self.handle else { return Err("it makes offers itself".into()) };
+        // The baseline answers one after the other.
+        let ask = if self.kind == Kind::Baseline { Ask::Offer(offer) } else { Ask::Join { number, offer } };
+        speaker.post(&ask)
+    }
+
+    /// The next answer, if there is one by then, with its offer's number where answers have no order.
+    pub(crate) fn answer_until(&mut self, until: Instant) -> Outcome<Option<(Option<usize>, String)>> {
+        let Handle::Speaker(speaker) = &mut self.handle else { return Err("it makes offers itself".into()) };
+        match speaker.reply_until(until)? {
+            None => Ok(None),
+            Some(Reply::Answer(answer)) => Ok(Some((None, answer))),
+            Some(Reply::Joined { number, answer }) => Ok(Some((Some(number), answer))),
+            Some(other) => Err(format!("no answer: {other:?}").into()),
+        }
+    }
+
+    /// The relay's metrics, where it tells.
+    pub(crate) fn metrics(&mut self) -> Outcome<Option<String>> {
+        let (Kind::Relay, Handle::Speaker(speaker)) = (self.kind, &mut self.handle) else { return Ok(None) };
+        let Reply::Metrics(text) = speaker.ask(&Ask::Metrics)? else { return Err("no metrics".into()) };
+        Ok(Some(text))
+    }
+
     /// How often it asked for memory since its start; none of foreign servers.
     pub(crate) fn allocations(&mut self) -> Outcome<Option<u64>> {
-        let (Kind::Relay | Kind::Baseline | Kind::Webrtc, Handle::Speaker(speaker)) =
+        let (Kind::Relay | Kind::RelayStriped | Kind::Baseline | Kind::Webrtc, Handle::Speaker(speaker)) =
             (self.kind, &mut self.handle)
         else {
             return Ok(None);
@@ -173,4 +227,11 @@ impl Server {
         };
         Ok(starts)
     }
+}
+
+/// The same program on one core.
+fn pinned(command: &Command, core: usize) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &core.to_string()]).arg(command.get_program()).args(command.get_args());
+    pinned
 }

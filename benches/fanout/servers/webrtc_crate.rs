@@ -48,7 +48,9 @@ pub(crate) fn run() -> Outcome<()> {
             viewers.push(viewer);
             Ok(Reply::Answer(answer))
         }
-        Ask::Ingests | Ask::Burst { .. } | Ask::Allocations => Err("not asked here".into()),
+        Ask::Join { .. } | Ask::Metrics | Ask::Ingests | Ask::Burst { .. } | Ask::Allocations => {
+            Err("not asked here".into())
+        }
     })
 }
 
