@@ -1,0 +1,117 @@
+//! The program that every contestant shows: one window as large as the screen, drawn by shared memory as emulators and
+//! software renderers do it. Each picture carries a [`marker`], so that whoever sees it knows which one it is.
+//!
+//! The bench tells it by a Unix socket what to show. Lines in, a line out for each: `still`, `moving`, `corners` choose the
+//! scene; `requests N` says in how many requests a picture is drawn; `drawn` asks how many pictures there were.
+
+pub(crate) mod marker;
+pub(crate) mod scene;
+mod window;
+
+use crate::Outcome;
+use marker::Marker;
+use scene::{Painter, Scene};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use window::Window;
+
+pub(crate) const WIDTH: u32 = 1280;
+pub(crate) const HEIGHT: u32 = 720;
+/// Pictures a second while something moves.
+pub(crate) const RATE: u32 = 60;
+/// How long a picture that is drawn in several requests takes.
+const SPREAD: Duration = Duration::from_millis(5);
+/// Between two looks at keys and commands while nothing moves.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Draws until the bench goes away.
+pub(crate) fn run(control: &Path) -> Outcome<()> {
+    let mut answers = UnixStream::connect(control)?;
+    let (sender, commands) = mpsc::channel();
+    let lines = BufReader::new(answers.try_clone()?);
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut program = Program {
+        window: Window::open()?,
+        painter: Painter::new(),
+        scene: Scene::Still,
+        requests: 1,
+        marker: Marker::default(),
+    };
+    program.draw(true)?;
+    let mut beat = Instant::now();
+    loop {
+        loop {
+            match commands.try_recv() {
+                Ok(line) => {
+                    let answer = program.obey(&line)?;
+                    writeln!(answers, "{answer}")?;
+                    beat = Instant::now();
+                }
+                Err(mpsc::TryRecvError::Empty) => break,
+                // The bench has ended.
+                Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+        let news = program.window.news()?;
+        program.marker.keys = program.marker.keys.wrapping_add(news.presses);
+        if program.scene == Scene::Still {
+            // At once: what waits for its turn would be measured too.
+            if news.presses > 0 || news.exposed {
+                program.draw(news.exposed)?;
+            }
+            std::thread::sleep(LOOK);
+        } else {
+            program.draw(news.exposed)?;
+            beat += Duration::from_secs(1) / RATE;
+            std::thread::sleep(beat.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+struct Program {
+    window: Window,
+    painter: Painter,
+    scene: Scene,
+    requests: u16,
+    marker: Marker,
+}
+
+impl Program {
+    fn obey(&mut self, line: &str) -> Outcome<String> {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("requests", number) => self.requests = number.parse()?,
+            ("drawn", _) => {}
+            (name, _) => {
+                self.scene = Scene::named(name).ok_or_else(|| format!("no scene {name:?}"))?;
+                self.draw(true)?;
+            }
+        }
+        Ok(self.marker.frame.to_string())
+    }
+
+    fn draw(&mut self, whole: bool) -> Outcome<()> {
+        self.marker.frame = self.marker.frame.wrapping_add(1);
+        self.marker.time = marker::now();
+        let areas = self.painter.paint(self.scene, self.marker, whole);
+        for area in areas {
+            let bands = if self.requests > 1 { area.bands(self.requests) } else { vec![area] };
+            let pause = SPREAD / u32::from(self.requests);
+            for (number, band) in bands.iter().enumerate() {
+                if number > 0 {
+                    std::thread::sleep(pause);
+                }
+                self.window.put(self.painter.pixels(), *band)?;
+            }
+        }
+        Ok(())
+    }
+}
