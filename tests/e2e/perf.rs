@@ -2,6 +2,8 @@
 //! nothing else. Each prints its figures; `PLAYGATE_TEST_WRITE_RESULTS=1` keeps them under `benches/results/`.
 
 mod baseline;
+mod endurance;
+mod key_frames;
 mod spectators;
 
 use crate::GARDEN;

@@ -30,6 +30,16 @@ pub(crate) fn cpu_seconds(pids: &[u32]) -> f64 {
     pids.iter().filter_map(|pid| ticks(*pid)).sum::<f64>() / TICKS
 }
 
+/// Resident memory of the processes together, in KiB.
+pub(crate) fn resident_kib(pids: &[u32]) -> f64 {
+    let resident = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches(" kB").parse::<f64>().ok()
+    };
+    pids.iter().filter_map(resident).sum()
+}
+
 fn stat_fields(pid: u32) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold blanks and brackets: fields are counted from behind it.
