@@ -162,7 +162,7 @@ macro_rules! replayed {
 replayed! {
     answer catalogue_search challenge client_message demux depacketizer dtls environment feedback gateway_message ingest
     input_frame key_frames offer package reference request_head rtp runner_message save sdp_fragment sender_reports
-    session_form session_path session_query still still_parts stun
+    session_form session_path session_query split still still_parts stun
 }
 
 #[test]
