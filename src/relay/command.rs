@@ -50,6 +50,5 @@ pub(super) enum Command {
     },
     Stop,
     /// A fault of the shard's own, for tests of what comes after it.
-    #[cfg(test)]
     Panic,
 }

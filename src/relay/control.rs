@@ -1,12 +1,10 @@
 //! A shard's answers to commands.
 
 use super::command::{Command, Reply};
-use super::peer::Peer;
-use super::sdp::Offer;
+use super::peer::Known;
 use super::session::Session;
 use super::shard::Shard;
 use super::stats::Cause;
-use super::viewer::Viewer;
 use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
 use crate::ids::{SessionId, ViewerId};
 use std::time::Instant;
@@ -34,13 +32,10 @@ impl Shard {
                 let _ = reply.send(self.end_session(session));
             }
             Command::AddViewer { spec, reply } => {
-                let (session, viewer) = (spec.session, spec.viewer);
-                if let Err(Ok(_)) = reply.send(self.add_viewer(spec)) {
-                    let _ = self.remove_viewer(session, viewer);
-                }
+                self.add_viewer(spec, reply);
             }
             Command::Renegotiate { session, viewer, offer, reply } => {
-                let _ = reply.send(self.renegotiate(session, viewer, &offer));
+                self.renegotiate(session, viewer, offer, reply);
             }
             Command::SetSlot { session, viewer, slot, reply } => {
                 let _ = reply.send(self.set_slot(session, viewer, slot));
@@ -50,7 +45,7 @@ impl Shard {
             }
             Command::KeyFrame { session, fresh, reply } => self.key_frame(session, fresh, reply),
             Command::Stop => {}
-            #[cfg(test)]
+            #[expect(clippy::panic, reason = "that is what it is for")]
             Command::Panic => panic!("a test told this shard to panic"),
         }
     }
@@ -77,62 +72,61 @@ impl Shard {
         video: Option<(Codec, u8)>,
         audio: Option<(Codec, u8)>,
     ) -> Result<(), RelayError> {
-        let key = self.by_id.get(&id).ok_or(RelayError::NotFound)?;
-        let session = self.sessions.get_mut(key).ok_or(RelayError::NotFound)?;
+        let key = *self.by_id.get(&id).ok_or(RelayError::NotFound)?;
+        let session = self.sessions.get_mut(&key).ok_or(RelayError::NotFound)?;
         if session.set_source(video, audio) {
+            let reason = Some("the source sends another codec now");
             for viewer in session.order.clone() {
-                self.end_viewer(viewer, Some("the source sends another codec now"));
+                self.end_viewer(viewer, reason);
             }
+            self.end_joiners(key, None, reason);
         }
         Ok(())
     }
 
-    fn add_viewer(&mut self, spec: AddViewer) -> Result<String, RelayError> {
-        let now = Instant::now();
-        let session_key = *self.by_id.get(&spec.session).ok_or(RelayError::NotFound)?;
-        let session = self.sessions.get(&session_key).ok_or(RelayError::NotFound)?;
-        let replaced = session.by_id.get(&spec.viewer).copied();
-        if replaced.is_none() && session.order.len() >= MAX_VIEWERS {
-            return Err(RelayError::Full);
+    fn add_viewer(&mut self, spec: AddViewer, reply: Reply<String>) {
+        let AddViewer { session: id, viewer, slot, offer } = spec;
+        let Some((key, session)) = self.session(id) else {
+            let _ = reply.send(Err(RelayError::NotFound));
+            return;
+        };
+        let is_known = session.by_id.contains_key(&viewer);
+        if !is_known && session.order.len() + session.joining >= MAX_VIEWERS {
+            let _ = reply.send(Err(RelayError::Full));
+            return;
         }
-        let offer = Offer::parse(&spec.offer, session.codec, session.audio.is_some())?;
-        let (mut peer, answer) = Peer::new(now, &offer, session.codec, &self.shared)?;
-        peer.measure(spec.slot.is_some());
-        if let Some(replaced) = replaced {
-            self.end_viewer(replaced, None);
-        }
-        let key = self.take_key();
-        self.demux.enter(now, peer.ufrag(), key);
-        let viewer = Viewer::new(now, spec.viewer, session_key, spec.slot, peer);
-        tracing::debug!(session = %spec.session, viewer = %spec.viewer, codec = self.codec_of(session_key).name(), "viewer added");
-        self.viewers.insert(key, viewer);
-        if let Some(session) = self.sessions.get_mut(&session_key) {
-            session.by_id.insert(spec.viewer, key);
-            session.order.push(key);
-        }
-        self.sort_viewers(session_key);
-        self.service(key);
-        Ok(answer)
+        tracing::debug!(session = %id, %viewer, codec = session.codec.name(), "viewer offered");
+        self.offer(Instant::now(), (key, viewer, slot), offer, None, reply);
     }
 
-    fn renegotiate(&mut self, id: SessionId, viewer: ViewerId, text: &str) -> Result<String, RelayError> {
-        let now = Instant::now();
-        let (session_key, key) = self.find(id, viewer)?;
-        let session = self.sessions.get(&session_key).ok_or(RelayError::NotFound)?;
-        let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
-        let offer = Offer::parse(text, session.codec, session.audio.is_some())?;
-        if known.peer.fingerprint() != offer.fingerprint {
-            let slot = known.slot;
-            return self.add_viewer(AddViewer { session: id, viewer, slot, offer: text.to_owned() });
-        }
-        let answer = known.peer.renegotiate(now, &offer)?;
-        self.demux.enter(now, known.peer.ufrag(), key);
-        self.service(key);
-        Ok(answer)
+    fn renegotiate(&mut self, id: SessionId, viewer: ViewerId, offer: String, reply: Reply<String>) {
+        let (session, key) = match self.find(id, viewer) {
+            Ok(found) => found,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let (slot, known) = match (self.viewers.get(&key), self.joiners.get(&key)) {
+            (Some(known), _) => {
+                let fingerprint = known.peer.fingerprint().to_owned();
+                (known.slot, Known::Connected { key, fingerprint })
+            }
+            (None, Some(joiner)) => (joiner.slot, Known::Joining { key }),
+            (None, None) => {
+                let _ = reply.send(Err(RelayError::NotFound));
+                return;
+            }
+        };
+        self.offer(Instant::now(), (session, viewer, slot), offer, Some(known), reply);
     }
 
     fn set_slot(&mut self, id: SessionId, viewer: ViewerId, slot: Option<u8>) -> Result<(), RelayError> {
         let (session, key) = self.find(id, viewer)?;
+        if let Some(joiner) = self.joiners.get_mut(&key) {
+            joiner.slot = slot;
+            return Ok(());
+        }
         let known = self.viewers.get_mut(&key).ok_or(RelayError::NotFound)?;
         known.slot = slot;
         known.peer.measure(slot.is_some());
@@ -160,9 +154,20 @@ impl Shard {
     }
 
     fn remove_viewer(&mut self, id: SessionId, viewer: ViewerId) -> Result<(), RelayError> {
-        let (_, key) = self.find(id, viewer)?;
-        self.end_viewer(key, None);
+        let session = *self.by_id.get(&id).ok_or(RelayError::NotFound)?;
+        // One that has not been answered is not found by its viewer.
+        let was_joining = self.end_joiners(session, Some(viewer), None);
+        match self.find(id, viewer) {
+            Ok((_, key)) => self.end_viewer(key, None),
+            Err(error) if !was_joining => return Err(error),
+            Err(_) => {}
+        }
         Ok(())
+    }
+
+    fn session(&self, id: SessionId) -> Option<(u64, &Session)> {
+        let key = *self.by_id.get(&id)?;
+        Some((key, self.sessions.get(&key)?))
     }
 
     fn find(&self, id: SessionId, viewer: ViewerId) -> Result<(u64, u64), RelayError> {
@@ -176,15 +181,11 @@ impl Shard {
     }
 
     /// Players before spectators, each in the order they came.
-    fn sort_viewers(&mut self, session: u64) {
+    pub(super) fn sort_viewers(&mut self, session: u64) {
         let viewers = &self.viewers;
         if let Some(session) = self.sessions.get_mut(&session) {
             session.order.sort_by_key(|key| viewers.get(key).is_none_or(|viewer| viewer.slot.is_none()));
         }
-    }
-
-    fn codec_of(&self, session: u64) -> Codec {
-        self.sessions.get(&session).map_or(Codec::H264, |session| session.codec)
     }
 
     fn take_key(&mut self) -> u64 {

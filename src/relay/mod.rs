@@ -1,6 +1,7 @@
 //! The media relay: shards that take RTP in and give SRTP out.
 //!
-//! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it. A shard
+//! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it. What
+//! joiners need before they are connected is done by threads of its own (`peer`). A shard
 //! that panics loses its sessions, whose events end then, and is started again (`supervisor`).
 
 mod addresses;
@@ -59,6 +60,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands waiting for a shard. When full, callers wait, for [`PATIENCE`] at most.
 const COMMANDS: usize = 256;
+/// What handshake workers have to tell a shard. When full, they keep it and try again.
+const NEWS: usize = 1024;
 /// After this a shard counts as overloaded.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -79,7 +82,7 @@ struct Inner {
 #[derive(Debug)]
 struct Handle {
     commands: mpsc::Sender<Command>,
-    waker: mio::Waker,
+    waker: Arc<mio::Waker>,
     candidates: Vec<SocketAddr>,
     sessions: AtomicUsize,
     supervisor: Supervisor,
@@ -225,15 +228,20 @@ impl Relay {
     ) -> Result<Self, RelayError> {
         let metrics = stats::Metrics::register(registry);
         let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::default());
-        let shards = config
-            .media_listen
-            .iter()
-            .enumerate()
-            .map(|(number, address)| Handle::start(number, *address, &config, &crypto, &metrics))
+        let prepared = config.media_listen.iter().enumerate();
+        let prepared = prepared
+            .map(|(number, address)| Prepared::bind(number, *address, &config, &crypto))
             .collect::<Result<Vec<_>, _>>()?;
-        if shards.is_empty() {
-            return Err(RelayError::Unavailable);
-        }
+        let Some(first) = prepared.first() else { return Err(RelayError::Unavailable) };
+        let no_threads = |address| move |source| RelayError::Bind { address, source };
+        let links = || prepared.iter().map(|shard| shard.link(&metrics)).collect();
+        let workers =
+            peer::Workers::start(handshake_threads(), links).map_err(no_threads(first.socket.address()))?;
+        let shards = prepared.into_iter().map(|shard| {
+            let address = shard.socket.address();
+            shard.start(&config, &workers, &metrics).map_err(no_threads(address))
+        });
+        let shards = shards.collect::<Result<Vec<_>, _>>()?;
         Ok(Self { inner: Arc::new(Inner { shards, placement: DashMap::new() }) })
     }
 
@@ -335,37 +343,93 @@ impl Relay {
         }
     }
 
+    /// Makes the session's shard panic, for tests of what comes after it.
+    #[doc(hidden)]
+    pub fn panic_shard_of(&self, session: SessionId) -> Result<(), RelayError> {
+        let shard = self.shard(session)?;
+        shard.commands.try_send(Command::Panic).map_err(|_| RelayError::Unavailable)?;
+        shard.waker.wake().map_err(|_| RelayError::Unavailable)
+    }
+
     fn shard(&self, session: SessionId) -> Result<&Handle, RelayError> {
         let number = *self.inner.placement.get(&session).ok_or(RelayError::NotFound)?;
         self.inner.shards.get(number).ok_or(RelayError::NotFound)
     }
 }
 
-impl Handle {
-    fn start(
+/// A shard that is bound, before its thread runs.
+struct Prepared {
+    number: usize,
+    socket: socket::Socket,
+    candidates: Vec<SocketAddr>,
+    poll: mio::Poll,
+    waker: Arc<mio::Waker>,
+    shared: Arc<peer::Shared>,
+    news: (mpsc::Sender<peer::News>, mpsc::Receiver<peer::News>),
+    passing: (mpsc::Sender<peer::Passing>, mpsc::Receiver<peer::Passing>),
+}
+
+impl Prepared {
+    fn bind(
         number: usize,
         address: SocketAddr,
         config: &RelayConfig,
         crypto: &Arc<dyn RTCCryptoProvider>,
-        metrics: &stats::Metrics,
     ) -> Result<Self, RelayError> {
         let bind = |source| RelayError::Bind { address, source };
         let (socket, candidates) = listen(address, config).map_err(bind)?;
         let poll = mio::Poll::new().map_err(bind)?;
-        let waker = mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?);
         let shared = Arc::new(peer::Shared {
             certificate: peer::certificate(crypto.as_ref()).ok_or(RelayError::Unavailable)?,
             crypto: Arc::clone(crypto),
             candidates: candidates.clone(),
         });
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let shard =
-            shard::Shard::new(poll, socket, shared, config.ingest_ip, receiver, metrics.shard(number))
-                .map_err(bind)?;
-        let supervisor = Supervisor::start(number, shard, metrics.panics(number)).map_err(bind)?;
-        Ok(Self { commands, waker, candidates, sessions: AtomicUsize::new(0), supervisor })
+        let (news, passing) = (mpsc::channel(NEWS), mpsc::channel(NEWS));
+        Ok(Self { number, socket, candidates, poll, waker, shared, news, passing })
     }
 
+    /// A handshake worker's end of it.
+    fn link(&self, metrics: &stats::Metrics) -> std::io::Result<peer::Link> {
+        Ok(peer::Link {
+            shared: Arc::clone(&self.shared),
+            socket: self.socket.for_another_thread()?,
+            news: self.news.0.clone(),
+            passing: self.passing.0.clone(),
+            waker: Arc::clone(&self.waker),
+            stats: metrics.shard(self.number),
+        })
+    }
+
+    fn start(
+        self,
+        config: &RelayConfig,
+        workers: &Arc<peer::Workers>,
+        metrics: &stats::Metrics,
+    ) -> std::io::Result<Handle> {
+        let Self { number, socket, candidates, poll, waker, news, passing, .. } = self;
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let inlets = shard::Inlets { commands: receiver, news: news.1, passing: passing.1 };
+        let shard = shard::Shard::new(
+            number,
+            poll,
+            socket,
+            config.ingest_ip,
+            inlets,
+            Arc::clone(workers),
+            metrics.shard(number),
+        )?;
+        let supervisor = Supervisor::start(number, shard, metrics.panics(number))?;
+        Ok(Handle { commands, waker, candidates, sessions: AtomicUsize::new(0), supervisor })
+    }
+}
+
+/// One less than there are processors, which the shards and encoders need too.
+fn handshake_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
+}
+
+impl Handle {
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, RelayError> {
         let (reply, answer) = oneshot::channel();
         let asked = async {

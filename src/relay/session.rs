@@ -61,6 +61,8 @@ pub(super) struct Session {
     in_frame: bool,
     events: mpsc::Sender<RelayEvent>,
     pub(super) connected: usize,
+    /// Viewers on their way in.
+    pub(super) joining: usize,
     pictured: bool,
     /// When the first packet came.
     began: Option<Instant>,
@@ -84,9 +86,19 @@ impl Session {
             rtp_audio: audio.as_ref().map(|audio| audio.socket.address()),
             events: receiver,
         };
-        let session = Self {
-            id: spec.session,
-            codec: spec.video.codec,
+        Ok((Self::new(spec.session, spec.video.codec, video, audio, events), opened))
+    }
+
+    fn new(
+        id: SessionId,
+        codec: Codec,
+        video: Ingest,
+        audio: Option<Ingest>,
+        events: mpsc::Sender<RelayEvent>,
+    ) -> Self {
+        Self {
+            id,
+            codec,
             video,
             audio,
             ring: Ring::new(ring::VIDEO),
@@ -103,13 +115,37 @@ impl Session {
             in_frame: false,
             events,
             connected: 0,
+            joining: 0,
             pictured: false,
             began: None,
             audio_next: 0,
             ssrc: u32::from_be_bytes(random()) | 1,
             rate: None,
-        };
-        Ok((session, opened))
+        }
+    }
+
+    /// The same session without its viewers, on the same ports, after a panic that may have left it in any state. Of that,
+    /// only what is known of it and its source from outside is taken over; its viewers are told to come again.
+    pub(super) fn restarted(self, stats: &mut Stats) -> Self {
+        let Self { id, codec, video, audio, events, by_id, connected, pictured, rate, sets, faults, .. } =
+            self;
+        let mut session = Self::new(id, codec, video.restarted(), audio.map(Ingest::restarted), events);
+        (session.pictured, session.sets, session.faults) = (pictured, sets, faults);
+        for viewer in by_id.into_keys() {
+            let reason = "the game server had to start its media again".to_owned();
+            session.emit(RelayEvent::ViewerGone { viewer, reason }, stats);
+        }
+        if connected > 0 {
+            session.emit(RelayEvent::Watched(false), stats);
+        }
+        if rate.is_some() {
+            session.emit(RelayEvent::LinkRate(None), stats);
+        }
+        session
+    }
+
+    pub(super) fn id(&self) -> SessionId {
+        self.id
     }
 
     /// What the source said of itself. True: its codec is another one than before.

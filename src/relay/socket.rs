@@ -7,6 +7,7 @@ use super::stats::{Drop, Stats};
 use crate::datagrams::Batch;
 use mio::Interest;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
@@ -58,6 +59,13 @@ impl Socket {
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
         let address = io.local_addr()?;
         Ok(Self { io, state, address, only_from: None })
+    }
+
+    /// The same socket, for another thread to send with.
+    pub(super) fn for_another_thread(&self) -> io::Result<Self> {
+        let io = mio::net::UdpSocket::from_std(SockRef::from(&self.io).try_clone()?.into());
+        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        Ok(Self { io, state, address: self.address, only_from: self.only_from.clone() })
     }
 
     pub(super) fn address(&self) -> SocketAddr {

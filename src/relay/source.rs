@@ -101,6 +101,11 @@ impl Source {
         }
     }
 
+    /// The same source, of which nothing has come yet.
+    pub(super) fn restarted(self) -> Self {
+        Self { latched: None, ..self }
+    }
+
     /// What the source said in its `hello`.
     pub(super) fn set_payload_type(&mut self, payload_type: u8) {
         self.payload_type = payload_type;

@@ -72,6 +72,12 @@ counted!(
         InputRate = "input_rate",
         /// The control plane did not drain a session's events.
         EventsFull = "events_full",
+        /// A datagram of a joiner that found its worker busy.
+        HandshakesBusy = "handshakes_busy",
+        /// A joiner that sends more than a handshake needs.
+        HandshakeFlood = "handshake_flood",
+        /// Too many handshakes are under way.
+        HandshakesFull = "handshakes_full",
         /// `rtc` panicked on what a viewer sent; the viewer is closed.
         PeerFault = "peer_fault",
     }
@@ -184,17 +190,22 @@ impl Drop {
             | Self::TooManyHandshakes
             | Self::WouldBlock
             | Self::SendFailed
-            | Self::Unsealed => Dropped::Packets,
+            | Self::Unsealed
+            | Self::HandshakesBusy
+            | Self::HandshakeFlood => Dropped::Packets,
             Self::RetransmitLimit | Self::RetransmitGone | Self::RetransmitMissing => Dropped::Retransmits,
             Self::InputWithoutSlot | Self::InputOversized | Self::InputRate => Dropped::InputFrames,
             Self::EventsFull => Dropped::Events,
-            Self::Shed | Self::PeerFault => Dropped::Viewers,
+            Self::Shed | Self::HandshakesFull | Self::PeerFault => Dropped::Viewers,
         }
     }
 }
 
 /// Upper bounds of relay delays, in seconds.
 const DELAYS: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05];
+
+/// Upper bounds of the processor time of one turn, in seconds.
+const TURNS: [f64; 8] = [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -209,6 +220,7 @@ pub(super) struct Metrics {
     send_sizes: Family<Labels, Counter>,
     busy: Family<Labels, Counter<f64, AtomicU64>>,
     delay: Family<Labels, Histogram, fn() -> Histogram>,
+    joiners: Family<Labels, Histogram, fn() -> Histogram>,
     viewers: Family<Labels, Gauge>,
     sessions: Family<Labels, Gauge>,
     panics: Family<Labels, Counter>,
@@ -227,6 +239,7 @@ impl Metrics {
             send_sizes: Family::default(),
             busy: Family::default(),
             delay: Family::new_with_constructor(|| Histogram::new(DELAYS)),
+            joiners: Family::new_with_constructor(|| Histogram::new(TURNS)),
             viewers: Family::default(),
             sessions: Family::default(),
             panics: Family::default(),
@@ -242,6 +255,12 @@ impl Metrics {
             "From the first packet of a batch of a source to the last packet of it to the last viewer",
             Unit::Seconds,
             metrics.delay.clone(),
+        );
+        registry.register_with_unit(
+            "joiners_cpu",
+            "Processor time that one turn of a shard took for joiners: commands, handshakes, first pictures",
+            Unit::Seconds,
+            metrics.joiners.clone(),
         );
         registry.register_with_unit(
             "busy",
@@ -283,6 +302,7 @@ impl Metrics {
             key_frames: Cause::ALL.iter().map(cause).collect(),
             send_sizes: SendSize::ALL.iter().map(size).collect(),
             delay: self.delay.get_or_create_owned(&own(None)),
+            joiners: self.joiners.get_or_create_owned(&own(None)),
             busy: self.busy.get_or_create_owned(&own(None)),
             viewers: self.viewers.get_or_create_owned(&own(None)),
             sessions: self.sessions.get_or_create_owned(&own(None)),
@@ -308,6 +328,7 @@ pub(super) struct Stats {
     key_frames: Vec<(u64, Counter)>,
     send_sizes: Vec<(u64, Counter)>,
     delay: Histogram,
+    joiners: Histogram,
     busy: Counter<f64, AtomicU64>,
     viewers: Gauge,
     sessions: Gauge,
@@ -348,14 +369,24 @@ impl Stats {
         self.delay.observe(by.as_secs_f64());
     }
 
+    /// What a turn did for joiners.
+    pub(super) fn joined(&self, cpu: Duration) {
+        self.joiners.observe(cpu.as_secs_f64());
+    }
+
     /// Hands over what was counted since the last time.
-    pub(super) fn flush(&mut self, busy: Duration, viewers: usize, sessions: usize) {
+    pub(super) fn flush_counts(&mut self) {
         let counters = [&mut self.counts, &mut self.drops, &mut self.key_frames, &mut self.send_sizes];
         for (since, counter) in counters.into_iter().flatten() {
             if *since > 0 {
                 counter.inc_by(std::mem::take(since));
             }
         }
+    }
+
+    /// Hands over what was counted since the last time, and how the shard is.
+    pub(super) fn flush(&mut self, busy: Duration, viewers: usize, sessions: usize) {
+        self.flush_counts();
         self.busy.inc_by(busy.as_secs_f64());
         self.viewers.set(i64::try_from(viewers).unwrap_or(i64::MAX));
         self.sessions.set(i64::try_from(sessions).unwrap_or(i64::MAX));

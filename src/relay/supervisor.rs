@@ -1,7 +1,7 @@
-//! A shard's thread, and what is known of it: a panic ends the shard's sessions, not the shard.
+//! A shard's thread, and what is known of it: a panic costs the shard's viewers their connections, and nothing more.
 //!
-//! The socket and the queue of commands outlive a panic; sessions and viewers do not, because nobody can say what state they
-//! are in. A shard that panics again and again is started with growing pauses.
+//! The sockets, the queues and the sessions' ports outlive a panic; viewers do not, because nobody can say what state they
+//! are in: they are told, and come again. A shard that panics again and again is started with growing pauses.
 
 use super::shard::Shard;
 use prometheus_client::metrics::counter::Counter;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// A shard that panicked counts as degraded for so long.
 const MEMORY: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
 /// The control plane's view of a shard's thread.
 #[derive(Debug)]
@@ -55,19 +55,22 @@ fn run(number: usize, mut shard: Shard, faults: &Mutex<Faults>, panics: &Counter
     let mut pause = FIRST_PAUSE;
     while catch_unwind(AssertUnwindSafe(|| shard.run())).is_err() {
         let now = Instant::now();
-        let before = {
+        let last = {
             let mut faults = lock(faults);
             faults.is_down = true;
             faults.last.replace(now)
         };
         panics.inc();
+        let before = shard.sessions.len();
+        let (restarted, sessions) = shard.restarted(now);
+        shard = restarted;
         tracing::error!(
             shard = number,
-            sessions = shard.sessions.len(),
-            "a relay shard panicked; its sessions end"
+            sessions,
+            ended = before - sessions,
+            "a relay shard panicked; its viewers have to come again"
         );
-        shard = shard.without_sessions();
-        let again = before.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
+        let again = last.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
         pause = if again { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
         std::thread::sleep(pause);
         lock(faults).is_down = false;
@@ -80,12 +83,14 @@ fn lock(faults: &Mutex<Faults>) -> std::sync::MutexGuard<'_, Faults> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::Command;
-    use super::super::{Codec, IngestSpec, OpenSession, OpenedSession, Relay, RelayConfig};
+    use super::super::{
+        Codec, IngestSpec, KeyFrame, OpenSession, OpenedSession, Relay, RelayConfig, RelayError, RelayEvent,
+    };
     use crate::ids::SessionId;
     use prometheus_client::registry::Registry;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
     use std::time::{Duration, Instant};
+    use tokio::sync::mpsc::error::TryRecvError;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -111,36 +116,55 @@ mod tests {
         *relay.inner.placement.get(&session).unwrap()
     }
 
-    fn panic(relay: &Relay, shard: usize) {
-        relay.inner.shards[shard].commands.try_send(Command::Panic).unwrap();
-        relay.inner.shards[shard].waker.wake().unwrap();
+    /// Waits until the session's shard works again.
+    async fn up_again(relay: &Relay, shard: usize) {
+        let began = Instant::now();
+        while !relay.inner.shards[shard].supervisor.is_up() {
+            assert!(began.elapsed() < Duration::from_secs(10), "the shard starts again");
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// The end of a session's events, within a second.
-    async fn lost(opened: &mut OpenedSession) {
-        let end = async { while opened.events.recv().await.is_some() {} };
-        tokio::time::timeout(Duration::from_secs(1), end)
-            .await
-            .expect("the session's end is told within a second");
+    /// A key frame in one packet, and what the relay says of it then.
+    async fn picture(relay: &Relay, session: SessionId, to: SocketAddr, source: &UdpSocket, sequence: u16) {
+        let mut packet = vec![0x80, 0x80 | 96];
+        packet.extend_from_slice(&sequence.to_be_bytes());
+        packet.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 7]);
+        // A STAP-A of a parameter set, another, and the start of a picture.
+        packet.extend_from_slice(&[0x78, 0, 2, 0x67, 1, 0, 2, 0x68, 1, 0, 2, 0x65, 0x80]);
+        let began = Instant::now();
+        loop {
+            source.send_to(&packet, to).expect("sent");
+            match relay.key_frame(session, false).await {
+                Ok(KeyFrame::Here { .. }) => return,
+                Ok(KeyFrame::NotYet) | Err(RelayError::NotFound) => {}
+                other => panic!("{other:?}"),
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "a picture comes");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     #[tokio::test]
-    async fn a_shard_that_panics_ends_its_sessions_and_new_ones_go_to_the_others() {
+    async fn a_session_outlives_a_panic_of_its_shard_and_new_ones_go_to_the_others() {
         let (relay, registry) = relay(2);
         let (one, mut first) = open(&relay).await;
         let (other, mut second) = open(&relay).await;
         let failed = shard_of(&relay, one);
         assert_ne!(failed, shard_of(&relay, other));
         assert_eq!(relay.degraded(), Vec::<String>::new());
-        panic(&relay, failed);
-        lost(&mut first).await;
+        let source = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        picture(&relay, one, first.rtp_video, &source, 1).await;
+        assert_eq!(first.events.recv().await, Some(RelayEvent::FirstKeyFrame));
+        relay.panic_shard_of(one).unwrap();
+        // The same port and source, and nothing of the picture before.
+        up_again(&relay, failed).await;
+        assert!(matches!(relay.key_frame(one, false).await, Ok(KeyFrame::NotYet)));
+        picture(&relay, one, first.rtp_video, &source, 2).await;
         assert_eq!(relay.degraded(), [format!("relay-{failed}")]);
-        assert!(
-            second
-                .events
-                .try_recv()
-                .is_err_and(|error| error == tokio::sync::mpsc::error::TryRecvError::Empty)
-        );
+        for events in [&mut first.events, &mut second.events] {
+            assert_eq!(events.try_recv(), Err(TryRecvError::Empty), "neither ended nor begun again");
+        }
         for _ in 0..4 {
             let (new, _) = open(&relay).await;
             assert_ne!(shard_of(&relay, new), failed, "a shard that failed is the last choice");
@@ -150,21 +174,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_only_shard_starts_again_on_the_same_port() {
+    async fn a_session_that_makes_its_shard_panic_again_and_again_ends() {
         let (relay, _) = relay(1);
         let candidates = relay.candidates();
-        for _ in 0..2 {
-            let (session, mut opened) = open(&relay).await;
-            panic(&relay, 0);
-            lost(&mut opened).await;
-            // Its control plane closes it, as it does at the end of any session.
-            relay.close(session).await;
+        let (session, mut opened) = open(&relay).await;
+        for _ in 0..3 {
+            assert_eq!(opened.events.try_recv(), Err(TryRecvError::Empty));
+            relay.panic_shard_of(session).unwrap();
             let began = Instant::now();
-            while !relay.inner.shards[0].supervisor.is_up() {
-                assert!(began.elapsed() < Duration::from_secs(10), "the shard starts again");
+            while relay.inner.shards[0].supervisor.is_up() && !opened.events.is_closed() {
+                assert!(began.elapsed() < Duration::from_secs(10), "the shard panics");
                 tokio::task::yield_now().await;
             }
+            up_again(&relay, 0).await;
         }
+        assert_eq!(opened.events.recv().await, None, "its control plane is told");
+        // That closes it, as it does at the end of any session.
+        relay.close(session).await;
         let (_, opened) = open(&relay).await;
         assert!(opened.rtp_video.port() > 0 && relay.candidates() == candidates);
         assert_eq!(relay.inner.shards[0].sessions.load(std::sync::atomic::Ordering::Relaxed), 1);

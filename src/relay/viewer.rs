@@ -236,6 +236,11 @@ impl Viewer {
         self.slot.is_some()
     }
 
+    /// Whether pieces of the stream's past wait to be sent.
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.track.deadline().is_some()
+    }
+
     /// The viewer is connected: it starts with the session's group of pictures. False: there is none, a key frame is
     /// needed.
     pub(super) fn join(&mut self, now: Instant, session: &Session) -> bool {

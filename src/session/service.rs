@@ -294,11 +294,17 @@ impl Sessions {
         let ticket = ask(&handle, |reply| Command::Ticket { viewer, reply }).await.flatten();
         let ticket = ticket.ok_or_else(no_session)?;
         let media = &self.context().media;
+        let up = Command::MediaUp { viewer, slot: ticket.slot };
         if ticket.has_media {
             match media.renegotiate(id, viewer, sdp.clone()).await {
                 // Gone from the relay in this very moment.
                 Err(RelayError::NotFound) => {}
-                answer => return Ok(answer?),
+                Err(error) => return Err(error.into()),
+                Ok(answer) => {
+                    // It may be another connection in the place of one that ended meanwhile.
+                    handle.commands.send(up).await.map_err(|_| no_session())?;
+                    return Ok(answer);
+                }
             }
         }
         let spec = AddViewer { session: id, viewer, slot: ticket.slot, offer: sdp };
@@ -310,10 +316,7 @@ impl Sessions {
             | RelayError::Unavailable
             | RelayError::Bind { .. } => error.into(),
         })?;
-        let up = Command::MediaUp { viewer, slot: ticket.slot };
-        if handle.commands.send(up).await.is_err() {
-            return Err(no_session());
-        }
+        handle.commands.send(up).await.map_err(|_| no_session())?;
         Ok(answer)
     }
 

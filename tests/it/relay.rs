@@ -279,6 +279,32 @@ fn another_connection_of_a_viewer_takes_its_place() {
 }
 
 #[test]
+fn viewers_come_back_after_a_panic_of_their_shard() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let mut source = RtpSource::video(opened.rtp_video);
+        source.key_frame(2);
+        let first = Watcher::new(Traits::default()).await;
+        first.watch(&stage, session, Some(0)).await.expect("answered");
+        until("the picture", || first.seen.video_count() >= 2).await;
+        stage.relay.panic_shard_of(session).expect("told");
+        let gone = event(&mut opened, |event| matches!(event, RelayEvent::ViewerGone { .. })).await;
+        let reason = "the game server had to start its media again".to_owned();
+        assert_eq!(gone, RelayEvent::ViewerGone { viewer: first.id, reason });
+        event(&mut opened, |event| *event == RelayEvent::Watched(false)).await;
+
+        // What a page does that is told so; nobody tells the source anything.
+        let again = Watcher { id: first.id, ..Watcher::new(Traits::default()).await };
+        again.watch(&stage, session, Some(0)).await.expect("answered");
+        event(&mut opened, |event| matches!(event, RelayEvent::ViewerConnected { .. })).await;
+        event(&mut opened, |event| *event == RelayEvent::KeyFrameWanted).await;
+        source.key_frame(2);
+        until("the picture again", || again.seen.video_count() >= 2).await;
+    });
+}
+
+#[test]
 fn input_arrives_only_with_a_slot() {
     run(async {
         let stage = Stage::new();

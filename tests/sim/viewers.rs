@@ -250,3 +250,19 @@ async fn the_viewers_with_media_are_counted() {
     world.planes.relay(id, RelayEvent::ViewerGone { viewer, reason: "gone".to_owned() }).await;
     count(0).await;
 }
+
+#[tokio::test]
+async fn the_late_end_of_a_connection_does_not_end_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    let id = world.play("ada").await;
+    let viewer = enter(&world, &user_of("ada"), id).await;
+    let reason = "consent expired".to_owned();
+    world.planes.tell_before_answer(RelayEvent::ViewerGone { viewer, reason });
+    let mut pushes = world.sessions.subscribe(id).unwrap();
+    world.sessions.offer(id, viewer, "another connection".to_owned()).await.unwrap();
+    while !matches!(pushes.recv().await.unwrap(), Push::ViewerGone { .. }) {}
+    world.sessions.offer(id, viewer, "an ICE restart".to_owned()).await.unwrap();
+    let kinds: Vec<&str> = world.planes.offers().into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["add", "renegotiate", "renegotiate"], "the viewer still has media");
+}

@@ -366,9 +366,16 @@ struct Shared {
     viewers: HashSet<ViewerId>,
     offers: Vec<(&'static str, ViewerId, Option<u8>)>,
     broken: bool,
+    /// Told of a session before its next offer is answered.
+    last_words: Option<RelayEvent>,
 }
 
 impl Planes {
+    /// The relay tells this right before it answers an offer.
+    pub(crate) fn tell_before_answer(&self, event: RelayEvent) {
+        self.shared.lock().unwrap().last_words = Some(event);
+    }
+
     pub(crate) async fn relay(&self, id: SessionId, event: RelayEvent) {
         let sender = until(async || self.shared.lock().unwrap().relay.get(&id).cloned()).await;
         sender.send(event).await.unwrap();
@@ -466,8 +473,12 @@ impl MediaPlane for Planes {
         Ok("answer".to_owned())
     }
 
-    async fn renegotiate(&self, _: SessionId, viewer: ViewerId, _: String) -> Result<String, RelayError> {
-        self.shared.lock().unwrap().offers.push(("renegotiate", viewer, None));
+    async fn renegotiate(&self, id: SessionId, viewer: ViewerId, _: String) -> Result<String, RelayError> {
+        let mut shared = self.shared.lock().unwrap();
+        shared.offers.push(("renegotiate", viewer, None));
+        if let Some(event) = shared.last_words.take() {
+            shared.relay[&id].try_send(event).unwrap();
+        }
         Ok("answer".to_owned())
     }
 

@@ -5,18 +5,23 @@
 //! as nearly everybody offers it. When the ClientHello has no GCM the connection is built again for what it has, with the
 //! same certificate, SSRCs and ICE credentials, before `rtc` has seen a byte of it: the answer already given stays true.
 //!
+//! [`Handshaking`] becomes a [`Peer`] when the viewer can open what it is sent.
+//!
 //! Does not: believe plaintext alerts, which anybody can forge. They are named when no connection comes in time.
 
-use super::{Peer, guard};
+use super::{Handshaking, Peer, PeerEvent, guard};
 use crate::relay::Codec;
-use crate::relay::dtls::{ClientHello, Inflow};
+use crate::relay::demux::{self, Kind};
+use crate::relay::dtls::ClientHello;
+use crate::relay::outbox::Outbox;
 use crate::relay::sdp::Offer;
 use crate::relay::socket::Path;
 use crate::relay::stats::Drop;
 use bytes::BytesMut;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
-use rtc::peer_connection::transport::RTCDtlsTransportState;
-use std::time::Instant;
+use rtc::sansio::Protocol;
+use rtc::statistics::StatsSelector;
+use std::time::{Duration, Instant};
 
 /// What the connection behind an answer is built for.
 pub(super) const EXPECTED: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm;
@@ -25,9 +30,33 @@ const LARGEST_FLIGHT: usize = 16 * 1024;
 /// Flights are repeated this often, in all.
 const REPETITIONS: u8 = 16;
 
+/// A viewer that is not connected by then is gone.
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
+/// Our last flight and the first media are kept this far apart. Clients hand their keys over by an event (`rtc` does, and so
+/// do the bots), so what they read in one go with the end of the handshake is lost to them.
+const KEYS_IN_PLACE: Duration = Duration::from_millis(5);
+
+/// A handshake that is done on our side.
+pub(super) struct Established {
+    /// The viewer has its keys by then, as far as time can tell.
+    ready: Instant,
+    /// How much the viewer had authenticated until then: one message more, and it has its keys.
+    heard: u64,
+    cipher: String,
+    sealed_here: bool,
+}
+
+/// What has become of a handshake.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    UnderWay,
+    /// The viewer can open what it is sent: [`Handshaking::into_peer`].
+    Connected,
+    Gone(&'static str),
+}
+
 /// What a peer's handshake has come to.
 pub(super) struct Handshake {
-    inflow: Inflow,
     client: bool,
     /// What the connection is built from, until the viewer's ClientHello is here. `None` from the start: we are the client.
     undecided: Option<Box<(Offer, Codec)>>,
@@ -44,7 +73,6 @@ impl Handshake {
     /// As the server, for an offer; as the client without one.
     pub(super) fn new(offer: Option<(Offer, Codec)>) -> Self {
         Self {
-            inflow: Inflow::default(),
             client: offer.is_none(),
             undecided: offer.map(Box::new),
             flight: Vec::new(),
@@ -101,12 +129,28 @@ impl Handshake {
     }
 }
 
-impl Peer {
-    /// A datagram with DTLS records.
-    pub(super) fn dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Drop> {
-        let admitted = self.handshake.inflow.admit(datagram, self.established.is_some());
+#[cfg(test)]
+impl Established {
+    pub(super) fn for_test(now: Instant) -> Self {
+        Self { ready: now, heard: 0, cipher: String::new(), sealed_here: false }
+    }
+}
+
+impl Handshaking {
+    /// A datagram from one of the viewer's known addresses.
+    pub(super) fn datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Drop> {
+        if self.established.is_none() && !self.peer.done && demux::classify(datagram) == Kind::Dtls {
+            self.dtls(now, path, datagram)
+        } else {
+            self.peer.datagram(now, path, datagram)
+        }
+    }
+
+    /// A datagram with DTLS records, before the handshake is done.
+    fn dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Drop> {
+        let admitted = self.peer.inflow.admit(datagram, false);
         let refused = if admitted.refused { Err(Drop::DtlsRefused) } else { Ok(()) };
-        if self.established.is_none() && admitted.alert.is_some() {
+        if admitted.alert.is_some() {
             self.handshake.trouble = Some("the viewer refused the DTLS handshake");
         }
         if let Some(hello) = admitted.hello {
@@ -115,20 +159,14 @@ impl Peer {
         if admitted.news {
             self.handshake.flight.clear();
             self.handshake.records = true;
-        } else if admitted.repeated && self.established.is_none() && self.handshake.repetitions < REPETITIONS
-        {
+        } else if admitted.repeated && self.handshake.repetitions < REPETITIONS {
             self.handshake.repetitions += 1;
-            self.held.extend(self.handshake.flight.iter().cloned());
+            self.peer.held.extend(self.handshake.flight.iter().cloned());
         }
-        if admitted.records.is_empty() || self.done {
-            return refused;
-        }
-        if self.established.is_none() {
-            self.paths.handshake(now, path);
-        }
-        self.feed_from(now, path, &admitted.records);
-        if admitted.sealed_alert && self.established.is_some() {
-            self.end_if_closed();
+        if !admitted.records.is_empty() && !self.peer.done {
+            self.peer.paths.handshake(now, path);
+            self.peer.feed_from(now, path, &admitted.records);
+            self.establish(now);
         }
         refused
     }
@@ -144,17 +182,72 @@ impl Peer {
         }
     }
 
-    /// After a protected alert: whether it was the viewer's goodbye.
-    fn end_if_closed(&mut self) {
-        let closed = guard(|| {
-            let mut sender = self.pc.rtp_sender(self.video.sender);
-            let transport = sender.as_mut().and_then(|sender| sender.transport());
-            transport.is_some_and(|transport| transport.state() == RTCDtlsTransportState::Closed)
-        });
-        match closed {
-            Some(true) => self.gone("closed by the viewer"),
-            Some(false) => {}
-            None => self.fault(),
+    /// Lets time pass, and looks how far the handshake is.
+    pub(super) fn poll(&mut self, now: Instant) -> Progress {
+        if !self.peer.pass_time(now) && self.established.is_none() {
+            // Out of retransmissions.
+            self.peer.gone("the DTLS handshake failed");
         }
+        self.establish(now);
+        if self.established.is_none() && now.saturating_duration_since(self.created) >= LONGEST {
+            self.peer.gone(self.handshake.trouble());
+        }
+        self.peer.end_with_consent(now);
+        let gone = self.peer.events.iter().find_map(|event| match event {
+            PeerEvent::Gone(reason) => Some(*reason),
+            PeerEvent::Connected { .. } | PeerEvent::Feedback(_) | PeerEvent::Input { .. } => None,
+        });
+        let heard = self.peer.authenticated();
+        let ready = |established: &Established| now >= established.ready || heard > established.heard;
+        match gone {
+            Some(reason) => Progress::Gone(reason),
+            None if self.established.as_ref().is_some_and(ready) => Progress::Connected,
+            None => Progress::UnderWay,
+        }
+    }
+
+    /// When to call [`Self::poll`] without cause.
+    pub(super) fn deadline(&mut self) -> Option<Instant> {
+        let own = self.established.as_ref().map_or(self.created + LONGEST, |established| established.ready);
+        let theirs = self.peer.deadline();
+        (!self.peer.done).then(|| theirs.map_or(own, |at| at.min(own)))
+    }
+
+    /// Moves out what is to be sent to the peer's path.
+    pub(super) fn drain(&mut self, out: &mut Outbox) {
+        let datagrams = self.peer.written();
+        self.handshake.sent(datagrams.iter().map(|datagram| &**datagram));
+        self.peer.put(datagrams, out);
+    }
+
+    /// Settles who seals, once `rtc` is through with the handshake.
+    fn establish(&mut self, now: Instant) {
+        if !self.peer.is_secured || self.established.is_some() || self.peer.done {
+            return;
+        }
+        let report = guard(|| self.peer.pc.get_stats(now, StatsSelector::None));
+        let Some(report) = report else { return self.peer.fault() };
+        let cipher =
+            report.transport().map(|transport| transport.srtp_cipher.trim_start_matches("SRTP_").to_owned());
+        let sealed_here = self.peer.decide_sealing(now);
+        // As the client we have the viewer's last flight: it was done before us.
+        let pause = if self.handshake.is_client() { Duration::ZERO } else { KEYS_IN_PLACE };
+        self.established = Some(Established {
+            ready: now + pause,
+            heard: self.peer.authenticated(),
+            cipher: cipher.unwrap_or_default(),
+            sealed_here,
+        });
+        self.handshake.finish();
+    }
+
+    /// The connection that came of it; its first event says so.
+    pub(super) fn into_peer(self) -> Peer {
+        let mut peer = self.peer;
+        if let Some(Established { cipher, sealed_here, .. }) = self.established {
+            // Before what the viewer may have sent by now.
+            peer.events.insert(0, PeerEvent::Connected { cipher, sealed_here });
+        }
+        peer
     }
 }

@@ -83,7 +83,7 @@ impl Peer {
         }
         // As the client `rtc` makes its ClientHello on the event, but only a timeout moves it out.
         let started = guard(|| {
-            self.collect(now);
+            self.collect();
             self.pc.handle_timeout(now)
         });
         if started.is_none() {

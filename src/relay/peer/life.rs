@@ -1,45 +1,26 @@
 //! A peer's life: datagrams in and out, `rtc`'s events, deadlines, and the end.
 //!
-//! A peer ends once: after the first reason nothing else is reported. Without evidence of life on its path (`paths`) or a
-//! connection in time it ends by itself. A panic inside `rtc` is caught at every call and ends this peer alone.
+//! A peer ends once: after the first reason nothing else is reported. Without evidence of life on its path (`paths`) it ends
+//! by itself. A panic inside `rtc` is caught at every call and ends this peer alone.
 
 use super::{Label, Peer, PeerEvent, guard};
 use crate::relay::demux::{self, Kind};
 use crate::relay::outbox::Outbox;
 use crate::relay::socket::Path;
 use crate::relay::stats::Drop;
+use bytes::BytesMut;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::message::RTCMessage;
 use rtc::peer_connection::state::RTCPeerConnectionState;
+use rtc::peer_connection::transport::RTCDtlsTransportState;
 use rtc::sansio::Protocol;
-use rtc::statistics::StatsSelector;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A viewer that is not connected by then is gone.
-pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
-/// Our last flight and the first media are kept this far apart. Clients hand their keys over by an event (`rtc` does, and so
-/// do the bots), so what they read in one go with the end of the handshake is lost to them.
-const KEYS_IN_PLACE: Duration = Duration::from_millis(5);
 /// Senders of RTCP that `rtc` may hear of: it keeps something for each, before it knows whether the packet is genuine.
 const RTCP_SENDERS: usize = 1024;
-
-/// A handshake that is done on our side.
-pub(super) struct Established {
-    /// The viewer has its keys by then, as far as time can tell.
-    ready: Instant,
-    /// How much the viewer had authenticated until then: one message more, and it has its keys.
-    heard: u64,
-    cipher: String,
-    sealed_here: bool,
-}
-
-#[cfg(test)]
-impl Established {
-    pub(super) fn for_test(now: Instant) -> Self {
-        Self { ready: now, heard: 0, cipher: String::new(), sealed_here: false }
-    }
-}
+/// Data channels of one viewer: a page has two. `rtc` keeps something for each, so one more ends the viewer.
+const CHANNELS: usize = 8;
 
 impl Peer {
     /// A DTLS or SRTCP datagram from one of the peer's known addresses. Viewers send no media.
@@ -65,34 +46,63 @@ impl Peer {
         }
     }
 
-    /// Lets time pass and collects what happened.
-    pub(in crate::relay) fn poll(&mut self, now: Instant) -> Vec<PeerEvent> {
-        if !self.done {
-            let due = guard(|| {
-                self.pc
-                    .poll_timeout()
-                    .is_some_and(|at| at <= now)
-                    .then(|| self.pc.handle_timeout(now))
-                    .is_none_or(|done| done.is_ok())
-            });
-            match due {
-                Some(true) => {}
-                // A handshake out of retransmissions.
-                Some(false) if self.established.is_none() => self.gone("the DTLS handshake failed"),
-                Some(false) => {}
-                None => self.fault(),
-            }
-            if guard(|| self.collect(now)).is_none() {
-                self.fault();
-            }
-            self.connect_when_ready(now);
-            if self.established.is_none() && now.saturating_duration_since(self.created) >= HANDSHAKE {
-                self.gone(self.handshake.trouble());
-            } else if self.paths.expires().is_some_and(|at| at <= now) {
-                self.gone("consent expired");
+    /// DTLS of a connection: anything plaintext is refused.
+    fn dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Drop> {
+        let admitted = self.inflow.admit(datagram, true);
+        let refused = if admitted.refused { Err(Drop::DtlsRefused) } else { Ok(()) };
+        if !admitted.records.is_empty() {
+            self.feed_from(now, path, &admitted.records);
+            if admitted.sealed_alert {
+                self.end_if_closed();
             }
         }
+        refused
+    }
+
+    /// After a protected alert: whether it was the viewer's goodbye.
+    fn end_if_closed(&mut self) {
+        let closed = guard(|| {
+            let mut sender = self.pc.rtp_sender(self.video.sender);
+            let transport = sender.as_mut().and_then(|sender| sender.transport());
+            transport.is_some_and(|transport| transport.state() == RTCDtlsTransportState::Closed)
+        });
+        match closed {
+            Some(true) => self.gone("closed by the viewer"),
+            Some(false) => {}
+            None => self.fault(),
+        }
+    }
+
+    /// Lets time pass and collects what happened.
+    pub(in crate::relay) fn poll(&mut self, now: Instant) -> Vec<PeerEvent> {
+        // What fails is a timer of the handshake; a connection lives by its path.
+        self.pass_time(now);
+        self.end_with_consent(now);
         std::mem::take(&mut self.events)
+    }
+
+    /// Lets `rtc` do what is due and tell what happened. False: a timer of its own failed.
+    pub(super) fn pass_time(&mut self, now: Instant) -> bool {
+        if self.done {
+            return true;
+        }
+        let due = guard(|| {
+            self.pc
+                .poll_timeout()
+                .is_some_and(|at| at <= now)
+                .then(|| self.pc.handle_timeout(now))
+                .is_none_or(|done| done.is_ok())
+        });
+        if due.is_none() || guard(|| self.collect()).is_none() {
+            self.fault();
+        }
+        due.unwrap_or(true)
+    }
+
+    pub(super) fn end_with_consent(&mut self, now: Instant) {
+        if self.paths.expires().is_some_and(|at| at <= now) {
+            self.gone("consent expired");
+        }
     }
 
     /// When to call [`Self::poll`] without cause.
@@ -100,17 +110,18 @@ impl Peer {
         if self.done {
             return None;
         }
-        let next = match &self.established {
-            None => Some(self.created + HANDSHAKE),
-            Some(established) => (!self.connected).then_some(established.ready),
-        };
-        let own = [self.paths.expires(), next].into_iter().flatten().min();
         let theirs = guard(|| self.pc.poll_timeout()).flatten();
-        [own, theirs].into_iter().flatten().min()
+        [self.paths.expires(), theirs].into_iter().flatten().min()
     }
 
     /// Moves out what the crate wants sent to [`Self::path`].
     pub(in crate::relay) fn drain(&mut self, out: &mut Outbox) {
+        let datagrams = self.written();
+        self.put(datagrams, out);
+    }
+
+    /// What the crate has written.
+    pub(super) fn written(&mut self) -> Vec<BytesMut> {
         let mut datagrams = Vec::new();
         let done = guard(|| {
             while let Some(out) = self.pc.poll_write() {
@@ -123,7 +134,11 @@ impl Peer {
         if done.is_none() {
             self.fault();
         }
-        self.handshake.sent(datagrams.iter().map(|datagram| &**datagram));
+        datagrams
+    }
+
+    /// Puts what was held and what was written into the outbox.
+    pub(super) fn put(&mut self, datagrams: Vec<BytesMut>, out: &mut Outbox) {
         let ssrc = self.video.outgoing.ssrc();
         for datagram in self.held.drain(..).chain(datagrams) {
             if let Some(copies) = &mut self.video.copies {
@@ -142,30 +157,15 @@ impl Peer {
         let _ = guard(|| self.pc.close());
     }
 
-    pub(super) fn collect(&mut self, now: Instant) {
+    pub(super) fn collect(&mut self) {
         while let Some(event) = self.pc.poll_event() {
             #[expect(
                 clippy::wildcard_enum_match_arm,
                 reason = "a foreign non-exhaustive enum; nothing else of it is used"
             )]
             match event {
-                RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Connected)
-                    if self.established.is_none() =>
-                {
-                    let report = self.pc.get_stats(now, StatsSelector::None);
-                    let cipher = report
-                        .transport()
-                        .map(|transport| transport.srtp_cipher.trim_start_matches("SRTP_").to_owned());
-                    let sealed_here = self.decide_sealing(now);
-                    // As the client we have the viewer's last flight: it was done before us.
-                    let pause = if self.handshake.is_client() { Duration::ZERO } else { KEYS_IN_PLACE };
-                    self.established = Some(Established {
-                        ready: now + pause,
-                        heard: self.authenticated(),
-                        cipher: cipher.unwrap_or_default(),
-                        sealed_here,
-                    });
-                    self.handshake.finish();
+                RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Connected) => {
+                    self.is_secured = true;
                 }
                 RTCPeerConnectionEvent::OnConnectionStateChangeEvent(RTCPeerConnectionState::Failed) => {
                     self.gone("the connection failed")
@@ -177,8 +177,9 @@ impl Peer {
                         POINTER_LABEL => Some(Label::Pointer),
                         _ => None,
                     });
-                    if let Some(label) = label {
-                        self.channels.insert(id, label);
+                    self.channels.insert(id, label);
+                    if self.channels.len() > CHANNELS {
+                        self.gone("it opened too many data channels");
                     }
                 }
                 RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(id)) => {
@@ -189,25 +190,12 @@ impl Peer {
         }
         while let Some(message) = self.pc.poll_read() {
             if let RTCMessage::DataChannelMessage(id, message) = message.message
-                && let Some(label) = self.channels.get(&id)
+                && let Some(Some(label)) = self.channels.get(&id)
             {
                 self.events.push(PeerEvent::Input { label: *label, message: message.data.freeze() });
             }
         }
         self.events.extend(self.feedback.take().into_iter().map(PeerEvent::Feedback));
-    }
-
-    fn connect_when_ready(&mut self, now: Instant) {
-        let heard = self.authenticated();
-        if let Some(established) = &self.established
-            && !self.connected
-            && (now >= established.ready || heard > established.heard)
-        {
-            self.connected = true;
-            let (cipher, sealed_here) = (established.cipher.clone(), established.sealed_here);
-            // Before what the viewer may have sent by now.
-            self.events.insert(0, PeerEvent::Connected { cipher, sealed_here });
-        }
     }
 
     pub(super) fn fault(&mut self) {

@@ -1,8 +1,13 @@
 //! One viewer's WebRTC connection: `rtc` for DTLS, SRTP and data channels; ICE-lite by ourselves (`ice`).
 //!
+//! A connection is two things, one after the other. [`Handshaking`] has the certificate, answers the first offer, and does
+//! DTLS; nothing outside this module can name it, and here only the handshake workers (`workers`) hold any. [`Peer`] is what
+//! comes out of it once the viewer can open what it is sent: the worker hands it to its shard whole. So no shard can make a
+//! connection, or do any of a handshake.
+//!
 //! `paths` decides where packets go, `handshake` which SRTP cipher is used, `negotiation` answers offers, `media` sends,
 //! and `life` carries datagrams and events. A panic inside `rtc` closes this peer and nothing else. No sockets and no clock
-//! here, and nothing that is bound to a thread: a peer can move to another.
+//! in connections, and nothing that is bound to a thread.
 
 mod copies;
 mod handshake;
@@ -13,9 +18,13 @@ mod negotiation;
 mod paths;
 mod sealing;
 mod tracks;
+mod worker;
+mod workers;
 
 pub(super) use ice::Binding;
+pub(super) use workers::{Job, Known, Link, News, Passing, Place, Workers};
 
+use super::dtls::Inflow;
 use super::feedback::{Feedback, FeedbackQueue};
 use super::rate::Estimator;
 use super::seal::Sealer;
@@ -23,8 +32,7 @@ use super::seal::keys::KeyTap;
 use super::socket::Path;
 use super::stun::Credentials;
 use bytes::{Bytes, BytesMut};
-use handshake::Handshake;
-use life::Established;
+use handshake::{Established, Handshake};
 use media::Stream;
 use negotiation::StreamIds;
 use paths::Paths;
@@ -67,7 +75,7 @@ pub(super) enum Label {
     Pointer,
 }
 
-/// A viewer's connection.
+/// A viewer's connection, once there is one.
 pub(super) struct Peer {
     pc: RTCPeerConnection,
     shared: Arc<Shared>,
@@ -81,8 +89,7 @@ pub(super) struct Peer {
     previous: Option<(Credentials, String)>,
     fingerprint: String,
     paths: Paths,
-    handshake: Handshake,
-    ids: StreamIds,
+    inflow: Inflow,
     video: Stream,
     audio: Option<Stream>,
     keys: Arc<KeyTap>,
@@ -96,15 +103,25 @@ pub(super) struct Peer {
     held: Vec<BytesMut>,
     /// Room for a retransmission's payload.
     again: Vec<u8>,
-    channels: HashMap<usize, Label>,
+    /// By id; without a label it is none of ours, and nothing on it is heard.
+    channels: HashMap<usize, Option<Label>>,
     /// SSRCs of RTCP that was handed to the crate; see `life`.
     rtcp_senders: HashSet<u32>,
-    /// The handshake is done on our side; `connected` follows when the viewer can open what it is sent (`life`).
-    established: Option<Established>,
-    connected: bool,
+    /// `rtc` is through with the handshake.
+    is_secured: bool,
     done: bool,
-    created: Instant,
     events: Vec<PeerEvent>,
+}
+
+/// A viewer's connection before it is one: offered and answered, and not yet connected.
+struct Handshaking {
+    peer: Peer,
+    /// What its answer stands on.
+    ids: StreamIds,
+    handshake: Handshake,
+    /// The handshake is done on our side; the viewer is connected when it can open what it is sent (`handshake`).
+    established: Option<Established>,
+    created: Instant,
 }
 
 impl Peer {
@@ -122,11 +139,7 @@ impl Peer {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connected && !self.done
-    }
-
-    pub(super) fn was_connected(&self) -> bool {
-        self.connected
+        !self.done
     }
 
     pub(super) fn video_ssrc(&self) -> u32 {

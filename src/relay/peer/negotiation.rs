@@ -7,7 +7,8 @@ use super::ice::OWN;
 use super::media::{Extensions, Rtx, Stream};
 use super::paths::Paths;
 use super::tracks::{add_stream, media_engine};
-use super::{Peer, Shared, guard, random};
+use super::{Handshaking, Peer, Shared, guard, random};
+use crate::relay::dtls::Inflow;
 use crate::relay::feedback::FeedbackQueue;
 use crate::relay::sdp::{self, Offer};
 use crate::relay::seal::Outgoing;
@@ -79,9 +80,9 @@ struct Built {
     agent: Credentials,
 }
 
-impl Peer {
+impl Handshaking {
     /// Answers an offer with a new connection.
-    pub(in crate::relay) fn new(
+    pub(super) fn new(
         now: Instant,
         offer: &Offer,
         codec: Codec,
@@ -114,8 +115,7 @@ impl Peer {
             previous: None,
             fingerprint: offer.fingerprint.clone(),
             paths: Paths::default(),
-            handshake: Handshake::new(undecided),
-            ids,
+            inflow: Inflow::default(),
             video: built.video,
             audio: built.audio,
             keys: built.keys,
@@ -126,13 +126,12 @@ impl Peer {
             again: Vec::new(),
             channels: HashMap::new(),
             rtcp_senders: HashSet::new(),
-            established: None,
-            connected: false,
+            is_secured: false,
             done: false,
-            created: now,
             events: Vec::new(),
         };
-        Ok((peer, answer))
+        let handshake = Handshake::new(undecided);
+        Ok((Self { peer, ids, handshake, established: None, created: now }, answer))
     }
 
     /// Replaces the connection by one for another SRTP profile. Nothing has been sent or received by the old one.
@@ -143,21 +142,31 @@ impl Peer {
         codec: Codec,
         profile: SrtpProtectionProfile,
     ) {
-        let shared = Arc::clone(&self.shared);
+        let peer = &mut self.peer;
+        let shared = Arc::clone(&peer.shared);
         let Some(Ok(built)) = guard(|| build(now, offer, codec, &shared, self.ids, &[profile])) else {
-            return self.fault();
+            return peer.fault();
         };
-        self.pc = built.pc;
-        self.feedback = built.feedback;
-        self.keys = built.keys;
-        self.agent = built.agent;
-        self.video.sender = built.video.sender;
-        if let (Some(audio), Some(built)) = (&mut self.audio, built.audio) {
+        peer.pc = built.pc;
+        peer.feedback = built.feedback;
+        peer.keys = built.keys;
+        peer.agent = built.agent;
+        peer.video.sender = built.video.sender;
+        if let (Some(audio), Some(built)) = (&mut peer.audio, built.audio) {
             audio.sender = built.sender;
         }
-        self.nominate(now);
+        peer.nominate(now);
     }
 
+    /// Answers another offer of the same DTLS identity. What is built from now on is built from this one.
+    pub(super) fn renegotiate(&mut self, now: Instant, offer: &Offer) -> Result<String, RelayError> {
+        let answer = self.peer.renegotiate(now, offer)?;
+        self.handshake.renew(offer);
+        Ok(answer)
+    }
+}
+
+impl Peer {
     /// Answers another offer of the same DTLS identity: an ICE restart, or a plain renegotiation.
     pub(in crate::relay) fn renegotiate(
         &mut self,
@@ -180,7 +189,6 @@ impl Peer {
         };
         let (answer, agent) = result?;
         self.agent = agent;
-        self.handshake.renew(offer);
         if restarts {
             let old = std::mem::replace(&mut self.local, local);
             let old_remote = std::mem::replace(&mut self.remote, remote);

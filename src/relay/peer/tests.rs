@@ -1,4 +1,4 @@
-use super::life::HANDSHAKE;
+use super::handshake::{LONGEST, Progress};
 use super::paths::CONSENT;
 use super::*;
 use crate::relay::Codec;
@@ -27,21 +27,22 @@ pub(in crate::relay) fn connected(now: Instant, rtx: bool, sealer: Sealer) -> Pe
     };
     let offer = Offer::parse(&offered, Codec::H264, true).expect("usable");
     assert_eq!(offer.video.rtx.is_some(), rtx);
-    let (mut peer, _) = Peer::new(now, &offer, Codec::H264, &shared()).expect("answered");
-    (peer.connected, peer.sealer) = (true, Some(sealer));
+    let (Handshaking { mut peer, .. }, _) =
+        Handshaking::new(now, &offer, Codec::H264, &shared()).expect("answered");
+    peer.sealer = Some(sealer);
     peer
 }
 
-fn peer(now: Instant) -> Peer {
+fn handshaking(now: Instant) -> Handshaking {
     answered(now, OFFER).0
 }
 
 /// The peer of an offer, and its answer.
-fn answered(now: Instant, offer: &str) -> (Peer, String) {
+fn answered(now: Instant, offer: &str) -> (Handshaking, String) {
     let offer = Offer::parse(offer, Codec::H264, true).expect("usable");
-    let (peer, answer) = Peer::new(now, &offer, Codec::H264, &shared()).expect("answered");
-    assert!(answer.contains(&format!("a=ice-ufrag:{}", peer.ufrag())));
-    (peer, answer)
+    let (handshaking, answer) = Handshaking::new(now, &offer, Codec::H264, &shared()).expect("answered");
+    assert!(answer.contains(&format!("a=ice-ufrag:{}", handshaking.peer.ufrag())));
+    (handshaking, answer)
 }
 
 fn path(port: u16) -> Path {
@@ -55,9 +56,9 @@ fn nominate(peer: &mut Peer, now: Instant, port: u16) {
     assert!(matches!(peer.binding(now, path(port), &request), Binding::Proven(_)));
 }
 
-fn sent(peer: &mut Peer) -> Vec<Vec<u8>> {
+fn sent(handshaking: &mut Handshaking) -> Vec<Vec<u8>> {
     let mut out = Outbox::default();
-    peer.drain(&mut out);
+    handshaking.drain(&mut out);
     out.runs(1, usize::MAX).map(|(datagram, _)| datagram.to_vec()).collect()
 }
 
@@ -74,10 +75,10 @@ fn hello(profiles: &[u16]) -> Vec<u8> {
 fn we_are_the_server_unless_the_viewer_insists_on_it() {
     let now = Instant::now();
     for (setup, ours) in [("actpass", "passive"), ("active", "passive"), ("passive", "active")] {
-        let (mut peer, answer) = answered(now, &OFFER.replace("actpass", setup));
+        let (mut viewer, answer) = answered(now, &OFFER.replace("actpass", setup));
         assert!(answer.contains(&format!("a=setup:{ours}\r\n")), "{setup}: {answer}");
-        nominate(&mut peer, now, 1000);
-        let first = sent(&mut peer);
+        nominate(&mut viewer.peer, now, 1000);
+        let first = sent(&mut viewer);
         assert!(first.iter().all(|datagram| datagram.first() > Some(&3)), "none of rtc's own checks");
         assert_eq!(first.iter().any(|datagram| datagram.first() == Some(&22)), ours == "active");
     }
@@ -87,35 +88,38 @@ fn we_are_the_server_unless_the_viewer_insists_on_it() {
 fn a_hello_without_gcm_builds_the_connection_again_behind_the_same_answer() {
     let now = Instant::now();
     for (profiles, rebuilt) in [([7, 1].as_slice(), false), (&[1, 7], false), (&[1], true)] {
-        let mut peer = peer(now);
-        nominate(&mut peer, now, 1000);
-        let (agent, local) = (peer.agent.clone(), peer.local.clone());
-        let ssrcs = (peer.video_ssrc(), peer.audio_ssrc());
-        assert_eq!(peer.datagram(now, path(1000), &hello(profiles)), Ok(()));
-        assert_eq!(peer.agent != agent, rebuilt, "{profiles:?}");
-        assert_eq!((&peer.local, (peer.video_ssrc(), peer.audio_ssrc())), (&local, ssrcs));
-        assert!(peer.handshake.is_decided());
+        let mut viewer = handshaking(now);
+        nominate(&mut viewer.peer, now, 1000);
+        let (agent, local) = (viewer.peer.agent.clone(), viewer.peer.local.clone());
+        let ssrcs = (viewer.peer.video_ssrc(), viewer.peer.audio_ssrc());
+        assert_eq!(viewer.datagram(now, path(1000), &hello(profiles)), Ok(()));
+        assert_eq!(viewer.peer.agent != agent, rebuilt, "{profiles:?}");
+        assert_eq!(
+            (&viewer.peer.local, (viewer.peer.video_ssrc(), viewer.peer.audio_ssrc())),
+            (&local, ssrcs)
+        );
+        assert!(viewer.handshake.is_decided());
         // HelloVerifyRequest, and the same again when the ClientHello is repeated.
-        let verify = sent(&mut peer);
+        let verify = sent(&mut viewer);
         assert!(matches!(verify.as_slice(), [datagram] if datagram.get(13) == Some(&3)), "{verify:?}");
-        assert_eq!(peer.datagram(now, path(1000), &hello(profiles)), Ok(()));
-        assert_eq!(sent(&mut peer), verify);
+        assert_eq!(viewer.datagram(now, path(1000), &hello(profiles)), Ok(()));
+        assert_eq!(sent(&mut viewer), verify);
     }
 }
 
 #[test]
 fn a_handshake_over_two_addresses_is_answered_where_it_comes_from() {
     let now = Instant::now();
-    let mut peer = peer(now);
+    let mut viewer = handshaking(now);
     for port in [1000, 2000] {
-        let datagram = stun::nominating_request(random(), &peer.local, &peer.remote.ufrag);
+        let datagram = stun::nominating_request(random(), &viewer.peer.local, &viewer.peer.remote.ufrag);
         let mut request = stun::Request::parse(&datagram).expect("a request");
         request.use_candidate = false;
-        assert!(matches!(peer.binding(now, path(port), &request), Binding::Proven(_)));
+        assert!(matches!(viewer.peer.binding(now, path(port), &request), Binding::Proven(_)));
     }
-    assert_eq!(peer.path(), Some(path(1000)));
-    assert_eq!(peer.datagram(now, path(2000), &hello(&[7])), Ok(()));
-    assert_eq!(peer.path(), Some(path(2000)));
+    assert_eq!(viewer.peer.path(), Some(path(1000)));
+    assert_eq!(viewer.datagram(now, path(2000), &hello(&[7])), Ok(()));
+    assert_eq!(viewer.peer.path(), Some(path(2000)));
 }
 
 #[test]
@@ -127,26 +131,30 @@ fn a_peer_can_move_to_another_thread() {
 #[test]
 fn a_forged_request_moves_nothing() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
-    let forged =
-        Credentials { ufrag: peer.local.ufrag.clone(), password: "guessed-password-22-chars".to_owned() };
-    let datagram = stun::nominating_request([3; 12], &forged, &peer.remote.ufrag);
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
+    let forged = Credentials {
+        ufrag: viewer.peer.local.ufrag.clone(),
+        password: "guessed-password-22-chars".to_owned(),
+    };
+    let datagram = stun::nominating_request([3; 12], &forged, &viewer.peer.remote.ufrag);
     let request = stun::Request::parse(&datagram).expect("a request");
-    assert_eq!(peer.binding(now, path(666), &request), Binding::Forged);
-    assert_eq!(peer.path(), Some(path(1000)));
+    assert_eq!(viewer.peer.binding(now, path(666), &request), Binding::Forged);
+    assert_eq!(viewer.peer.path(), Some(path(1000)));
 }
 
 #[test]
 fn consent_ends_thirty_seconds_after_the_last_check() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
     let later = now + Duration::from_secs(15);
-    assert!(!peer.poll(later).iter().any(|event| matches!(event, PeerEvent::Gone(_))));
-    nominate(&mut peer, later, 1000);
-    assert!(peer.deadline().is_some_and(|at| at <= later + CONSENT));
-    peer.established = Some(life::Established::for_test(now));
+    assert_eq!(viewer.poll(later), Progress::UnderWay);
+    nominate(&mut viewer.peer, later, 1000);
+    assert!(viewer.deadline().is_some_and(|at| at <= later + CONSENT));
+    viewer.established = Some(Established::for_test(now));
+    assert_eq!(viewer.poll(later), Progress::Connected);
+    let mut peer = viewer.into_peer();
     assert!(matches!(peer.poll(later).as_slice(), [PeerEvent::Connected { .. }]));
     assert!(!peer.poll(later + Duration::from_secs(29)).contains(&PeerEvent::Gone("consent expired")));
     assert!(peer.poll(later + Duration::from_secs(30)).contains(&PeerEvent::Gone("consent expired")));
@@ -156,30 +164,30 @@ fn consent_ends_thirty_seconds_after_the_last_check() {
 #[test]
 fn a_viewer_that_never_comes_is_given_up() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    assert_eq!(peer.poll(now + HANDSHAKE), [PeerEvent::Gone("no connection within 30 seconds")]);
+    let mut viewer = handshaking(now);
+    assert_eq!(viewer.poll(now + LONGEST), Progress::Gone("no connection within 30 seconds"));
 }
 
 #[test]
 fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
-    let old = peer.local.clone();
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
+    let old = viewer.peer.local.clone();
     let text = OFFER.replace("ice-ufrag:abcd", "ice-ufrag:wxyz");
     let offer = Offer::parse(&text, Codec::H264, true).expect("usable");
-    peer.renegotiate(now, &offer).expect("answered");
-    assert_ne!(peer.ufrag(), old.ufrag);
-    assert_eq!(peer.path(), Some(path(1000)));
+    viewer.renegotiate(now, &offer).expect("answered");
+    assert_ne!(viewer.peer.ufrag(), old.ufrag);
+    assert_eq!(viewer.peer.path(), Some(path(1000)));
     let datagram = stun::nominating_request([4; 12], &old, "abcd");
     let request = stun::Request::parse(&datagram).expect("a request");
     assert!(
-        matches!(peer.binding(now, path(1000), &request), Binding::Proven(_)),
+        matches!(viewer.peer.binding(now, path(1000), &request), Binding::Proven(_)),
         "the old generation still checks"
     );
-    nominate(&mut peer, now, 3000);
-    assert!(matches!(peer.binding(now, path(1000), &request), Binding::Proven(_)));
-    assert_eq!(peer.path(), Some(path(3000)), "but moves nothing after the new one");
+    nominate(&mut viewer.peer, now, 3000);
+    assert!(matches!(viewer.peer.binding(now, path(1000), &request), Binding::Proven(_)));
+    assert_eq!(viewer.peer.path(), Some(path(3000)), "but moves nothing after the new one");
 }
 
 #[test]
@@ -189,59 +197,59 @@ fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
     let offered = OFFER
         .replace("a=extmap:5 ", &format!("{numbered}\r\na=extmap:5 "))
         .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc");
-    let (mut peer, answer) = answered(now, &offered);
+    let (mut viewer, answer) = answered(now, &offered);
     assert!(answer.contains("transport-wide-cc") && answer.contains("transport-cc"), "{answer}");
     let measured = |peer: &mut Peer| (peer.rate().is_some(), peer.video.extensions.transport);
-    assert_eq!(measured(&mut peer), (false, None), "who watches costs no feedback");
-    peer.measure(true);
-    assert_eq!(measured(&mut peer), (true, Some(3)));
-    peer.measure(false);
-    assert_eq!(measured(&mut peer), (false, None));
+    assert_eq!(measured(&mut viewer.peer), (false, None), "who watches costs no feedback");
+    viewer.peer.measure(true);
+    assert_eq!(measured(&mut viewer.peer), (true, Some(3)));
+    viewer.peer.measure(false);
+    assert_eq!(measured(&mut viewer.peer), (false, None));
 }
 
 #[test]
 fn a_plaintext_alert_ends_nothing() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
     let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 71];
-    assert_eq!(peer.datagram(now, path(1000), &alert), Ok(()));
-    assert_eq!(peer.poll(now), []);
-    assert_eq!(peer.datagram(now, path(1000), &hello(&[7])), Ok(()));
-    assert_eq!(sent(&mut peer).len(), 1, "the handshake goes on");
-    let end = PeerEvent::Gone("the viewer refused the DTLS handshake");
-    assert!(peer.poll(now + HANDSHAKE).contains(&end), "named when nothing came of it");
+    assert_eq!(viewer.datagram(now, path(1000), &alert), Ok(()));
+    assert_eq!(viewer.poll(now), Progress::UnderWay);
+    assert_eq!(viewer.datagram(now, path(1000), &hello(&[7])), Ok(()));
+    assert_eq!(sent(&mut viewer).len(), 1, "the handshake goes on");
+    let end = Progress::Gone("the viewer refused the DTLS handshake");
+    assert_eq!(viewer.poll(now + LONGEST), end, "named when nothing came of it");
 }
 
 #[test]
 fn a_hello_without_any_known_cipher_is_named() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
-    let _ = peer.datagram(now, path(1000), &hello(&[5, 6]));
-    let end = PeerEvent::Gone("the viewer offers no SRTP cipher that is supported here");
-    assert!(peer.poll(now + HANDSHAKE).contains(&end));
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
+    let _ = viewer.datagram(now, path(1000), &hello(&[5, 6]));
+    let end = Progress::Gone("the viewer offers no SRTP cipher that is supported here");
+    assert_eq!(viewer.poll(now + LONGEST), end);
 }
 
 #[test]
 fn a_replayed_check_moves_nothing() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    let datagram = stun::nominating_request([3; 12], &peer.local, &peer.remote.ufrag);
+    let mut viewer = handshaking(now);
+    let datagram = stun::nominating_request([3; 12], &viewer.peer.local, &viewer.peer.remote.ufrag);
     let request = stun::Request::parse(&datagram).expect("a request");
-    assert!(matches!(peer.binding(now, path(1000), &request), Binding::Proven(_)));
-    assert_eq!(peer.binding(now, path(666), &request), Binding::Replayed);
-    assert_eq!(peer.path(), Some(path(1000)));
+    assert!(matches!(viewer.peer.binding(now, path(1000), &request), Binding::Proven(_)));
+    assert_eq!(viewer.peer.binding(now, path(666), &request), Binding::Replayed);
+    assert_eq!(viewer.peer.path(), Some(path(1000)));
 }
 
 #[test]
 fn rtp_and_rtcp_of_countless_senders_are_dropped() {
     let now = Instant::now();
-    let mut peer = peer(now);
-    nominate(&mut peer, now, 1000);
-    assert_eq!(peer.datagram(now, path(1000), &[0x80; 40]), Err(Drop::MediaFromViewer));
+    let mut viewer = handshaking(now);
+    nominate(&mut viewer.peer, now, 1000);
+    assert_eq!(viewer.datagram(now, path(1000), &[0x80; 40]), Err(Drop::MediaFromViewer));
     let report = |sender: u32| [[0x80, 201, 0, 1].as_slice(), &sender.to_be_bytes(), &[0; 20]].concat();
-    let dropped = (0..2000).filter(|sender| peer.datagram(now, path(1000), &report(*sender)).is_err());
+    let dropped = (0..2000).filter(|sender| viewer.datagram(now, path(1000), &report(*sender)).is_err());
     assert_eq!(dropped.count(), 2000 - 1024);
-    assert_eq!(peer.datagram(now, path(1000), &report(5)), Ok(()));
+    assert_eq!(viewer.datagram(now, path(1000), &report(5)), Ok(()));
 }

@@ -59,6 +59,11 @@ impl Ingest {
         })
     }
 
+    /// The same stream, of which nothing has come yet.
+    pub(super) fn restarted(self) -> Self {
+        Self { source: self.source.restarted(), other: OtherType::default(), clock: None, ..self }
+    }
+
     /// What the source said in its `hello`.
     pub(super) fn agree(&mut self, payload_type: u8) {
         self.agreed = payload_type;

@@ -1,5 +1,6 @@
 //! Routes what viewers send to their peers: STUN by ufrag, everything else by an address that a proven check came from.
 //!
+//! What belongs to a viewer on its way in is passed on to the worker that does its handshake (`joiners`).
 //! Datagrams that belong to no peer are counted and dropped: a ClientHello from an unproven address costs a look-up.
 
 use super::{BATCHES, MEDIA, Shard};
@@ -8,13 +9,8 @@ use crate::relay::peer::Binding;
 use crate::relay::socket::Path;
 use crate::relay::stats::{Count, Drop};
 use crate::relay::stun::{Request, StunError};
-use crate::relay::viewer::Viewer;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Instant;
-
-/// Handshakes under way with one address.
-const HANDSHAKES: usize = 256;
 
 impl Shard {
     /// Takes what viewers sent.
@@ -22,6 +18,7 @@ impl Shard {
         if !self.readable.contains(&MEDIA.0) {
             return;
         }
+        self.take_passing();
         let mut buffers = std::mem::take(&mut self.buffers);
         let mut touched = BTreeSet::new();
         for _ in 0..BATCHES {
@@ -44,12 +41,12 @@ impl Shard {
         }
         self.buffers = buffers;
         for key in touched {
-            self.service(key);
+            self.look_after(key);
         }
     }
 
     /// Routes one datagram; gives the viewer it belonged to.
-    fn datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<u64> {
+    pub(super) fn datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Option<u64> {
         match demux::classify(datagram) {
             Kind::Stun => self.binding(now, path, datagram),
             Kind::Dtls | Kind::Media => {
@@ -57,6 +54,9 @@ impl Shard {
                     self.stats.drop(Drop::UnknownPeer);
                     return None;
                 };
+                if self.forward_to_worker(now, key, path, datagram) {
+                    return None;
+                }
                 let peer = &mut self.viewers.get_mut(&key)?.peer;
                 let before = peer.path();
                 if let Err(reason) = peer.datagram(now, path, datagram) {
@@ -88,14 +88,10 @@ impl Shard {
             self.stats.drop(Drop::UnknownUfrag);
             return None;
         };
-        let ip = path.remote.ip();
-        let before = self.viewers.get(&key)?.peer.path();
-        if before.is_none()
-            && self.viewers.values().filter(|other| is_shaking_hands_with(other, ip)).count() >= HANDSHAKES
-        {
-            self.stats.drop(Drop::TooManyHandshakes);
+        if self.forward_to_worker(now, key, path, datagram) {
             return None;
         }
+        let before = self.viewers.get(&key)?.peer.path();
         let (response, proven) = match self.viewers.get_mut(&key)?.peer.binding(now, path, &request) {
             Binding::Proven(response) => (response, true),
             Binding::Conflict(response) => (response, false),
@@ -111,14 +107,10 @@ impl Shard {
         if proven {
             self.demux.seen(path.remote, key);
         }
-        if before.is_some() && self.viewers.get(&key)?.peer.path() != before {
+        if self.viewers.get(&key)?.peer.path() != before {
             self.stats.count(Count::PathMoves, 1);
         }
         self.socket.send(path, &response, &mut self.stats);
         Some(key)
     }
-}
-
-fn is_shaking_hands_with(viewer: &Viewer, ip: IpAddr) -> bool {
-    !viewer.peer.was_connected() && viewer.peer.path().is_some_and(|path| path.remote.ip() == ip)
 }

@@ -38,6 +38,7 @@ impl Shard {
                 continue;
             };
             let began = Instant::now();
+            self.at_work = Some(key);
             for _ in 0..BATCHES {
                 if !take_in(session, is_video, &mut buffers, &mut self.stats) {
                     self.readable.remove(&token);

@@ -1,28 +1,35 @@
 //! One thread, one media socket, the sessions and viewers that live on it.
 //!
 //! The loop takes work by priority, each with a budget, and comes round again: (1) what viewers send, (2) what sources
-//! send, and its fan-out, (3) deadlines, (4) commands. It waits for nothing but its sockets, its waker and its timers.
+//! send, and its fan-out, (3) deadlines, (4) joiners and commands. It waits for nothing but its sockets, its waker and its
+//! timers.
+//!
+//! Does not: any of a handshake. Connections come here when they are connected (`joiners`).
 
 mod arrivals;
 mod fan_out;
+mod joiners;
+mod restart;
 mod upkeep;
 
 use super::command::Command;
 use super::demux::Demux;
 use super::outbox::Outbox;
-use super::peer::Shared;
+use super::peer::{News, Passing, Workers};
 use super::session::Session;
-use super::socket::{Buffers, Socket};
+use super::socket::{Buffers, Path, Socket};
 use super::stats::Stats;
 use super::timers::Timers;
 use super::viewer::{Given, Viewer};
 use crate::ids::SessionId;
+use joiners::{Forwarded, Joiner};
 use mio::{Events, Poll, Token};
-use std::collections::{HashMap, HashSet};
+use restart::Faults;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 pub(super) const WAKER: Token = Token(0);
@@ -32,28 +39,43 @@ const FIRST_INGEST: usize = 2;
 /// Batches (of 16 buffers) from one socket before others have their turn.
 const BATCHES: usize = 8;
 const TIMERS: usize = 256;
-const COMMANDS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Deadline {
     Viewer(u64),
+    Joiner(u64),
     Session(u64),
+}
+
+/// Where a shard is told something.
+pub(super) struct Inlets {
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Of handshake workers.
+    pub(super) news: mpsc::Receiver<News>,
+    pub(super) passing: mpsc::Receiver<Passing>,
 }
 
 /// A shard's state; lives on its thread.
 pub(super) struct Shard {
+    number: usize,
     pub(super) poll: Poll,
     pub(super) socket: Socket,
-    pub(super) shared: Arc<Shared>,
     pub(super) ingest_ip: IpAddr,
-    pub(super) commands: mpsc::Receiver<Command>,
+    inlets: Inlets,
+    workers: Arc<Workers>,
     pub(super) stats: Stats,
     pub(super) sessions: HashMap<u64, Session>,
     pub(super) by_id: HashMap<SessionId, u64>,
     pub(super) viewers: HashMap<u64, Viewer>,
+    /// On their way in; their keys are the viewers'.
+    pub(super) joiners: HashMap<u64, Joiner>,
     pub(super) demux: Demux<u64>,
     timers: Timers<Deadline>,
     pub(super) next_key: u64,
+    /// The session that is being worked for: when the shard panics, it is to blame.
+    at_work: Option<u64>,
+    /// Sessions that were, before.
+    faults: HashMap<u64, Faults>,
     readable: HashSet<usize>,
     /// The sources among them, while they have their turn.
     ready: Vec<usize>,
@@ -63,69 +85,72 @@ pub(super) struct Shard {
     given: Vec<Given>,
     /// Viewers to look after behind it.
     due: Vec<u64>,
+    /// What joiners sent in this turn.
+    forwarded: Vec<Forwarded>,
+    /// What came too late for their workers.
+    late: Vec<(Path, Box<[u8]>)>,
+    /// Spectators whose first pictures are due.
+    catching_up: VecDeque<u64>,
 }
 
 impl Shard {
     pub(super) fn new(
+        number: usize,
         poll: Poll,
         mut socket: Socket,
-        shared: Arc<Shared>,
         ingest_ip: IpAddr,
-        commands: mpsc::Receiver<Command>,
+        inlets: Inlets,
+        workers: Arc<Workers>,
         stats: Stats,
     ) -> std::io::Result<Self> {
         socket.register(poll.registry(), MEDIA)?;
-        Ok(Self::empty(poll, socket, shared, ingest_ip, commands, stats))
-    }
-
-    /// The same shard without its sessions, after a panic that may have left them in any state. Its socket stays bound.
-    pub(super) fn without_sessions(self) -> Self {
-        let Self { poll, socket, shared, ingest_ip, commands, mut stats, sessions, viewers, .. } = self;
-        // They may panic again as they are dropped. Each session's control plane learns of it by the end of its events.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop((viewers, sessions))));
-        stats.flush(Duration::ZERO, 0, 0);
-        let mut shard = Self::empty(poll, socket, shared, ingest_ip, commands, stats);
-        // What came meanwhile has been told already.
-        shard.readable.insert(MEDIA.0);
-        shard
+        Ok(Self::empty(number, poll, socket, ingest_ip, inlets, workers, stats))
     }
 
     fn empty(
+        number: usize,
         poll: Poll,
         socket: Socket,
-        shared: Arc<Shared>,
         ingest_ip: IpAddr,
-        commands: mpsc::Receiver<Command>,
+        inlets: Inlets,
+        workers: Arc<Workers>,
         stats: Stats,
     ) -> Self {
         Self {
+            number,
             poll,
             socket,
-            shared,
             ingest_ip,
-            commands,
+            inlets,
+            workers,
             stats,
             sessions: HashMap::new(),
             by_id: HashMap::new(),
             viewers: HashMap::new(),
+            joiners: HashMap::new(),
             demux: Demux::new(),
             timers: Timers::new(),
             next_key: 0,
+            at_work: None,
+            faults: HashMap::new(),
             readable: HashSet::new(),
             ready: Vec::new(),
             buffers: Buffers::new(),
             out: Outbox::default(),
             given: Vec::new(),
             due: Vec::new(),
+            forwarded: Vec::new(),
+            late: Vec::new(),
+            catching_up: VecDeque::new(),
         }
     }
 
     /// Runs until told to stop.
     pub(super) fn run(&mut self) {
         let mut events = Events::with_capacity(256);
-        let mut commands_left = false;
+        let mut left = false;
         loop {
-            let wait = if commands_left || !self.readable.is_empty() {
+            let wait = if left || !self.readable.is_empty() {
                 Some(Duration::ZERO)
             } else {
                 self.timers.next().map(|at| at.saturating_duration_since(Instant::now()))
@@ -135,27 +160,25 @@ impl Shard {
             let began = Instant::now();
             self.readable
                 .extend(events.iter().map(|event| event.token().0).filter(|token| *token != WAKER.0));
+            self.at_work = None;
+            self.take_passing();
             self.media();
             self.ingest();
             for _ in 0..TIMERS {
                 match self.timers.due(Instant::now()) {
-                    Some(Deadline::Viewer(key)) => self.service(key),
+                    Some(Deadline::Viewer(key)) => self.look_after(key),
+                    Some(Deadline::Joiner(key)) => self.end_joiner(key, Some("no connection in time")),
                     Some(Deadline::Session(key)) => self.ask(key),
                     None => break,
                 }
             }
-            commands_left = true;
-            for _ in 0..COMMANDS {
-                match self.commands.try_recv() {
-                    Ok(Command::Stop) | Err(mpsc::error::TryRecvError::Disconnected) => return self.stop(),
-                    Ok(command) => self.command(command),
-                    Err(mpsc::error::TryRecvError::Empty) => {
-                        commands_left = false;
-                        break;
-                    }
-                }
+            match self.work_for_joiners() {
+                ControlFlow::Continue(more) => left = more,
+                ControlFlow::Break(()) => return self.stop(),
             }
-            self.stats.flush(began.elapsed(), self.viewers.len(), self.sessions.len());
+            self.workers.wake();
+            let viewers = self.viewers.len() + self.joiners.len();
+            self.stats.flush(began.elapsed(), viewers, self.sessions.len());
         }
     }
 

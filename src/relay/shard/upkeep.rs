@@ -18,6 +18,7 @@ impl Shard {
         let Some(viewer) = self.viewers.get_mut(&key) else { return };
         let Some(session) = self.sessions.get_mut(&viewer.session) else { return };
         let session_key = viewer.session;
+        self.at_work = Some(session_key);
         self.out.clear();
         let (mut end, mut measured) = (None, false);
         for event in viewer.peer.poll(now) {
@@ -119,7 +120,6 @@ impl Shard {
     /// Closes a viewer's connection and forgets it; with a reason, the control plane is told.
     pub(in crate::relay) fn end_viewer(&mut self, key: u64, reason: Option<&str>) {
         let Some(mut viewer) = self.viewers.remove(&key) else { return };
-        let connected = viewer.peer.was_connected();
         viewer.peer.close();
         self.out.clear();
         viewer.peer.drain(&mut self.out);
@@ -137,11 +137,9 @@ impl Shard {
                 &mut self.stats,
             );
         }
-        if connected {
-            session.connected = session.connected.saturating_sub(1);
-            if session.connected == 0 {
-                session.emit(RelayEvent::Watched(false), &mut self.stats);
-            }
+        session.connected = session.connected.saturating_sub(1);
+        if session.connected == 0 {
+            session.emit(RelayEvent::Watched(false), &mut self.stats);
         }
         self.tell_rate(Instant::now(), viewer.session);
     }
@@ -152,6 +150,7 @@ impl Shard {
         for viewer in viewers {
             self.end_viewer(viewer, None);
         }
+        self.end_joiners(key, None, None);
         if let Some(mut session) = self.sessions.remove(&key) {
             session.video.socket.deregister(self.poll.registry());
             if let Some(audio) = &mut session.audio {

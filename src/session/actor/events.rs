@@ -106,6 +106,15 @@ impl Actor {
         self.push_status();
     }
 
+    /// Takes what the relay has told by now.
+    pub(super) async fn hear_relay(&mut self) {
+        let told = self.relay_events.as_ref().map_or(0, mpsc::Receiver::len);
+        for _ in 0..told {
+            let Some(Ok(event)) = self.relay_events.as_mut().map(mpsc::Receiver::try_recv) else { return };
+            self.on_relay(event).await;
+        }
+    }
+
     /// The relay ends a session's events only when its media is closed; else it has lost it.
     pub(super) async fn on_media_lost(&mut self) {
         if self.state.end_reason().is_some() {

@@ -103,6 +103,8 @@ impl Actor {
 
     /// The viewer may have been sent away while the relay took it in, or have got another slot.
     async fn media_up(&mut self, viewer: ViewerId, slot: Option<u8>) {
+        // The end of the connection before this one was told before this one was answered, and must not end it.
+        self.hear_relay().await;
         if let Some(known) = self.roster.get_mut(viewer) {
             known.has_media = true;
             if known.slot != slot {
