@@ -1,12 +1,13 @@
 //! What the control plane asks of a shard.
 
+use super::session::Session;
 use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
 use crate::ids::{SessionId, ViewerId};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, RelayError>>;
 
-#[derive(Debug)]
 pub(super) enum Command {
     Open {
         spec: OpenSession,
@@ -46,6 +47,17 @@ pub(super) enum Command {
     RemoveViewer {
         session: SessionId,
         viewer: ViewerId,
+        reply: Reply<()>,
+    },
+    /// Gives a replica of a session that is at home there; the wakers are that shard's and the other's.
+    Replicate {
+        session: SessionId,
+        home: Arc<mio::Waker>,
+        there: Arc<mio::Waker>,
+        reply: Reply<Box<Session>>,
+    },
+    TakeReplica {
+        replica: Box<Session>,
         reply: Reply<()>,
     },
     Stop,

@@ -44,8 +44,21 @@ impl Shard {
                 let _ = reply.send(self.remove_viewer(session, viewer));
             }
             Command::KeyFrame { session, fresh, reply } => self.key_frame(session, fresh, reply),
+            Command::Replicate { session, home, there, reply } => {
+                let key = self.by_id.get(&session).copied();
+                let replica = key.and_then(|key| self.replicate(key, home, there));
+                let _ = reply.send(replica.ok_or(RelayError::NotFound));
+            }
+            Command::TakeReplica { replica, reply } => {
+                let taken = if self.sessions.len() < MAX_SESSIONS {
+                    let key = self.take_key();
+                    self.take_replica(key, *replica)
+                } else {
+                    Err(RelayError::Unavailable)
+                };
+                let _ = reply.send(taken);
+            }
             Command::Stop => {}
-            #[expect(clippy::panic, reason = "that is what it is for")]
             Command::Panic => panic!("a test told this shard to panic"),
         }
     }
@@ -142,7 +155,7 @@ impl Shard {
             let _ = reply.send(Err(RelayError::NotFound));
             return;
         };
-        let watched = session.connected > 0;
+        let watched = session.is_watched();
         if fresh && session.codec == Codec::H264 && session.still.is_stale(Instant::now(), watched) {
             session.still.wait(reply);
             session.want_key_frame(Cause::Still, &mut self.stats);

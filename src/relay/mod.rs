@@ -1,8 +1,9 @@
 //! The media relay: shards that take RTP in and give SRTP out.
 //!
 //! The control plane reaches a shard only through [`Relay`], by bounded channels of values; a shard never waits for it. What
-//! joiners need before they are connected is done by threads of its own (`peer`). A shard
-//! that panics loses its sessions, whose events end then, and is started again (`supervisor`).
+//! joiners need before they are connected is done by threads of their own (`peer`). Spectators of a session are spread over
+//! the shards (`placement`, `stripes`). A shard that panics is started again with its sessions, and its viewers are told to
+//! come again (`supervisor`).
 
 mod addresses;
 mod budget;
@@ -21,6 +22,7 @@ mod outbox;
 mod parameter_sets;
 mod payload_type;
 mod peer;
+mod placement;
 mod quality;
 mod rate;
 #[cfg(test)]
@@ -34,8 +36,10 @@ mod shard;
 mod socket;
 mod source;
 mod split;
+mod start;
 mod stats;
 mod still;
+mod stripes;
 mod stun;
 mod supervisor;
 mod timers;
@@ -49,19 +53,18 @@ use crate::ids::{SessionId, ViewerId};
 use bytes::Bytes;
 use command::{Command, Reply};
 use dashmap::DashMap;
+use placement::Placed;
+use prometheus_client::metrics::gauge::Gauge;
 use rtc::crypto::RTCCryptoProvider;
 use rtc::crypto::providers::AwsLcRsProvider;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use start::{Prepared, handshake_threads};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use supervisor::Supervisor;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Commands waiting for a shard. When full, callers wait, for [`PATIENCE`] at most.
-const COMMANDS: usize = 256;
-/// What handshake workers have to tell a shard. When full, they keep it and try again.
-const NEWS: usize = 1024;
 /// After this a shard counts as overloaded.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,8 +77,10 @@ pub struct Relay {
 #[derive(Debug)]
 struct Inner {
     shards: Vec<Handle>,
-    /// Which shard a session lives on. The control plane's own; shards know nothing of it.
-    placement: DashMap<SessionId, usize>,
+    /// Which shards a session lives on. The control plane's own; shards know nothing of it.
+    placement: DashMap<SessionId, Placed>,
+    /// Held while a replica is made: a shard has one of a session.
+    replicating: tokio::sync::Mutex<()>,
 }
 
 /// The control plane's end of one shard.
@@ -85,6 +90,8 @@ struct Handle {
     waker: Arc<mio::Waker>,
     candidates: Vec<SocketAddr>,
     sessions: AtomicUsize,
+    /// On their way in, or connected.
+    viewers: Gauge,
     supervisor: Supervisor,
 }
 
@@ -242,7 +249,13 @@ impl Relay {
             shard.start(&config, &workers, &metrics).map_err(no_threads(address))
         });
         let shards = shards.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { inner: Arc::new(Inner { shards, placement: DashMap::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shards,
+                placement: DashMap::new(),
+                replicating: tokio::sync::Mutex::default(),
+            }),
+        })
     }
 
     /// `host:port` of every candidate, for messages to people.
@@ -274,7 +287,7 @@ impl Relay {
         shard.sessions.fetch_add(1, Ordering::Relaxed);
         let opened = shard.ask(|reply| Command::Open { spec, reply }).await;
         if opened.is_ok() {
-            self.inner.placement.insert(session, number);
+            self.inner.placement.insert(session, Placed { home: number, replicas: Vec::new() });
         } else {
             shard.sessions.fetch_sub(1, Ordering::Relaxed);
         }
@@ -288,25 +301,34 @@ impl Relay {
         video: Option<(Codec, u8)>,
         audio: Option<(Codec, u8)>,
     ) -> Result<(), RelayError> {
-        self.shard(session)?.ask(|reply| Command::SetSource { session, video, audio, reply }).await
+        self.home(session)?.ask(|reply| Command::SetSource { session, video, audio, reply }).await?;
+        for shard in self.shards(session).into_iter().skip(1) {
+            // One that was lost comes again with what its home knows.
+            let _ = shard.ask(|reply| Command::SetSource { session, video, audio, reply }).await;
+        }
+        Ok(())
     }
 
     /// Ends the session's media: viewers are closed, sockets freed.
     pub async fn close(&self, session: SessionId) {
-        if let Some((_, number)) = self.inner.placement.remove(&session)
-            && let Some(shard) = self.inner.shards.get(number)
-        {
+        let Some((_, Placed { home, replicas })) = self.inner.placement.remove(&session) else { return };
+        if let Some(shard) = self.inner.shards.get(home) {
             shard.sessions.fetch_sub(1, Ordering::Relaxed);
-            let _ = shard.ask(|reply| Command::Close { session, reply }).await;
+        }
+        for number in std::iter::once(home).chain(replicas) {
+            if let Some(shard) = self.inner.shards.get(number) {
+                let _ = shard.ask(|reply| Command::Close { session, reply }).await;
+            }
         }
     }
 
-    /// Adds a viewer by its offer (at most 64 KiB); gives the SDP answer with all candidates.
+    /// Adds a viewer by its offer (at most 64 KiB); gives the SDP answer with all candidates. Players are added where the
+    /// source is, spectators on the shard that has least to do; who becomes a player later stays there.
     ///
     /// # Errors
     /// [`RelayError::UnsupportedCodec`] names what the offer lacks; [`RelayError::InvalidOffer`] says what is wrong with it.
     pub async fn add_viewer(&self, spec: AddViewer) -> Result<String, RelayError> {
-        self.shard(spec.session)?.ask(|reply| Command::AddViewer { spec, reply }).await
+        self.place_viewer(spec).await
     }
 
     /// Another offer of a known viewer: an ICE restart when the DTLS fingerprint is the same, else a new peer in its
@@ -317,13 +339,14 @@ impl Relay {
         viewer: ViewerId,
         offer: String,
     ) -> Result<String, RelayError> {
-        self.shard(session)?.ask(|reply| Command::Renegotiate { session, viewer, offer, reply }).await
+        let renegotiate = |reply| Command::Renegotiate { session, viewer, offer: offer.clone(), reply };
+        self.ask_in_turn(session, renegotiate).await
     }
 
     /// The newest key frame. With `fresh`, one that has grown old while somebody watches is not given: the source is
     /// asked for another, and that is waited for, [`PATIENCE`] at most.
     pub async fn key_frame(&self, session: SessionId, fresh: bool) -> Result<KeyFrame, RelayError> {
-        self.shard(session)?.ask(|reply| Command::KeyFrame { session, fresh, reply }).await
+        self.home(session)?.ask(|reply| Command::KeyFrame { session, fresh, reply }).await
     }
 
     /// Gives or takes a viewer's control slot.
@@ -333,100 +356,23 @@ impl Relay {
         viewer: ViewerId,
         slot: Option<u8>,
     ) -> Result<(), RelayError> {
-        self.shard(session)?.ask(|reply| Command::SetSlot { session, viewer, slot, reply }).await
+        self.ask_in_turn(session, |reply| Command::SetSlot { session, viewer, slot, reply }).await
     }
 
     /// Closes a viewer's connection politely.
     pub async fn remove_viewer(&self, session: SessionId, viewer: ViewerId) {
-        if let Ok(shard) = self.shard(session) {
+        for shard in self.shards(session) {
             let _ = shard.ask(|reply| Command::RemoveViewer { session, viewer, reply }).await;
         }
     }
 
-    /// Makes the session's shard panic, for tests of what comes after it.
+    /// Makes a shard panic, for tests of what comes after it.
     #[doc(hidden)]
-    pub fn panic_shard_of(&self, session: SessionId) -> Result<(), RelayError> {
-        let shard = self.shard(session)?;
+    pub fn panic_shard(&self, number: usize) -> Result<(), RelayError> {
+        let shard = self.inner.shards.get(number).ok_or(RelayError::NotFound)?;
         shard.commands.try_send(Command::Panic).map_err(|_| RelayError::Unavailable)?;
         shard.waker.wake().map_err(|_| RelayError::Unavailable)
     }
-
-    fn shard(&self, session: SessionId) -> Result<&Handle, RelayError> {
-        let number = *self.inner.placement.get(&session).ok_or(RelayError::NotFound)?;
-        self.inner.shards.get(number).ok_or(RelayError::NotFound)
-    }
-}
-
-/// A shard that is bound, before its thread runs.
-struct Prepared {
-    number: usize,
-    socket: socket::Socket,
-    candidates: Vec<SocketAddr>,
-    poll: mio::Poll,
-    waker: Arc<mio::Waker>,
-    shared: Arc<peer::Shared>,
-    news: (mpsc::Sender<peer::News>, mpsc::Receiver<peer::News>),
-    passing: (mpsc::Sender<peer::Passing>, mpsc::Receiver<peer::Passing>),
-}
-
-impl Prepared {
-    fn bind(
-        number: usize,
-        address: SocketAddr,
-        config: &RelayConfig,
-        crypto: &Arc<dyn RTCCryptoProvider>,
-    ) -> Result<Self, RelayError> {
-        let bind = |source| RelayError::Bind { address, source };
-        let (socket, candidates) = listen(address, config).map_err(bind)?;
-        let poll = mio::Poll::new().map_err(bind)?;
-        let waker = Arc::new(mio::Waker::new(poll.registry(), shard::WAKER).map_err(bind)?);
-        let shared = Arc::new(peer::Shared {
-            certificate: peer::certificate(crypto.as_ref()).ok_or(RelayError::Unavailable)?,
-            crypto: Arc::clone(crypto),
-            candidates: candidates.clone(),
-        });
-        let (news, passing) = (mpsc::channel(NEWS), mpsc::channel(NEWS));
-        Ok(Self { number, socket, candidates, poll, waker, shared, news, passing })
-    }
-
-    /// A handshake worker's end of it.
-    fn link(&self, metrics: &stats::Metrics) -> std::io::Result<peer::Link> {
-        Ok(peer::Link {
-            shared: Arc::clone(&self.shared),
-            socket: self.socket.for_another_thread()?,
-            news: self.news.0.clone(),
-            passing: self.passing.0.clone(),
-            waker: Arc::clone(&self.waker),
-            stats: metrics.shard(self.number),
-        })
-    }
-
-    fn start(
-        self,
-        config: &RelayConfig,
-        workers: &Arc<peer::Workers>,
-        metrics: &stats::Metrics,
-    ) -> std::io::Result<Handle> {
-        let Self { number, socket, candidates, poll, waker, news, passing, .. } = self;
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let inlets = shard::Inlets { commands: receiver, news: news.1, passing: passing.1 };
-        let shard = shard::Shard::new(
-            number,
-            poll,
-            socket,
-            config.ingest_ip,
-            inlets,
-            Arc::clone(workers),
-            metrics.shard(number),
-        )?;
-        let supervisor = Supervisor::start(number, shard, metrics.panics(number))?;
-        Ok(Handle { commands, waker, candidates, sessions: AtomicUsize::new(0), supervisor })
-    }
-}
-
-/// One less than there are processors, which the shards and encoders need too.
-fn handshake_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() - 1).max(1))
 }
 
 impl Handle {
@@ -439,30 +385,6 @@ impl Handle {
         };
         tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(Err(RelayError::Unavailable))
     }
-}
-
-/// The media socket of a shard and the addresses it is reached at.
-fn listen(address: SocketAddr, config: &RelayConfig) -> std::io::Result<(socket::Socket, Vec<SocketAddr>)> {
-    if !config.whole_machine || !address.ip().is_loopback() || !config.public_ip.is_empty() {
-        let socket = socket::Socket::bind(address)?;
-        let candidates = addresses::candidates(socket.address(), &config.public_ip);
-        return Ok((socket, candidates));
-    }
-    let everywhere = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)]
-        .map(|ip| SocketAddr::new(ip, address.port()));
-    for wildcard in everywhere.into_iter().filter(|wildcard| wildcard.is_ipv6() || address.is_ipv4()) {
-        let Ok(mut socket) = socket::Socket::bind(wildcard) else { continue };
-        let candidates = addresses::of_everybody_here(address.ip(), socket.address());
-        socket.accept_only_from(candidates.iter().map(SocketAddr::ip).collect());
-        return Ok((socket, candidates));
-    }
-    tracing::warn!(
-        %address,
-        "the media port is taken at another address of this machine: Firefox, which sends from no loopback address, cannot play"
-    );
-    let socket = socket::Socket::bind(address)?;
-    let candidates = addresses::candidates(socket.address(), &[]);
-    Ok((socket, candidates))
 }
 
 impl std::ops::Drop for Handle {

@@ -31,7 +31,7 @@ pub(super) enum Finding {
 }
 
 /// A source's newest sets.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ParameterSets {
     /// Sequence parameter sets before picture parameter sets, as slices refer to them in this order.
     sets: Vec<Vec<u8>>,

@@ -1,7 +1,11 @@
 //! One session's media on a shard: its two sources, the ring and group its viewers live on, its requests for key frames.
+//!
+//! At its home it has the ports of its source, and counts its viewers everywhere. A replica on another shard (`stripes`) is
+//! fed from there, and hands back what it wants; all else is the same.
 
 mod ingest;
 mod packets;
+mod replicas;
 
 use super::down_track::KeyFrame;
 use super::faults::Faults;
@@ -11,10 +15,11 @@ use super::parameter_sets::ParameterSets;
 use super::peer::random;
 use super::ring::{self, Ring};
 use super::rtp;
-use super::socket::Path;
+use super::socket::{Path, Socket};
 use super::split::Pieces;
 use super::stats::{Cause, Drop, Stats};
 use super::still::Still;
+use super::stripes::{Feed, Stripes};
 use super::viewer::Fresh;
 use super::{Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
 use crate::ids::{SessionId, ViewerId};
@@ -60,7 +65,13 @@ pub(super) struct Session {
     /// The newest packet of video is not its frame's last.
     in_frame: bool,
     events: mpsc::Sender<RelayEvent>,
-    pub(super) connected: usize,
+    /// Its replicas.
+    stripes: Stripes,
+    /// It is one itself.
+    feed: Option<Feed>,
+    connected: usize,
+    /// Viewers there are here and at the replicas, as was told.
+    watching: usize,
     /// Viewers on their way in.
     pub(super) joining: usize,
     pictured: bool,
@@ -81,9 +92,10 @@ impl Session {
             .map(|audio| Ingest::bind(audio, &spec.allow, ingest_ip, 48_000))
             .transpose()?;
         let (events, receiver) = mpsc::channel(EVENTS);
+        let address = |ingest: &Ingest| ingest.socket.as_ref().map(Socket::address);
         let opened = OpenedSession {
-            rtp_video: video.socket.address(),
-            rtp_audio: audio.as_ref().map(|audio| audio.socket.address()),
+            rtp_video: address(&video).ok_or(RelayError::Unavailable)?,
+            rtp_audio: audio.as_ref().and_then(address),
             events: receiver,
         };
         Ok((Self::new(spec.session, spec.video.codec, video, audio, events), opened))
@@ -114,7 +126,10 @@ impl Session {
             fresh: Fresh::default(),
             in_frame: false,
             events,
+            stripes: Stripes::default(),
+            feed: None,
             connected: 0,
+            watching: 0,
             joining: 0,
             pictured: false,
             began: None,
@@ -127,21 +142,26 @@ impl Session {
     /// The same session without its viewers, on the same ports, after a panic that may have left it in any state. Of that,
     /// only what is known of it and its source from outside is taken over; its viewers are told to come again.
     pub(super) fn restarted(self, stats: &mut Stats) -> Self {
-        let Self { id, codec, video, audio, events, by_id, connected, pictured, rate, sets, faults, .. } =
-            self;
+        let Self { id, codec, video, audio, events, by_id, pictured, rate, sets, faults, .. } = self;
         let mut session = Self::new(id, codec, video.restarted(), audio.map(Ingest::restarted), events);
         (session.pictured, session.sets, session.faults) = (pictured, sets, faults);
+        (session.stripes, session.feed, session.watching) = (self.stripes, self.feed, self.watching);
         for viewer in by_id.into_keys() {
             let reason = "the game server had to start its media again".to_owned();
             session.emit(RelayEvent::ViewerGone { viewer, reason }, stats);
         }
-        if connected > 0 {
-            session.emit(RelayEvent::Watched(false), stats);
-        }
-        if rate.is_some() {
-            session.emit(RelayEvent::LinkRate(None), stats);
-        }
+        session.count_viewers(stats);
+        session.rate = rate;
+        let narrowest = session.narrowest(None);
+        session.tell_rate(Instant::now(), narrowest, stats);
         session
+    }
+
+    /// Those of video and audio; a replica has none.
+    pub(super) fn sockets(&mut self) -> impl Iterator<Item = &mut Socket> {
+        [self.video.socket.as_mut(), self.audio.as_mut().and_then(|audio| audio.socket.as_mut())]
+            .into_iter()
+            .flatten()
     }
 
     pub(super) fn id(&self) -> SessionId {
@@ -177,6 +197,9 @@ impl Session {
 
     /// Tells what the narrowest of the players' links carries, in bit/s, when that is news.
     pub(super) fn tell_rate(&mut self, now: Instant, rate: Option<f64>, stats: &mut Stats) {
+        if let Some(feed) = &self.feed {
+            return feed.tell_rate(rate);
+        }
         let Some(rate) = rate else {
             if self.rate.take().is_some() {
                 self.emit(RelayEvent::LinkRate(None), stats);
@@ -233,11 +256,16 @@ impl Session {
         if !self.keys.poll(now) {
             return;
         }
+        if let Some(feed) = &self.feed {
+            return feed.want_key_frame();
+        }
         stats.key_frame(Cause::Sent);
-        if let Some((from, source_ssrc)) = self.video.source.latched() {
+        if let (Some((from, source_ssrc)), Some(socket)) =
+            (self.video.source.latched(), &mut self.video.socket)
+        {
             let remote = self.video.rtcp.unwrap_or(from);
             let request = rtp::picture_loss(self.ssrc, source_ssrc);
-            self.video.socket.send(Path { remote, local: None }, &request, stats);
+            socket.send(Path { remote, local: None }, &request, stats);
         }
         self.emit(RelayEvent::KeyFrameWanted, stats);
     }

@@ -102,8 +102,8 @@ impl Source {
     }
 
     /// The same source, of which nothing has come yet.
-    pub(super) fn restarted(self) -> Self {
-        Self { latched: None, ..self }
+    pub(super) fn restarted(&self) -> Self {
+        Self { allow: self.allow.clone(), latched: None, ..*self }
     }
 
     /// What the source said in its `hello`.

@@ -78,6 +78,8 @@ counted!(
         HandshakeFlood = "handshake_flood",
         /// Too many handshakes are under way.
         HandshakesFull = "handshakes_full",
+        /// From one shard to another that is too slow for it.
+        ReplicaFull = "replica_full",
         /// `rtc` panicked on what a viewer sent; the viewer is closed.
         PeerFault = "peer_fault",
     }
@@ -91,6 +93,8 @@ counted!(
         Loss = "loss",
         /// A still picture of the session.
         Still = "still_picture",
+        /// Viewers on another shard.
+        Replica = "other_shard",
         Sent = "sent_to_source",
     }
 );
@@ -192,7 +196,8 @@ impl Drop {
             | Self::SendFailed
             | Self::Unsealed
             | Self::HandshakesBusy
-            | Self::HandshakeFlood => Dropped::Packets,
+            | Self::HandshakeFlood
+            | Self::ReplicaFull => Dropped::Packets,
             Self::RetransmitLimit | Self::RetransmitGone | Self::RetransmitMissing => Dropped::Retransmits,
             Self::InputWithoutSlot | Self::InputOversized | Self::InputRate => Dropped::InputFrames,
             Self::EventsFull => Dropped::Events,
@@ -280,6 +285,10 @@ impl Metrics {
 
     pub(super) fn panics(&self, shard: usize) -> Counter {
         self.panics.get_or_create_owned(&vec![("shard", shard.to_string())])
+    }
+
+    pub(super) fn viewers(&self, shard: usize) -> Gauge {
+        self.viewers.get_or_create_owned(&vec![("shard", shard.to_string())])
     }
 
     pub(super) fn shard(&self, shard: usize) -> Stats {

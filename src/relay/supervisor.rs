@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn shard_of(relay: &Relay, session: SessionId) -> usize {
-        *relay.inner.placement.get(&session).unwrap()
+        relay.inner.placement.get(&session).unwrap().home
     }
 
     /// Waits until the session's shard works again.
@@ -156,7 +156,7 @@ mod tests {
         let source = UdpSocket::bind("127.0.0.1:0").expect("bound");
         picture(&relay, one, first.rtp_video, &source, 1).await;
         assert_eq!(first.events.recv().await, Some(RelayEvent::FirstKeyFrame));
-        relay.panic_shard_of(one).unwrap();
+        relay.panic_shard(failed).unwrap();
         // The same port and source, and nothing of the picture before.
         up_again(&relay, failed).await;
         assert!(matches!(relay.key_frame(one, false).await, Ok(KeyFrame::NotYet)));
@@ -180,7 +180,7 @@ mod tests {
         let (session, mut opened) = open(&relay).await;
         for _ in 0..3 {
             assert_eq!(opened.events.try_recv(), Err(TryRecvError::Empty));
-            relay.panic_shard_of(session).unwrap();
+            relay.panic_shard(0).unwrap();
             let began = Instant::now();
             while relay.inner.shards[0].supervisor.is_up() && !opened.events.is_closed() {
                 assert!(began.elapsed() < Duration::from_secs(10), "the shard panics");

@@ -29,6 +29,7 @@ mod relay_fairness;
 mod relay_foreign;
 mod relay_losses;
 mod relay_paths;
+mod relay_stripes;
 mod relay_viewer;
 #[path = "../support/rtp_source.rs"]
 mod rtp_source;

@@ -288,7 +288,7 @@ fn viewers_come_back_after_a_panic_of_their_shard() {
         let first = Watcher::new(Traits::default()).await;
         first.watch(&stage, session, Some(0)).await.expect("answered");
         until("the picture", || first.seen.video_count() >= 2).await;
-        stage.relay.panic_shard_of(session).expect("told");
+        stage.relay.panic_shard(0).expect("told");
         let gone = event(&mut opened, |event| matches!(event, RelayEvent::ViewerGone { .. })).await;
         let reason = "the game server had to start its media again".to_owned();
         assert_eq!(gone, RelayEvent::ViewerGone { viewer: first.id, reason });

@@ -43,14 +43,34 @@ impl Stage {
 
     /// Viewers are told these addresses instead.
     pub(crate) fn reached_at(public_ip: Vec<IpAddr>) -> Self {
+        Self::start(1, public_ip)
+    }
+
+    pub(crate) fn with_shards(shards: usize) -> Self {
+        Self::start(shards, Vec::new())
+    }
+
+    fn start(shards: usize, public_ip: Vec<IpAddr>) -> Self {
         let mut metrics = Metrics::default();
         let config = RelayConfig {
-            media_listen: vec!["127.0.0.1:0".parse().expect("address")],
+            media_listen: vec!["127.0.0.1:0".parse().expect("address"); shards],
             whole_machine: false,
             public_ip,
             ingest_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         Self { relay: Relay::start(config, &mut metrics).expect("a relay"), metrics }
+    }
+
+    /// The viewers of each shard.
+    pub(crate) fn viewers(&self) -> Vec<usize> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.metrics).expect("encoded");
+        let mut shards: Vec<&str> = text.lines().filter(|line| line.starts_with("relay_viewers{")).collect();
+        shards.sort_unstable();
+        shards
+            .iter()
+            .map(|line| line.rsplit(' ').next().expect("a value").parse().expect("a number"))
+            .collect()
     }
 
     pub(crate) async fn open(&self) -> (SessionId, OpenedSession) {

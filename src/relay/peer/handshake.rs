@@ -19,7 +19,6 @@ use crate::relay::socket::Path;
 use crate::relay::stats::Drop;
 use bytes::BytesMut;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
-use rtc::sansio::Protocol;
 use rtc::statistics::StatsSelector;
 use std::time::{Duration, Instant};
 

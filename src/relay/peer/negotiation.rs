@@ -105,7 +105,7 @@ impl Handshaking {
         let local = credentials();
         let answer = finish(&built.answer, shared, &local)?;
         let undecided = (!offer.viewer_is_server).then(|| (offer.clone(), codec));
-        let peer = Self {
+        let peer = Peer {
             pc: built.pc,
             shared: Arc::clone(shared),
             feedback: built.feedback,

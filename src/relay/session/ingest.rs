@@ -15,7 +15,8 @@ const CLOCK_LIFE: Duration = Duration::from_secs(15);
 
 /// One incoming stream.
 pub(in crate::relay) struct Ingest {
-    pub(in crate::relay) socket: Socket,
+    /// None at a replica.
+    pub(in crate::relay) socket: Option<Socket>,
     pub(super) source: Source,
     pub(super) rtcp: Option<SocketAddr>,
     agreed: u8,
@@ -49,7 +50,7 @@ impl Ingest {
         let socket = Socket::bind(address).map_err(|source| RelayError::Bind { address, source })?;
         let source = Source::new(allow.to_vec(), spec.payload_type, clock_rate);
         Ok(Self {
-            socket,
+            socket: Some(socket),
             source,
             rtcp: spec.rtcp,
             agreed: spec.payload_type,
@@ -62,6 +63,19 @@ impl Ingest {
     /// The same stream, of which nothing has come yet.
     pub(super) fn restarted(self) -> Self {
         Self { source: self.source.restarted(), other: OtherType::default(), clock: None, ..self }
+    }
+
+    /// The same stream at a replica.
+    pub(super) fn elsewhere(&self) -> Self {
+        Self {
+            socket: None,
+            source: self.source.restarted(),
+            rtcp: None,
+            agreed: self.agreed,
+            other: OtherType::default(),
+            clock_rate: self.clock_rate,
+            clock: None,
+        }
     }
 
     /// What the source said in its `hello`.

@@ -204,7 +204,11 @@ impl Session {
         self.faults.mended(|fault| matches!(fault, SourceFault::PayloadType { .. }));
     }
 
+    /// A replica sees what its home sees, which tells of it.
     fn tell_faults(&mut self, now: Instant, stats: &mut Stats) {
+        if self.is_replica() {
+            return;
+        }
         if !self.pictured && self.began.is_some_and(|began| now >= began + FIRST_KEY_FRAME) {
             self.faults.found(SourceFault::NoKeyFrame);
         }

@@ -45,6 +45,7 @@ impl Shard {
                     break;
                 }
             }
+            session.hand_over(&mut self.stats);
             if !session.fresh.is_empty() {
                 if self.fan_out(key, &mut buffers) {
                     // There may be more, and no event tells of it.
@@ -93,6 +94,7 @@ impl Shard {
         self.given = given;
         session.order = order;
         session.fresh.clear();
+        session.hand_over(&mut self.stats);
         if lost {
             session.want_key_frame(Cause::Loss, &mut self.stats);
         }
@@ -130,6 +132,9 @@ impl Round<'_> {
         }
         between.batches -= 1;
         between.more = take_in(self.session, true, buffers, self.stats);
+        if !self.session.is_in_frame() {
+            self.session.hand_over(self.stats);
+        }
         if buffers.is_empty() {
             between.empty -= 1;
         }
@@ -159,13 +164,17 @@ impl Round<'_> {
 
 /// Takes one batch from a session's source. False: nothing is left.
 fn take_in(session: &mut Session, is_video: bool, buffers: &mut Buffers, stats: &mut Stats) -> bool {
+    if session.is_replica() {
+        return session.take_fed(Instant::now(), stats);
+    }
     stats.count(Count::Receives, 1);
-    let audio = session.audio.as_mut().map(|audio| &mut audio.socket);
-    let socket = if is_video { Some(&mut session.video.socket) } else { audio };
+    let audio = session.audio.as_mut().and_then(|audio| audio.socket.as_mut());
+    let socket = if is_video { session.video.socket.as_mut() } else { audio };
     let Some(socket) = socket else { return false };
     let more = socket.receive(buffers);
     let now = Instant::now();
     for (path, datagram) in buffers.datagrams() {
+        session.copy(is_video, path.remote, datagram);
         if is_video {
             session.video_datagram(now, path.remote, datagram, stats);
         } else {

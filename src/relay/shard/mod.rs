@@ -10,6 +10,7 @@ mod arrivals;
 mod fan_out;
 mod joiners;
 mod restart;
+mod stripes;
 mod upkeep;
 
 use super::command::Command;
@@ -29,7 +30,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub(super) const WAKER: Token = Token(0);
@@ -76,6 +77,8 @@ pub(super) struct Shard {
     at_work: Option<u64>,
     /// Sessions that were, before.
     faults: HashMap<u64, Faults>,
+    /// Sessions that are on other shards, too.
+    pub(super) striped: Vec<u64>,
     readable: HashSet<usize>,
     /// The sources among them, while they have their turn.
     ready: Vec<usize>,
@@ -133,6 +136,7 @@ impl Shard {
             next_key: 0,
             at_work: None,
             faults: HashMap::new(),
+            striped: Vec::new(),
             readable: HashSet::new(),
             ready: Vec::new(),
             buffers: Buffers::new(),
@@ -161,6 +165,7 @@ impl Shard {
             self.readable
                 .extend(events.iter().map(|event| event.token().0).filter(|token| *token != WAKER.0));
             self.at_work = None;
+            self.look_at_other_shards();
             self.take_passing();
             self.media();
             self.ingest();
@@ -184,10 +189,8 @@ impl Shard {
 
     /// Registers a session's sockets under its key.
     pub(super) fn register(&mut self, key: u64, session: &mut Session) -> std::io::Result<()> {
-        let token = video_token(key);
-        session.video.socket.register(self.poll.registry(), Token(token))?;
-        if let Some(audio) = &mut session.audio {
-            audio.socket.register(self.poll.registry(), Token(token + 1))?;
+        for (token, socket) in (video_token(key)..).zip(session.sockets()) {
+            socket.register(self.poll.registry(), Token(token))?;
         }
         Ok(())
     }

@@ -50,6 +50,9 @@ impl Shard {
             let stats = &mut shard.stats;
             if let Ok(session) = catch_unwind(AssertUnwindSafe(|| session.restarted(stats))) {
                 shard.by_id.insert(session.id(), key);
+                if session.is_striped() {
+                    shard.list_as_striped(key);
+                }
                 shard.sessions.insert(key, session);
                 // What came meanwhile has been told already.
                 shard.readable.extend([video_token(key), video_token(key) + 1]);

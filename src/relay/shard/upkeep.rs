@@ -26,10 +26,7 @@ impl Shard {
                 PeerEvent::Connected { cipher, sealed_here } => {
                     self.stats.count(if sealed_here { Count::SealedHere } else { Count::SealedByCrate }, 1);
                     session.emit(RelayEvent::ViewerConnected { viewer: viewer.id, cipher }, &mut self.stats);
-                    session.connected += 1;
-                    if session.connected == 1 {
-                        session.emit(RelayEvent::Watched(true), &mut self.stats);
-                    }
+                    session.viewer_came(&mut self.stats);
                     if !viewer.join(now, session) {
                         session.want_key_frame(Cause::Joiner, &mut self.stats);
                     }
@@ -106,6 +103,7 @@ impl Shard {
                 narrowest = Some(narrowest.map_or(rate.target(), |least| least.min(rate.target())));
             }
         }
+        let narrowest = session.narrowest(narrowest);
         session.tell_rate(now, narrowest, &mut self.stats);
     }
 
@@ -137,10 +135,7 @@ impl Shard {
                 &mut self.stats,
             );
         }
-        session.connected = session.connected.saturating_sub(1);
-        if session.connected == 0 {
-            session.emit(RelayEvent::Watched(false), &mut self.stats);
-        }
+        session.viewer_left(&mut self.stats);
         self.tell_rate(Instant::now(), viewer.session);
     }
 
@@ -152,9 +147,8 @@ impl Shard {
         }
         self.end_joiners(key, None, None);
         if let Some(mut session) = self.sessions.remove(&key) {
-            session.video.socket.deregister(self.poll.registry());
-            if let Some(audio) = &mut session.audio {
-                audio.socket.deregister(self.poll.registry());
+            for socket in session.sockets() {
+                socket.deregister(self.poll.registry());
             }
         }
         self.timers.set(Deadline::Session(key), None);
