@@ -277,6 +277,13 @@ mod tests {
     }
 
     #[test]
+    fn a_full_line_carries_what_arrived_while_it_was_busy_whatever_arrives_in_all() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        hear(&mut control, &mut now, 50, Measured { busy: Some(3e6), ..full(0.5e6, 60) });
+        assert!((control.target() - 3e6 * DRAIN).abs() < 1.0, "{}", control.target());
+    }
+
+    #[test]
     fn a_queue_that_does_not_fall_with_the_rate_is_not_ours() {
         let (mut control, mut now) = (Control::new(), Instant::now());
         let told =
