@@ -1,4 +1,4 @@
-//! What one viewer is sent of a session's video, and under which numbers.
+//! Under which numbers one viewer is sent a session's video.
 //!
 //! The session's *index* counts what the source sent; the viewer's *packet index* (RFC 3711 section 3.3.1: rollover
 //! counter and sequence number) is that index plus an offset. What the viewer is not sent after a skip is taken out of the
@@ -12,21 +12,11 @@
 //!   stream: neither retransmitted under another number nor sent for the first time because it came late.
 //! - A sequence number in a NACK finds the index it was used for, or nothing.
 
-use super::budget::Budget;
 use super::ring::{self, Kept, Ring};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// A joiner's group of pictures is sent within this.
-const CATCH_UP: Pace = Pace { within: Duration::from_millis(100), step: Duration::from_millis(5), least: 48 };
-/// Retransmissions whose time is remembered: one is not repeated before it can have arrived.
-const RESENT: usize = 256;
-/// One NACK that misses more packets than this is an outage: a key frame is less than all of that.
-pub(super) const OUTAGE: usize = 160;
-/// Retransmissions in one go, and a second at most: the rest is asked for again.
-const BURST: f64 = 256.0;
-pub(super) const REPAIRS: f64 = 1500.0;
 /// Missing packets directly before a key frame that are taken to be late and keep their numbers: they may be the key
 /// frame's own. More than these are taken to be lost, and left out of the numbering.
 const REORDERED: u64 = 16;
@@ -34,15 +24,6 @@ const REORDERED: u64 = 16;
 const BOUNDARIES: usize = 8;
 /// A missing packet that is asked for again after this is taken to be lost before the gateway, not late.
 const LATE: Duration = Duration::from_millis(100);
-
-/// How a piece of the stream is spread over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
-    pub(super) within: Duration,
-    pub(super) step: Duration,
-    /// Packets of a step at least.
-    pub(super) least: u64,
-}
 
 /// Where a key frame begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +34,13 @@ pub(super) struct KeyFrame {
     pub(super) missing: u64,
 }
 
+impl KeyFrame {
+    /// Whether the packets missing before it may be its own and still come; else they are lost.
+    pub(super) fn may_be_late(self) -> bool {
+        self.missing <= REORDERED
+    }
+}
+
 /// A packet that was given a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Numbered {
@@ -60,30 +48,6 @@ pub(super) struct Numbered {
     pub(super) index: u64,
     /// In this viewer's stream.
     pub(super) packet: u64,
-}
-
-/// Whether a lost packet may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repair {
-    Send,
-    /// It was sent again less than a round trip ago.
-    UnderWay,
-    /// More than this viewer's share.
-    Limited,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Nothing is sent before a key frame.
-    Waiting,
-    /// What is there from `next` on is being sent, piece by piece.
-    Catching {
-        next: u64,
-        until: Instant,
-        step: Instant,
-        pace: Pace,
-    },
-    Live,
 }
 
 /// A hole in the source that the viewer has asked for.
@@ -98,7 +62,6 @@ struct Hole {
 /// One viewer's video.
 #[derive(Debug)]
 pub(super) struct DownTrack {
-    phase: Phase,
     /// From this index and packet index on, both count alike.
     current: Numbered,
     /// The boundaries before it since the last skip, oldest first.
@@ -110,19 +73,16 @@ pub(super) struct DownTrack {
     /// Where the newest key frame begins.
     key_frame: u64,
     hole: Option<Hole>,
-    /// The newest packet index that the viewer has reported on.
+    /// The newest packet index that the viewer has reported on; before its first report, the one it begins with.
     reported: u64,
-    repairs: Budget,
-    /// Index and time of the last retransmissions, by index; no memory before the first one.
-    resent: Vec<(u64, Instant)>,
+    has_reported: bool,
 }
 
 impl DownTrack {
     /// `base`: below 2^15, random.
-    pub(super) fn new(now: Instant, base: u16) -> Self {
+    pub(super) fn new(base: u16) -> Self {
         let base = u64::from(base);
         Self {
-            phase: Phase::Waiting,
             current: Numbered { index: 0, packet: base },
             earlier: VecDeque::new(),
             next_packet: base,
@@ -130,47 +90,23 @@ impl DownTrack {
             key_frame: 0,
             hole: None,
             reported: base,
-            repairs: Budget::new(now, BURST),
-            resent: Vec::new(),
+            has_reported: false,
         }
     }
 
-    /// The viewer is connected. False: there is no group to start from, a key frame is needed.
-    pub(super) fn join(&mut self, now: Instant, group: Option<KeyFrame>) -> bool {
-        let Some(key_frame) = group else { return false };
-        self.resume(key_frame);
-        let next = self.current.index;
-        self.phase = Phase::Catching { next, until: now + CATCH_UP.within, step: now, pace: CATCH_UP };
-        true
-    }
-
-    /// Everything from `start` on, which was not sent yet, is spread by `pace`. Only while nothing else is.
-    pub(super) fn spread(&mut self, now: Instant, start: u64, pace: Pace) {
-        if self.phase == Phase::Live {
-            self.phase = Phase::Catching { next: start, until: now + pace.within, step: now, pace };
-        }
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        self.phase == Phase::Waiting
-    }
-
-    /// A key frame begins. `Some`: the viewer waited for it, and is to be sent everything from this index on. One whose
-    /// first packet came late, after packets behind it were sent, ends no waiting: it could not be sent whole.
-    pub(super) fn key_frame(&mut self, key_frame: KeyFrame) -> Option<u64> {
+    /// A key frame begins.
+    pub(super) fn key_frame(&mut self, key_frame: KeyFrame) {
         self.key_frame = key_frame.start;
-        if self.phase != Phase::Waiting || key_frame.start <= self.highest {
-            return None;
-        }
-        self.phase = Phase::Live;
-        self.resume(key_frame);
-        Some(self.current.index)
     }
 
-    /// Whether the packets missing before this key frame are to be left out of the numbering: by [`Self::close`], when all
-    /// that came before it was sent.
+    /// Whether a key frame can be sent whole. One whose first packet came late, after packets behind it were sent, cannot.
+    pub(super) fn is_whole(&self, key_frame: KeyFrame) -> bool {
+        key_frame.start > self.highest
+    }
+
+    /// Whether the packets missing before this key frame are to be left out of the numbering.
     pub(super) fn closes(&self, key_frame: KeyFrame) -> bool {
-        self.phase == Phase::Live && key_frame.missing > REORDERED && key_frame.start > self.highest
+        !key_frame.may_be_late() && self.is_whole(key_frame)
     }
 
     /// Makes the start of this key frame a boundary, without a skip.
@@ -185,52 +121,26 @@ impl DownTrack {
     }
 
     /// Goes on at a key frame after a skip. Nothing from before it is repaired any more.
-    fn resume(&mut self, key_frame: KeyFrame) {
+    pub(super) fn resume(&mut self, key_frame: KeyFrame) {
         self.earlier.clear();
         self.key_frame = key_frame.start;
         self.renumber(key_frame);
     }
 
     fn renumber(&mut self, key_frame: KeyFrame) {
-        let late = if key_frame.missing <= REORDERED { key_frame.missing } else { 0 };
+        let late = if key_frame.may_be_late() { key_frame.missing } else { 0 };
         let index = key_frame.start.saturating_sub(late).max(self.highest + 1);
         self.current = Numbered { index, packet: self.next_packet };
     }
 
-    /// Whether a packet that has just arrived is to be sent at once.
-    pub(super) fn wants(&self, index: u64) -> bool {
+    /// The index from which on packets have numbers: nothing before the newest boundary is sent any more.
+    pub(super) fn start(&self) -> u64 {
+        self.current.index
+    }
+
+    /// Whether a packet may be sent for the first time.
+    pub(super) fn may_send(&self, index: u64) -> bool {
         index >= self.current.index
-            && match self.phase {
-                Phase::Waiting => false,
-                Phase::Live => true,
-                Phase::Catching { next, .. } => index < next,
-            }
-    }
-
-    /// The next piece of the cached group, when it is time for it. `newest`: the newest index there is.
-    pub(super) fn catch_up(&mut self, now: Instant, newest: u64) -> Range<u64> {
-        let Phase::Catching { next, until, step, pace } = self.phase else { return 0..0 };
-        if now < step {
-            return 0..0;
-        }
-        let left = (newest + 1).saturating_sub(next);
-        let steps = until.saturating_duration_since(now).as_micros() / pace.step.as_micros().max(1);
-        let share = left.div_ceil(u64::try_from(steps).unwrap_or(0) + 1).max(pace.least).min(left);
-        let piece = next..next + share;
-        self.phase = if share == left {
-            Phase::Live
-        } else {
-            Phase::Catching { next: piece.end, until, step: now + pace.step, pace }
-        };
-        piece
-    }
-
-    /// When to call [`Self::catch_up`].
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Catching { step, .. } => Some(step),
-            Phase::Waiting | Phase::Live => None,
-        }
     }
 
     /// The packet index of an index behind the newest boundary.
@@ -249,9 +159,20 @@ impl DownTrack {
         self.highest + 1
     }
 
-    /// Nothing more is sent before the next key frame.
-    pub(super) fn skip(&mut self) {
-        self.phase = Phase::Waiting;
+    /// The oldest and the newest index that was sent since the newest boundary.
+    pub(super) fn sent_since_the_boundary(&self) -> Option<(u64, u64)> {
+        (self.highest >= self.current.index).then_some((self.current.index, self.highest))
+    }
+
+    /// The packet index after the greatest one used.
+    pub(super) fn next_packet(&self) -> u64 {
+        self.next_packet
+    }
+
+    /// How many packet indices were used since the newest one that the viewer has reported on. Of a viewer that never
+    /// reports nothing is known: 0.
+    pub(super) fn unreported(&self) -> u64 {
+        if self.has_reported { self.next_packet.saturating_sub(self.reported + 1) } else { 0 }
     }
 
     /// What a sequence number of the viewer stands for; `None` for what was never sent, was sent too long ago, or lies
@@ -269,15 +190,20 @@ impl DownTrack {
         Some(Numbered { index: boundary.index + (packet - boundary.packet), packet })
     }
 
-    /// Whether one NACK shows an outage: of what was sent since the newest key frame, too much is missed. What was lost
-    /// before it, or before the gateway, does not count.
-    pub(super) fn is_outage(&self, ring: &Ring, sequences: &[u16]) -> bool {
+    /// How many of these sequence numbers were sent since the newest key frame. What was lost before it, or before the
+    /// gateway, does not count.
+    pub(super) fn lost_of_the_newest_group(&self, ring: &Ring, sequences: &[u16]) -> usize {
         let lost = |sequence: &&u16| {
             self.find(**sequence).is_some_and(|numbered| {
                 self.is_needed(numbered.index) && !matches!(ring.find(numbered.index), Kept::Missing)
             })
         };
-        sequences.len() > OUTAGE && sequences.iter().filter(lost).count() > OUTAGE
+        sequences.iter().filter(lost).count()
+    }
+
+    /// Where the newest group of pictures begins.
+    pub(super) fn newest_group(&self) -> u64 {
+        self.key_frame
     }
 
     /// Whether a packet is part of the newest group of pictures.
@@ -303,25 +229,13 @@ impl DownTrack {
         }
     }
 
-    /// Whether a lost packet may be sent again now. `trip`: the round trip; what was sent again within it is on its way.
-    /// `repairs`: how many retransmissions a second the viewer's link has room for.
-    pub(super) fn repair(&mut self, now: Instant, index: u64, trip: Duration, repairs: f64) -> Repair {
-        if self.is_under_way(now, index, trip) {
-            return Repair::UnderWay;
-        }
-        if !self.repairs.take(now, repairs, BURST.min(repairs)) {
-            return Repair::Limited;
-        }
-        self.note_resent(now, index);
-        Repair::Send
-    }
-
     /// The viewer has reported on everything up to this sequence number. Gives the packet indices that it reports on for
     /// the first time; of a long silence, no more than the ring can tell of.
     pub(super) fn reported(&mut self, sequence: u16) -> Range<u64> {
         let Some(newest) = self.find(sequence).map(|numbered| numbered.packet) else { return 0..0 };
         let since = self.reported.max(newest.saturating_sub(ring::VIDEO as u64));
         self.reported = self.reported.max(newest);
+        self.has_reported = true;
         since + 1..newest + 1
     }
 
@@ -333,22 +247,6 @@ impl DownTrack {
             numbered.is_some_and(|numbered| matches!(ring.find(numbered.index), Kept::Missing))
         };
         packets.filter(missing).count() as u64
-    }
-
-    fn is_under_way(&self, now: Instant, index: u64, trip: Duration) -> bool {
-        let slot = usize::try_from(index % RESENT as u64).unwrap_or(0);
-        let resent = self.resent.get(slot).filter(|(resent, _)| *resent == index);
-        resent.is_some_and(|(_, at)| now.saturating_duration_since(*at) < trip)
-    }
-
-    fn note_resent(&mut self, now: Instant, index: u64) {
-        if self.resent.is_empty() {
-            self.resent = vec![(u64::MAX, now); RESENT];
-        }
-        let slot = usize::try_from(index % RESENT as u64).unwrap_or(0);
-        if let Some(place) = self.resent.get_mut(slot) {
-            *place = (index, now);
-        }
     }
 }
 

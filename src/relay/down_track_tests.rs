@@ -2,8 +2,6 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
-const TRIP: Duration = Duration::from_millis(5);
-
 fn at(start: u64) -> KeyFrame {
     KeyFrame { start, missing: 0 }
 }
@@ -13,8 +11,8 @@ fn after_missing(start: u64, missing: u64) -> KeyFrame {
 }
 
 fn live(base: u16, start: u64) -> DownTrack {
-    let mut track = DownTrack::new(Instant::now(), base);
-    assert_eq!(track.key_frame(at(start)), Some(start));
+    let mut track = DownTrack::new(base);
+    track.resume(at(start));
     track
 }
 
@@ -32,12 +30,9 @@ fn found(track: &DownTrack, packet: u64) -> Option<u64> {
 }
 
 #[test]
-fn a_joiner_without_a_group_waits_for_a_key_frame() {
-    let mut track = DownTrack::new(Instant::now(), 100);
-    assert!(!track.join(Instant::now(), None));
-    assert!(!track.wants(50));
-    assert_eq!(track.key_frame(at(60)), Some(60));
-    assert!(track.wants(60) && !track.wants(59));
+fn the_first_packet_has_the_first_number_and_what_the_source_lost_keeps_its_own() {
+    let mut track = live(100, 60);
+    assert!(track.may_send(60) && !track.may_send(59));
     assert_eq!(send(&mut track, 60), 100);
     assert_eq!(send(&mut track, 62), 102, "what the source lost keeps its number");
     assert_eq!(send(&mut track, 61), 101, "and is sent under it when it comes late");
@@ -47,38 +42,16 @@ fn a_joiner_without_a_group_waits_for_a_key_frame() {
 }
 
 #[test]
-fn the_group_is_sent_in_pieces_within_100_ms() {
-    let start = Instant::now();
-    let mut track = DownTrack::new(start, 0);
-    assert!(track.join(start, Some(at(1000))));
-    let (mut next, mut now) = (1000, start);
-    while let Some(at) = track.deadline() {
-        now = now.max(at);
-        let piece = track.catch_up(now, 2000);
-        assert_eq!(piece.start, next);
-        assert!(piece.end - piece.start < 200, "paced");
-        next = piece.end;
-    }
-    assert_eq!(next, 2001);
-    assert!(now <= start + CATCH_UP.within);
-    assert!(track.wants(2001));
-}
-
-#[test]
 fn a_skip_leaves_no_hole_and_nothing_before_it_is_found_again() {
     let mut track = live(0, 10);
     send(&mut track, 10);
-    track.skip();
-    assert!(!track.wants(11));
-    assert_eq!(track.key_frame(at(20)), Some(20));
-    assert!(!track.wants(15), "late, from before the boundary");
+    track.resume(at(20));
+    assert!(!track.may_send(15), "late, from before the boundary");
     assert_eq!(send(&mut track, 20), 1, "the next number");
     assert_eq!(found(&track, 0), None, "what came before is of no use any more");
     assert_eq!(found(&track, 1), Some(20));
-    track.skip();
-    assert_eq!(track.key_frame(at(1000)), Some(1000));
-    track.skip();
-    assert_eq!(track.key_frame(at(2000)), Some(2000));
+    track.resume(at(1000));
+    track.resume(at(2000));
     assert_eq!(send(&mut track, 2000), 2, "what was not sent has used no number");
 }
 
@@ -86,15 +59,12 @@ fn a_skip_leaves_no_hole_and_nothing_before_it_is_found_again() {
 fn the_first_packets_of_a_key_frame_may_come_after_those_behind_them() {
     let mut track = live(7, 10);
     send(&mut track, 10);
-    track.skip();
-    assert_eq!(track.key_frame(after_missing(22, 2)), Some(20));
+    track.resume(after_missing(22, 2));
     assert_eq!(send(&mut track, 22), 10);
-    assert!(track.wants(20) && track.wants(21) && !track.wants(19));
+    assert!(track.may_send(20) && track.may_send(21) && !track.may_send(19));
     assert_eq!(send(&mut track, 20), 8);
     assert_eq!(send(&mut track, 21), 9);
-    track.skip();
-    assert_eq!(track.key_frame(at(21)), None, "shown late, after packets behind it were sent");
-    assert!(track.is_waiting());
+    assert!(!track.is_whole(at(21)), "shown late, after packets behind it were sent");
 }
 
 #[test]
@@ -107,14 +77,14 @@ fn a_long_hole_before_a_key_frame_is_left_out_and_losses_before_it_are_still_fou
     let key_frame = after_missing(120, 100);
     assert!(track.closes(key_frame));
     track.close(key_frame);
-    assert!(!track.wants(119) && track.wants(120));
+    assert!(!track.may_send(119) && track.may_send(120));
     assert_eq!(send(&mut track, 120), 10);
     assert_eq!((found(&track, 9), found(&track, 10)), (Some(19), Some(120)));
     assert!(!track.closes(key_frame), "it was sent");
 }
 
 #[test]
-fn an_outage_is_what_was_sent_since_the_newest_key_frame_and_missed() {
+fn what_was_lost_before_the_newest_key_frame_or_before_the_gateway_is_not_of_the_newest_group() {
     let mut ring = Ring::new(ring::VIDEO);
     let mut track = live(0, 1);
     let sent: Vec<u64> = (1..=1000).filter(|index| !(600..800).contains(index)).collect();
@@ -122,15 +92,29 @@ fn an_outage_is_what_was_sent_since_the_newest_key_frame_and_missed() {
         ring.insert(index, 0, false, &[]);
         send(&mut track, index);
     }
-    let numbers = |indices: Range<u64>| indices.map(|index| (index - 1) as u16).collect::<Vec<_>>();
-    assert!(track.is_outage(&ring, &numbers(100..300)));
-    assert!(!track.is_outage(&ring, &numbers(100..200)), "few enough to be repaired");
-    assert!(!track.is_outage(&ring, &numbers(600..800)), "lost before the gateway");
-    assert_eq!(track.key_frame(at(500)), None);
-    assert!(!track.is_outage(&ring, &numbers(100..500)), "before the newest key frame");
-    track.skip();
-    assert_eq!(track.key_frame(at(1001)), Some(1001));
-    assert!(!track.is_outage(&ring, &numbers(1..1000)), "before the skip");
+    let lost = |track: &DownTrack, indices: Range<u64>| {
+        let numbers: Vec<u16> = indices.map(|index| (index - 1) as u16).collect();
+        track.lost_of_the_newest_group(&ring, &numbers)
+    };
+    assert_eq!(lost(&track, 100..300), 200);
+    assert_eq!(lost(&track, 590..800), 10, "lost before the gateway");
+    track.key_frame(at(500));
+    assert_eq!(lost(&track, 100..510), 10, "before the newest key frame");
+    track.resume(at(1001));
+    assert_eq!(lost(&track, 1..1000), 0, "before the skip");
+}
+
+#[test]
+fn what_is_not_reported_is_counted_from_the_first_report_on() {
+    let mut track = live(100, 1);
+    for index in 1..=50 {
+        send(&mut track, index);
+    }
+    assert_eq!(track.unreported(), 0, "it may be one that never reports");
+    track.reported(109);
+    assert_eq!(track.unreported(), 40);
+    track.reported(149);
+    assert_eq!(track.unreported(), 0);
 }
 
 #[test]
@@ -171,59 +155,6 @@ fn a_report_covers_what_was_not_reported_before() {
     assert_eq!(track.reported(29_000), 0..0, "never sent");
 }
 
-#[test]
-fn a_storm_of_nacks_is_limited() {
-    let now = Instant::now();
-    let mut track = DownTrack::new(now, 0);
-    let repaired =
-        (1..10_000).filter(|index| track.repair(now, *index, TRIP, REPAIRS) == Repair::Send).count();
-    assert_eq!(repaired, 256);
-    assert_eq!(track.repair(now, 10_001, TRIP, REPAIRS), Repair::Limited);
-    assert_eq!(track.repair(now + Duration::from_millis(10), 5, TRIP, REPAIRS), Repair::Send);
-}
-
-#[test]
-fn a_retransmission_is_not_repeated_while_it_is_under_way() {
-    let now = Instant::now();
-    let mut track = DownTrack::new(now, 0);
-    let trip = Duration::from_millis(40);
-    let before = now + Duration::from_millis(39);
-    assert_eq!(track.repair(now, 4, trip, REPAIRS), Repair::Send);
-    assert_eq!(track.repair(before, 4, trip, REPAIRS), Repair::UnderWay);
-    assert_eq!(track.repair(before, 5, trip, REPAIRS), Repair::Send);
-    assert_eq!(track.repair(now + trip, 4, trip, REPAIRS), Repair::Send);
-}
-
-#[test]
-fn a_key_frame_is_spread_over_its_time() {
-    let start = Instant::now();
-    let mut track = live(0, 1);
-    send(&mut track, 1);
-    let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
-    track.spread(start, 2, pace);
-    assert!(!track.wants(2) && !track.wants(101));
-    let (mut next, mut now, mut pieces) = (2, start, 0);
-    while let Some(at) = track.deadline() {
-        now = now.max(at);
-        let piece = track.catch_up(now, 101);
-        assert_eq!(piece.start, next);
-        next = piece.end;
-        pieces += 1;
-    }
-    assert_eq!((next, pieces), (102, 5));
-    assert!(now <= start + pace.within);
-}
-
-#[test]
-fn the_end_of_the_frame_before_a_spread_key_frame_goes_out_at_once() {
-    let now = Instant::now();
-    let mut track = live(0, 1);
-    send(&mut track, 1);
-    let pace = Pace { within: Duration::from_millis(4), step: Duration::from_millis(1), least: 4 };
-    track.spread(now, 4, pace);
-    assert!(track.wants(2) && track.wants(3) && !track.wants(4));
-}
-
 /// What happens to a track, one after the other.
 #[derive(Debug, Clone)]
 enum Event {
@@ -252,6 +183,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct Sending {
     ring: Ring,
     track: DownTrack,
+    /// It is sent nothing before the next key frame.
+    waiting: bool,
     newest: u64,
     /// Packet index to index.
     sent: HashMap<u64, u64>,
@@ -264,7 +197,7 @@ struct Sending {
 
 impl Sending {
     fn arrive(&mut self, index: u64) -> Result<(), TestCaseError> {
-        if self.ring.insert(index, 0, false, &[]) && self.track.wants(index) {
+        if self.ring.insert(index, 0, false, &[]) && !self.waiting && self.track.may_send(index) {
             self.send(index)?;
         }
         Ok(())
@@ -293,17 +226,17 @@ impl Sending {
         let start = self.newest;
         let key_frame = KeyFrame { start, missing: self.ring.missing_before(start) };
         self.ring.insert(start, 0, false, &[]);
-        let waited = self.track.is_waiting();
-        let resumed = self.track.key_frame(key_frame);
-        prop_assert_eq!(resumed.is_some(), waited);
-        let closes = self.track.closes(key_frame);
+        self.track.key_frame(key_frame);
+        let resumed = std::mem::take(&mut self.waiting);
+        let closes = !resumed && self.track.closes(key_frame);
         if closes {
             self.track.close(key_frame);
         }
-        if resumed.is_some() {
+        if resumed {
+            self.track.resume(key_frame);
             self.since_skip.clear();
         }
-        if closes || resumed.is_some() {
+        if closes || resumed {
             let number = self.track.packet_index(start);
             let mut room = if key_frame.missing <= REORDERED { key_frame.missing } else { 0 };
             if let Some((greatest, newest)) = self.greatest {
@@ -323,10 +256,11 @@ proptest! {
         start in 1u64 << 16..1 << 40,
         events in proptest::collection::vec(event(), 1..200),
     ) {
-        let track = DownTrack::new(Instant::now(), base);
+        let track = DownTrack::new(base);
         let mut sending = Sending {
             ring: Ring::new(ring::VIDEO),
             track,
+            waiting: true,
             newest: start,
             sent: HashMap::new(),
             greatest: None,
@@ -352,12 +286,12 @@ proptest! {
                     sending.arrive(index)?;
                 }
                 Event::KeyFrame => sending.key_frame()?,
-                Event::Skip => sending.track.skip(),
+                Event::Skip => sending.waiting = true,
                 Event::Unsealed => {
                     sending.newest += 1;
                     let index = sending.newest;
                     sending.ring.insert(index, 0, false, &[]);
-                    sending.track.skip();
+                    sending.waiting = true;
                 }
             }
         }

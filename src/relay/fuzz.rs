@@ -4,11 +4,12 @@
 
 use super::Codec;
 use super::demux::{Demux, Kind, classify};
-use super::down_track::{DownTrack, KeyFrame};
+use super::down_track::KeyFrame;
 use super::dtls::{ClientHello, Content, Inflow, LARGEST_MESSAGE, records};
 use super::feedback::{Feedback, FeedbackQueue};
 use super::group::Group;
 use super::keyframe::starts_key_frame;
+use super::pacer::{Arrived, Due, Pacer, Video, on_the_link};
 use super::parameter_sets::ParameterSets;
 use super::payload_type::OtherType;
 use super::rate::Estimator;
@@ -77,7 +78,7 @@ pub(crate) fn ingest(data: &[u8]) {
     let mut now = Instant::now();
     let ip = std::net::Ipv4Addr::LOCALHOST;
     let mut source = Source::new(vec![ip.into()], 96, 90_000);
-    let (mut ring, mut group, mut track) = (Ring::new(ring::VIDEO), Group::default(), DownTrack::new(now, 7));
+    let (mut ring, mut group, mut pacer) = (Ring::new(ring::VIDEO), Group::default(), Pacer::new(now, 7));
     let (mut rest, mut used) = (data, HashSet::new());
     while let [pause, len, tail @ ..] = rest {
         let (datagram, tail) = tail.split_at(usize::from(*len).min(tail.len()));
@@ -99,24 +100,32 @@ pub(crate) fn ingest(data: &[u8]) {
             continue;
         }
         let key = starts_key_frame(Codec::H264, rtp.payload);
+        let mut key_frame = None;
         if let Some(start) = group.packet(&ring, index, key) {
             assert!(start <= index);
-            let key_frame = KeyFrame { start, missing: ring.missing_before(start) };
-            let resumed = track.key_frame(key_frame);
-            assert!(resumed.is_none_or(|resumed| resumed <= start && track.wants(start)));
-            if track.closes(key_frame) {
-                track.close(key_frame);
-            }
+            key_frame = Some(KeyFrame { start, missing: ring.missing_before(start) });
         }
-        if track.wants(index) {
-            let packet = track.packet_index(index);
+        if let Some(key_frame) = key_frame.filter(|key_frame| pacer.closes(*key_frame)) {
+            pacer.track_mut().close(key_frame);
+        }
+        let newest = source.next_index() - 1;
+        let video = Video { ring: &ring, newest, frame_time: source.frame_time() };
+        let bytes = on_the_link(rtp.payload.len());
+        pacer.arrived(now, Arrived { indices: &[index], bytes, key_frame }, video);
+        let at_once = if pacer.wants(index) { index..index + 1 } else { 0..0 };
+        let due = match pacer.due(now, video) {
+            Due::Send(due) => due,
+            Due::GaveUp => 0..0,
+        };
+        for sent in at_once.chain(due).filter_map(|index| ring.get(index)) {
+            let packet = pacer.track().packet_index(sent.index);
             assert!(used.insert(packet), "one number for two packets");
-            track.sent(index);
+            pacer.sent(sent.index);
             #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are modulo 2^16")]
-            let found = track.find(packet as u16);
-            assert_eq!(found.map(|found| (found.index, found.packet)), Some((index, packet)));
-            assert_eq!(ring.get(index).map(|kept| &kept.payload[..]), Some(rtp.payload));
+            let found = pacer.track().find(packet as u16);
+            assert_eq!(found.map(|found| (found.index, found.packet)), Some((sent.index, packet)));
         }
+        assert_eq!(ring.get(index).map(|kept| &kept.payload[..]), Some(rtp.payload));
     }
 }
 

@@ -14,11 +14,15 @@ mod down_track;
 mod dtls;
 mod faults;
 mod feedback;
+mod fresh;
 pub(crate) mod fuzz;
 mod group;
 mod key_requests;
 mod keyframe;
+#[cfg(test)]
+mod line_tests;
 mod outbox;
+mod pacer;
 mod parameter_sets;
 mod payload_type;
 mod peer;
@@ -44,6 +48,8 @@ mod stun;
 mod supervisor;
 mod timers;
 mod viewer;
+#[cfg(test)]
+mod virtual_time;
 mod widths;
 
 pub use faults::SourceFault;

@@ -13,19 +13,17 @@ pub(super) struct Outbox {
     bytes: Vec<u8>,
     used: usize,
     lengths: Vec<usize>,
-    overflowed: bool,
     refused: u64,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.lengths.is_empty() && !self.overflowed
+        self.lengths.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
         self.used = 0;
         self.lengths.clear();
-        self.overflowed = false;
         self.refused = 0;
     }
 
@@ -74,16 +72,10 @@ impl Outbox {
         self.refused
     }
 
-    /// True: something did not fit and is missing.
-    pub(super) fn overflowed(&self) -> bool {
-        self.overflowed
-    }
-
     /// Appends a packet of `len` bytes that `write` fills; it is taken back when `write` says false.
     pub(super) fn push(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> bool) -> bool {
         let end = self.used + len;
         if end > CAPACITY {
-            self.overflowed = true;
             return false;
         }
         if self.bytes.len() < end {
@@ -196,9 +188,9 @@ mod tests {
         let mut out = Outbox::default();
         assert!(!out.push(10, |_| false) && out.is_empty());
         assert!(out.push(CAPACITY, |_| true));
-        assert!(!out.push(1, |_| true) && out.overflowed());
+        assert!(!out.push(1, |_| true));
         out.clear();
-        assert!(out.is_empty() && !out.overflowed());
+        assert!(out.is_empty());
     }
 
     proptest! {

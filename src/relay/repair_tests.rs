@@ -4,32 +4,13 @@
 //! A case is its seed. What must hold in each: no nonce meets two contents, and once the producer's next key frame is here
 //! every frame is complete and nothing is asked for any more.
 
-#[path = "../../tests/support/receiver.rs"]
-mod receiver;
+use super::virtual_time::{Camera, Event, Mark, Setup, World, packet};
+use crate::netem::Shape;
+use std::time::Duration;
 
-use super::down_track::DownTrack;
-use super::feedback::Reception;
-use super::outbox::Outbox;
-use super::peer::tests::connected;
-use super::seal::{Sealer, TAG};
-use super::session::Session;
-use super::stats::{Metrics, Stats};
-use super::viewer::{Given, Viewer};
-use super::{Codec, IngestSpec, OpenSession, OpenedSession};
-use crate::ids::{SessionId, ViewerId};
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use receiver::{Mark, Receiver};
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
-
-const KEY: [u8; 16] = [7; 16];
-const SALT: [u8; 12] = [9; 12];
 /// Between two key frames of the producer.
 const GROUP: Duration = Duration::from_secs(2);
 const LENGTH: Duration = Duration::from_millis(10_500);
-/// How often the receiver looks after its NACKs, and the shard after a viewer.
-const TICK: Duration = Duration::from_millis(5);
 
 /// SplitMix64.
 struct Random(u64);
@@ -157,11 +138,7 @@ fn produce(case: &Case) -> Vec<Sent> {
         let start = case.frame_time * frame;
         for part in 0..parts {
             let mark = Mark { frame, part, parts, key };
-            let mut datagram = vec![0x80, u8::from(mark.is_last()) << 7 | 96];
-            datagram.extend(sequence.to_be_bytes());
-            datagram.extend((frame.wrapping_mul(1500)).to_be_bytes());
-            datagram.extend([0, 0, 0, 5]);
-            datagram.extend(mark.payload(60));
+            let datagram = packet(mark, sequence, 60);
             sent.push(Sent { datagram, mark, at: start + case.spacing * part.into() });
             sequence = sequence.wrapping_add(1);
         }
@@ -169,261 +146,75 @@ fn produce(case: &Case) -> Vec<Sent> {
     sent
 }
 
-/// What happens at a time, in order.
-#[derive(Debug)]
-enum Event {
-    /// At the gateway, from the producer.
-    Ingest(usize),
-    /// At the viewer.
-    Deliver(Vec<u8>),
-    /// At the gateway, from the viewer.
-    Nack(Vec<u16>),
-    Report(u8, u32),
-    Tick,
-    ReportNow,
-    Join,
+/// The producer's packets are given to the gateway by their times, not asked for.
+struct Film;
+
+impl Camera for Film {
+    fn frame(&mut self, _: Duration, _: bool) -> (Vec<Vec<u8>>, Option<Duration>) {
+        (Vec::new(), None)
+    }
 }
 
-struct World {
-    case: Case,
-    start: Instant,
-    events: BTreeMap<(Duration, u64), Event>,
-    order: u64,
-    session: Session,
-    _opened: OpenedSession,
-    viewer: Viewer,
-    out: Outbox,
-    stats: Stats,
-    receiver: Receiver,
-    opener: LessSafeKey,
-    /// Every datagram by SSRC and packet index.
-    sealed: HashMap<(u32, u64), Vec<u8>>,
-    newest: HashMap<u32, u64>,
-    requests: usize,
-    repeated: usize,
+fn world(case: &Case) -> World<Film> {
+    let lasts = |lasts: Duration| case.at..case.at + lasts;
+    let never = Duration::ZERO..Duration::ZERO;
+    let (cut, full) = match case.fault {
+        Fault::DeadDownlink { lasts: time } => (lasts(time), never),
+        Fault::FullSocket { lasts: time } => (never, lasts(time)),
+        Fault::Lost { .. } | Fault::Late { .. } | Fault::Doubled { .. } | Fault::Reversed { .. } => {
+            (never.clone(), never)
+        }
+    };
+    let shape = Shape { delay: case.delay, ..Shape::CLEAR };
+    let (seed, rtx, player, base) = (case.seed, case.rtx, case.player, case.base);
+    World::new(Setup { seed, rtx, player, base, shape, cut, full }, Film)
 }
 
-impl World {
-    fn new(case: Case) -> Self {
-        let start = Instant::now();
-        let spec = OpenSession {
-            session: SessionId::new(),
-            video: IngestSpec { listen: None, codec: Codec::H264, payload_type: 96, rtcp: None },
-            audio: None,
-            allow: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        };
-        let (session, opened) = Session::open(spec, Ipv4Addr::LOCALHOST.into()).expect("a session");
-        let sealer = Sealer::new(&KEY, SALT).expect("a key");
-        let slot = case.player.then_some(0);
-        let mut viewer = Viewer::new(start, ViewerId::new(), 1, slot, connected(start, case.rtx, sealer));
-        viewer.track = DownTrack::new(start, case.base);
-        Self {
-            case,
-            start,
-            events: BTreeMap::new(),
-            order: 0,
-            session,
-            _opened: opened,
-            viewer,
-            out: Outbox::default(),
-            stats: Metrics::register(&mut prometheus_client::registry::Registry::default()).shard(0),
-            receiver: Receiver::new(case.delay * 2),
-            opener: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &KEY).expect("a key")),
-            sealed: HashMap::new(),
-            newest: HashMap::new(),
-            requests: 0,
-            repeated: 0,
-        }
-    }
-
-    fn at(&mut self, at: Duration, event: Event) {
-        self.order += 1;
-        self.events.insert((at, self.order), event);
-    }
-
-    /// Puts the producer's packets on their way, with what goes wrong before the gateway. Gives when it was over.
-    fn film(&mut self, sent: &[Sent]) -> Duration {
-        let case = self.case;
-        let hit = sent.iter().position(|packet| packet.at >= case.at).expect("a packet");
-        let mut over = sent[hit].at;
-        for (number, packet) in sent.iter().enumerate() {
-            let behind = (number as u64).wrapping_sub(hit as u64);
-            let mut at = packet.at;
-            match case.fault {
-                Fault::Lost { packets } if behind < packets => {
-                    over = over.max(at);
-                    continue;
-                }
-                Fault::Late { by } if behind == 0 => at += by,
-                Fault::Doubled { after } if behind == 0 => self.at(at + after, Event::Ingest(number)),
-                Fault::Reversed { packets } if behind < packets => {
-                    // All come when the last of them does, the last one first.
-                    at = sent[hit + packets as usize - 1].at;
-                    let order = packets - behind;
-                    self.events.insert((at, order), Event::Ingest(number));
-                    over = over.max(at);
-                    continue;
-                }
-                Fault::DeadDownlink { lasts } | Fault::FullSocket { lasts } => over = case.at + lasts,
-                Fault::Lost { .. } | Fault::Late { .. } | Fault::Doubled { .. } | Fault::Reversed { .. } => {}
+/// When each of the producer's packets comes to the gateway, with what goes wrong before it. Gives when it was over.
+fn film(case: &Case, sent: &[Sent], world: &mut World<Film>) -> Duration {
+    let hit = sent.iter().position(|packet| packet.at >= case.at).expect("a packet");
+    let mut over = sent[hit].at;
+    // By time, and by order within it.
+    let mut comes: Vec<(Duration, i64, usize)> = Vec::new();
+    for (number, packet) in sent.iter().enumerate() {
+        let behind = (number as u64).wrapping_sub(hit as u64);
+        let (mut at, mut order) = (packet.at, number as i64);
+        match case.fault {
+            Fault::Lost { packets } if behind < packets => {
+                over = over.max(at);
+                continue;
             }
-            self.order = self.order.max(1000);
-            self.at(at, Event::Ingest(number));
-        }
-        over
-    }
-
-    fn run(&mut self, sent: &[Sent]) {
-        let case = self.case;
-        let mut tick = Duration::ZERO;
-        while tick < LENGTH + Duration::from_secs(1) {
-            self.at(tick, Event::Tick);
-            tick += TICK;
-        }
-        for second in 1..12 {
-            self.at(Duration::from_millis(second * 1000 + 137), Event::ReportNow);
-        }
-        self.at(case.joins, Event::Join);
-        while let Some(((now, _), event)) = self.events.pop_first() {
-            let instant = self.start + now;
-            match event {
-                Event::Join => {
-                    if !self.viewer.join(instant, &self.session) {
-                        self.requests += 1;
-                    }
-                }
-                Event::Ingest(number) => {
-                    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-                    self.session.video_datagram(instant, from, &sent[number].datagram, &mut self.stats);
-                    let more = self.events.first_key_value();
-                    let together =
-                        more.is_some_and(|((at, _), event)| *at == now && matches!(event, Event::Ingest(_)));
-                    // One batch of the shard, as often as not.
-                    if !together || self.case.seed.is_multiple_of(3) {
-                        self.fan_out(now);
-                    }
-                }
-                Event::Deliver(datagram) => self.deliver(now, &datagram),
-                Event::Nack(sequences) => {
-                    let ssrc = self.viewer.peer.video_ssrc();
-                    let Self { viewer, session, out, stats, .. } = self;
-                    viewer.lost(instant, &session.ring, ssrc, &sequences, out, stats);
-                    self.flush(now, false);
-                }
-                Event::Report(lost, highest) => {
-                    let ssrc = self.viewer.peer.video_ssrc();
-                    let report = Reception { ssrc, lost, highest: highest as u16, last_report: 0, delay: 0 };
-                    self.viewer.received(instant, 0, &self.session.ring, report, &mut self.stats);
-                }
-                Event::ReportNow => {
-                    if let Some((lost, highest)) = self.receiver.report() {
-                        self.at(now + case.delay, Event::Report(lost, highest));
-                    }
-                }
-                Event::Tick => {
-                    self.ask(now);
-                    let Self { viewer, session, out, stats, .. } = self;
-                    viewer.send_duplicates(instant, &session.ring, out, stats);
-                    let video = viewer.catch_up(instant, session, out);
-                    self.requests +=
-                        usize::from(self.viewer.quality.take_request(instant, case.player).is_some());
-                    self.flush(now, video);
-                }
+            Fault::Late { by } if behind == 0 => at += by,
+            Fault::Doubled { after } if behind == 0 => comes.push((at + after, order, number)),
+            Fault::Reversed { packets } if behind < packets => {
+                // All come when the last of them does, the last one first.
+                at = sent[hit + packets as usize - 1].at;
+                order = -order;
+                over = over.max(at);
             }
+            Fault::DeadDownlink { lasts } | Fault::FullSocket { lasts } => over = case.at + lasts,
+            Fault::Lost { .. } | Fault::Late { .. } | Fault::Doubled { .. } | Fault::Reversed { .. } => {}
         }
+        comes.push((at, order, number));
     }
-
-    fn fan_out(&mut self, now: Duration) {
-        let Self { viewer, session, out, .. } = self;
-        let video = viewer.forward(self.start + now, session, Given::default(), out);
-        self.session.fresh.clear();
-        self.flush(now, video);
+    comes.sort();
+    for (place, (at, _, number)) in comes.iter().enumerate() {
+        let together = comes.get(place + 1).is_some_and(|(next, _, _)| next == at);
+        // One batch of the shard, as often as not.
+        let alone = !together || case.seed.is_multiple_of(3);
+        world.at(*at, Event::Ingest(sent[*number].datagram.clone(), alone));
     }
-
-    /// What the viewer has to send goes over its line.
-    fn flush(&mut self, now: Duration, video: bool) {
-        let case = self.case;
-        let during = |lasts: Duration| now >= case.at && now < case.at + lasts;
-        let full = matches!(case.fault, Fault::FullSocket { lasts } if during(lasts));
-        let dead = matches!(case.fault, Fault::DeadDownlink { lasts } if during(lasts));
-        let mut packets = Vec::new();
-        let out = std::mem::take(&mut self.out);
-        let needs_key_frame = self.viewer.hand_over(&out, video, &mut self.stats, |out, _| {
-            // A full socket takes the first packet still.
-            let taken = if full { out.len().min(1) } else { out.len() };
-            packets.extend(out.runs(1, usize::MAX).take(taken).map(|(packet, _)| packet.to_vec()));
-            out.len() - taken
-        });
-        self.requests += usize::from(needs_key_frame);
-        for packet in packets {
-            self.wire(&packet);
-            if !dead {
-                self.at(now + case.delay, Event::Deliver(packet));
-            }
-        }
-    }
-
-    /// Nothing leaves that uses a nonce a second time: a datagram of a number known already is the same one.
-    fn wire(&mut self, datagram: &[u8]) {
-        let (ssrc, index) = self.index(datagram);
-        if let Some(before) = self.sealed.insert((ssrc, index), datagram.to_vec()) {
-            assert_eq!(before, datagram, "seed {}: nonce reuse at {index}", self.case.seed);
-            assert!(!self.case.rtx, "seed {}: a packet was sent twice", self.case.seed);
-            self.repeated += 1;
-        }
-        let newest = self.newest.entry(ssrc).or_insert(index);
-        *newest = index.max(*newest);
-    }
-
-    /// SSRC and packet index (RFC 3711 section 3.3.1), by the newest one.
-    fn index(&self, datagram: &[u8]) -> (u32, u64) {
-        let ssrc = u32::from_be_bytes(datagram[8..12].try_into().expect("an SSRC"));
-        let sequence = u16::from_be_bytes([datagram[2], datagram[3]]);
-        let Some(newest) = self.newest.get(&ssrc) else { return (ssrc, sequence.into()) };
-        let ahead = sequence.wrapping_sub(*newest as u16);
-        let index = if ahead < 1 << 15 {
-            newest + u64::from(ahead)
-        } else {
-            newest.saturating_sub(u64::from(ahead.wrapping_neg()))
-        };
-        (ssrc, index)
-    }
-
-    fn deliver(&mut self, now: Duration, datagram: &[u8]) {
-        let (ssrc, index) = self.index(datagram);
-        let header = 12 + if datagram[0] & 0x10 == 0 { 0 } else { 4 + usize::from(datagram[15]) * 4 };
-        let mut nonce = SALT;
-        let place = (u128::from(ssrc) << 48) | u128::from(index);
-        nonce.iter_mut().zip(place.to_be_bytes().into_iter().skip(4)).for_each(|(byte, over)| *byte ^= over);
-        let (head, sealed) = datagram.split_at(header);
-        let mut sealed = sealed.to_vec();
-        let payload = self
-            .opener
-            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(head), &mut sealed)
-            .expect("a packet that opens");
-        assert_eq!(payload.len(), datagram.len() - header - TAG);
-        if ssrc == self.viewer.peer.video_ssrc() {
-            self.receiver.packet(u16::from_be_bytes([datagram[2], datagram[3]]), payload, false);
-        } else {
-            self.receiver.packet(u16::from_be_bytes([payload[0], payload[1]]), &payload[2..], true);
-        }
-        self.ask(now);
-    }
-
-    fn ask(&mut self, now: Duration) {
-        let sequences = self.receiver.nack(now);
-        if !sequences.is_empty() {
-            self.at(now + self.case.delay, Event::Nack(sequences));
-        }
-    }
+    over
 }
 
 /// Runs a case; gives how many packets were sent a second time on their own SSRC, or what is wrong.
 fn run(case: Case) -> Result<usize, String> {
     let sent = produce(&case);
-    let mut world = World::new(case);
-    let over = world.film(&sent);
-    world.run(&sent);
+    let mut world = world(&case);
+    let over = film(&case, &sent, &mut world);
+    world.at(case.joins, Event::Join);
+    world.run(LENGTH + Duration::from_secs(1));
+    assert_eq!(world.unopened, 0, "{case:?}");
     let frames = sent.iter().map(|packet| packet.mark.frame).max().expect("frames");
     let first = sent.iter().find(|packet| packet.mark.key && packet.at > case.joins);
     let next = sent.iter().find(|packet| packet.mark.key && packet.mark.part == 0 && packet.at > over);

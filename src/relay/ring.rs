@@ -19,9 +19,9 @@ pub(super) struct MediaPacket {
 }
 
 /// What the ring knows of an index.
-#[derive(Debug)]
-pub(super) enum Kept<'a> {
-    Here(&'a MediaPacket),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Here,
     /// It has not come: the packet was lost before the gateway, or is late.
     Missing,
     /// A newer packet is in its place.
@@ -58,9 +58,9 @@ impl Ring {
         self.slots.get(self.slot(index)).filter(|packet| packet.index == index)
     }
 
-    pub(super) fn find(&self, index: u64) -> Kept<'_> {
+    pub(super) fn find(&self, index: u64) -> Kept {
         match self.slots.get(self.slot(index)) {
-            Some(packet) if packet.index == index => Kept::Here(packet),
+            Some(packet) if packet.index == index => Kept::Here,
             Some(packet) if packet.index < index => Kept::Missing,
             Some(_) | None => Kept::Overwritten,
         }
@@ -106,7 +106,7 @@ mod tests {
         for index in [10, 11, 14, 15] {
             insert(&mut ring, index);
         }
-        assert!(matches!(ring.find(14), Kept::Here(packet) if packet.index == 14));
+        assert!(matches!(ring.find(14), Kept::Here));
         assert!(matches!(ring.find(13), Kept::Missing));
         assert_eq!((ring.missing_before(14), ring.missing_before(15)), (2, 0));
         assert_eq!(ring.frame_start(11), 10, "all have one timestamp");

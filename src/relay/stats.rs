@@ -67,6 +67,8 @@ counted!(
         RetransmitMissing = "retransmit_missing",
         /// A spectator that cannot follow: it is sent nothing until it starts again.
         Shed = "spectator_shed",
+        /// A viewer for which more gathered than its link carries: it is sent nothing until the next key frame.
+        Behind = "viewer_behind",
         InputWithoutSlot = "input_without_slot",
         InputOversized = "input_oversized",
         InputRate = "input_rate",
@@ -120,6 +122,8 @@ counted!(
         Retransmits = "retransmits",
         /// Second copies of packets sent again
         DuplicateRetransmits = "retransmits_doubled",
+        /// Packets sent again to find out what a player's link carries
+        Probes = "probe_packets",
         /// Packets that found the media socket full and were sent later
         HeldBack = "held_back_packets",
         /// Timestamps of viewers echoed to them, by which they measure their round trip
@@ -201,7 +205,7 @@ impl Drop {
             Self::RetransmitLimit | Self::RetransmitGone | Self::RetransmitMissing => Dropped::Retransmits,
             Self::InputWithoutSlot | Self::InputOversized | Self::InputRate => Dropped::InputFrames,
             Self::EventsFull => Dropped::Events,
-            Self::Shed | Self::HandshakesFull | Self::PeerFault => Dropped::Viewers,
+            Self::Shed | Self::Behind | Self::HandshakesFull | Self::PeerFault => Dropped::Viewers,
         }
     }
 }

@@ -1,34 +1,33 @@
 //! One viewer of a session: its connection, what it is sent, and how much input it may send.
 //!
+//! What is sent when is decided by its [`Pacer`]; here it is sealed and handed to the socket.
+//!
 //! Invariants:
 //! - A packet that was sealed is sent, unless more waits than [`UNSENT_BYTES`]: what finds the socket full waits in front of
-//!   what follows, so that the receiver sees no hole.
-//! - A skip (full socket, outage, shed) lasts until the next key frame. Losses reported meanwhile, or from before it,
-//!   neither repeat it nor ask for another key frame.
+//!   what follows, so that the receiver sees no hole. While it waits no video is sealed.
+//! - A skip (full socket, outage, shed, too much for the link) lasts until the next key frame. Losses reported meanwhile, or
+//!   from before it, neither repeat it nor ask for another key frame.
 
 use super::budget::Budget;
-use super::down_track::{DownTrack, KeyFrame, Numbered, Pace, REPAIRS, Repair};
+use super::down_track::Numbered;
 use super::feedback::Reception;
+pub(super) use super::fresh::{Fresh, Given};
 use super::outbox::Outbox;
+use super::pacer::{Arrived, Due, Heard, Pacer, Repair, Video, Why};
 use super::peer::{Peer, random};
-use super::quality::{DUPLICATE_AFTER, Quality};
+use super::quality::Quality;
 use super::ring::{Kept, Ring};
 use super::session::Session;
 use super::socket::Socket;
 use super::stats::{Cause, Count, Drop, Stats};
 use crate::ids::ViewerId;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Sender reports for both streams this often.
 const REPORTS: Duration = Duration::from_secs(1);
-/// Retransmissions waiting to be sent a second time. More are sent once.
-const DUPLICATES: usize = 64;
 /// Reports and the crate's timers wait this long for the session's next frame, which wakes the shard anyway.
 const PATIENCE: Duration = Duration::from_millis(20);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
-/// A key frame smaller than this goes out at once.
-const PACED_BYTES: usize = 16 * 1024;
 /// Data-channel messages a second, and in one burst.
 const INPUT_RATE: f64 = 2000.0;
 /// What may wait for a full socket: a group of pictures. More is dropped and counted.
@@ -42,10 +41,8 @@ pub(super) struct Viewer {
     pub(super) session: u64,
     pub(super) slot: Option<u8>,
     pub(super) peer: Peer,
-    pub(super) track: DownTrack,
+    pub(super) pacer: Pacer,
     pub(super) quality: Quality,
-    /// Retransmissions that are sent a second time, and when.
-    duplicates: VecDeque<Duplicate>,
     audio: AudioTrack,
     report_at: Instant,
     /// Since when a report or the crate's timers are to be looked after.
@@ -53,66 +50,6 @@ pub(super) struct Viewer {
     input: Budget,
     /// Sealed packets that found the socket full.
     unsent: Outbox,
-}
-
-/// A retransmission that is to be sent again.
-#[derive(Debug, Clone, Copy)]
-struct Duplicate {
-    at: Instant,
-    /// In the session.
-    index: u64,
-    /// In this viewer's stream.
-    packet: u64,
-}
-
-/// New packets of a session, for its viewers.
-#[derive(Debug, Default)]
-pub(super) struct Fresh {
-    /// Indices of video packets, now in the ring, in the order of their arrival.
-    pub(super) video: Vec<u64>,
-    /// The newest key frame among them, and how many of them were there when it showed.
-    key_frame: Option<(usize, KeyFrame)>,
-    /// Indices of audio packets, now in their ring.
-    pub(super) audio: Vec<u64>,
-}
-
-/// How much of what is new a viewer was given already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Given {
-    video: usize,
-    audio: usize,
-}
-
-impl Fresh {
-    pub(super) fn is_empty(&self) -> bool {
-        self.video.is_empty() && self.audio.is_empty()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.video.clear();
-        self.audio.clear();
-        self.key_frame = None;
-    }
-
-    /// The packet that came last shows this key frame.
-    pub(super) fn key_frame(&mut self, key_frame: KeyFrame) {
-        self.key_frame = Some((self.video.len(), key_frame));
-    }
-
-    /// All there is.
-    pub(super) fn given(&self) -> Given {
-        Given { video: self.video.len(), audio: self.audio.len() }
-    }
-
-    /// Video, its newest key frame, and audio, after what was given.
-    fn after(&self, given: Given) -> (&[u64], Option<KeyFrame>, &[u64]) {
-        let key_frame = self.key_frame.filter(|(shown, _)| *shown > given.video);
-        (
-            self.video.get(given.video..).unwrap_or_default(),
-            key_frame.map(|(_, key_frame)| key_frame),
-            self.audio.get(given.audio..).unwrap_or_default(),
-        )
-    }
 }
 
 impl Viewer {
@@ -125,10 +62,9 @@ impl Viewer {
             session,
             slot,
             peer,
-            track: DownTrack::new(now, base(v0, v1)),
+            pacer: Pacer::new(now, base(v0, v1)),
             quality: Quality::new(now),
-            duplicates: VecDeque::new(),
-            audio: AudioTrack { base: base(a0, a1), origin: None },
+            audio: AudioTrack { base: base(a0, a1), origin: None, reported: None },
             report_at: now + REPORTS,
             due: None,
             input: Budget::new(now, INPUT_RATE),
@@ -143,48 +79,68 @@ impl Viewer {
         session: &Session,
         given: Given,
         out: &mut Outbox,
+        stats: &mut Stats,
     ) -> bool {
         if !self.peer.is_connected() {
             return false;
         }
-        let (video, key_frame, audio) = session.fresh.after(given);
+        let new = session.fresh.after(given);
         let doubled = self.quality.doubles_sound(now);
-        for packet in audio.iter().filter_map(|index| session.audio_ring.get(*index)) {
+        for packet in new.audio.iter().filter_map(|index| session.audio_ring.get(*index)) {
             let before = session.audio_ring.get(packet.index - 1).filter(|_| doubled);
             self.peer.write_audio(now, self.audio.packet_index(packet.index), packet, before, out);
         }
-        if self.quality.is_shed() {
+        if new.video.is_empty() || self.quality.is_shed() {
             return false;
         }
-        let (mut sent, mut spread) = (false, false);
-        if let Some(key_frame) = key_frame {
+        if new.key_frame.is_some() {
             self.quality.key_frame_began();
-            if let Some(resumed) = self.track.key_frame(key_frame) {
-                return self.send(now, &session.ring, resumed..session.newest() + 1, out);
-            }
-            if self.track.is_waiting() {
-                // It is of no use to this viewer.
-                self.quality.request_key_frame(Cause::Loss);
-            }
-            if self.track.closes(key_frame) {
-                let before = video.iter().copied().filter(|index| *index < key_frame.start);
-                sent |= self.send_wanted(now, &session.ring, before, out);
-                self.track.close(key_frame);
-            }
-            if let Some(pace) = self.pace(session, key_frame.start) {
-                self.track.spread(now, key_frame.start.max(self.track.next_unsent()), pace);
-                spread = true;
-            }
         }
-        sent |= self.send_wanted(now, &session.ring, video.iter().copied(), out);
+        if self.has_unsent() {
+            if !self.pacer.is_waiting() || new.key_frame.is_some() {
+                self.skip(Cause::Loss);
+            }
+            return false;
+        }
+        if self.pacer.tries_again(now) {
+            self.quality.request_key_frame(Cause::Loss);
+        }
+        let mut sent = false;
+        if let Some(key_frame) = new.key_frame.filter(|key_frame| self.pacer.closes(*key_frame)) {
+            let before = new.video.iter().copied().filter(|index| *index < key_frame.start);
+            sent |= self.send_wanted(now, &session.ring, before, out);
+            self.pacer.track_mut().close(key_frame);
+        }
+        let arrived = Arrived { indices: new.video, bytes: new.bytes, key_frame: new.key_frame };
+        self.pacer.arrived(now, arrived, video(session));
+        if new.key_frame.is_some() && self.pacer.is_waiting() && !self.pacer.is_held() {
+            // It is of no use to this viewer.
+            self.quality.request_key_frame(Cause::Loss);
+        }
+        sent |= self.send_wanted(now, &session.ring, new.video.iter().copied(), out);
         // What came before a key frame that is spread has gone ahead of it.
-        sent | (spread && self.catch_up(now, session, out))
+        sent | self.catch_up(now, session, out, stats)
     }
 
-    /// Puts the next piece of the cached group into the outbox, if it is time. True: there was one.
-    pub(super) fn catch_up(&mut self, now: Instant, session: &Session, out: &mut Outbox) -> bool {
-        let piece = self.track.catch_up(now, session.newest());
-        self.send(now, &session.ring, piece, out)
+    /// Puts the next piece of what has gathered for this viewer into the outbox, if it is time. True: there was one.
+    pub(super) fn catch_up(
+        &mut self,
+        now: Instant,
+        session: &Session,
+        out: &mut Outbox,
+        stats: &mut Stats,
+    ) -> bool {
+        if self.has_unsent() {
+            return false;
+        }
+        match self.pacer.due(now, video(session)) {
+            Due::Send(piece) => self.send(now, &session.ring, piece, out),
+            Due::GaveUp => {
+                stats.drop(Drop::Behind);
+                self.quality.request_key_frame(Cause::Loss);
+                false
+            }
+        }
     }
 
     fn send_wanted(
@@ -196,7 +152,7 @@ impl Viewer {
     ) -> bool {
         let mut sent = false;
         for index in indices {
-            if self.track.wants(index) {
+            if self.pacer.wants(index) {
                 sent |= self.send(now, ring, index..index + 1, out);
             }
         }
@@ -208,28 +164,21 @@ impl Viewer {
     fn send(&mut self, now: Instant, ring: &Ring, indices: std::ops::Range<u64>, out: &mut Outbox) -> bool {
         let mut sent = false;
         for packet in indices.filter_map(|index| ring.get(index)) {
-            if !self.peer.write_video(now, self.track.packet_index(packet.index), packet, out) {
-                self.track.skip();
-                self.quality.request_key_frame(Cause::Loss);
+            let number = self.pacer.track().packet_index(packet.index);
+            if !self.peer.write_video(now, number, packet, out) {
+                self.skip(Cause::Loss);
                 break;
             }
-            self.track.sent(packet.index);
+            self.pacer.sent(packet.index);
             sent = true;
         }
         sent
     }
 
-    /// How a key frame is spread when it is more than this viewer's link takes in at once.
-    fn pace(&mut self, session: &Session, start: u64) -> Option<Pace> {
-        let rate = self.peer.rate()?.target();
-        let within = session.frame_time() / 4;
-        let bytes: usize = (start..=session.newest())
-            .filter_map(|index| session.ring.get(index))
-            .map(|packet| packet.payload.len())
-            .sum();
-        let fits = rate * within.as_secs_f64() / 8.0;
-        // Not for a few packets: a timer costs more than they do.
-        (bytes as f64 > fits && bytes > PACED_BYTES).then_some(Pace { within, step: within / 4, least: 8 })
+    /// Sends no more video before the next key frame, and requests that.
+    fn skip(&mut self, cause: Cause) {
+        self.pacer.skip();
+        self.quality.request_key_frame(cause);
     }
 
     pub(super) fn is_player(&self) -> bool {
@@ -238,16 +187,16 @@ impl Viewer {
 
     /// Whether pieces of the stream's past wait to be sent.
     pub(super) fn is_catching_up(&self) -> bool {
-        self.track.deadline().is_some()
+        self.pacer.is_behind()
     }
 
-    /// The viewer is connected: it starts with the session's group of pictures. False: there is none, a key frame is
-    /// needed.
+    /// The viewer is connected: it starts with the session's group of pictures. False: there is none that its link carries
+    /// soon, a key frame is needed.
     pub(super) fn join(&mut self, now: Instant, session: &Session) -> bool {
-        self.track.join(now, session.group_start())
+        self.pacer.join(now, session.group_start(), video(session))
     }
 
-    /// A report block on one of our streams.
+    /// A report block on one of our streams. False: the viewer's receiver cannot follow this connection any more.
     pub(super) fn received(
         &mut self,
         now: Instant,
@@ -255,25 +204,39 @@ impl Viewer {
         ring: &Ring,
         report: Reception,
         stats: &mut Stats,
-    ) {
+    ) -> bool {
         if Some(report.ssrc) == self.peer.audio_ssrc() {
             self.quality.audio(now, report);
+            if self.audio.is_progress(report.highest) {
+                let heard = self.pacer.reached();
+                return self.follow(heard);
+            }
         } else if report.ssrc == self.peer.video_ssrc() {
-            let packets = self.track.reported(report.highest);
+            let packets = self.pacer.track_mut().reported(report.highest);
             let of_the_link =
                 if report.lost == 0 { 0 } else { self.lost_on_the_link(ring, report.lost, packets) };
             let report = Reception { lost: of_the_link, ..report };
             if self.quality.video(now, ntp, report, self.is_player()) {
                 stats.drop(Drop::Shed);
-                self.track.skip();
+                self.pacer.skip();
             }
+            let heard = self.pacer.heard(now, report);
+            return self.follow(heard);
         }
+        true
+    }
+
+    fn follow(&mut self, heard: Heard) -> bool {
+        if heard == Heard::Again {
+            self.quality.request_key_frame(Cause::Loss);
+        }
+        heard != Heard::Lost
     }
 
     /// The part of a reported loss, in 1/256, that is this viewer's link's and not the source's.
     fn lost_on_the_link(&self, ring: &Ring, lost: u8, packets: std::ops::Range<u64>) -> u8 {
         let all = packets.end.saturating_sub(packets.start);
-        let missing = self.track.missing(ring, packets);
+        let missing = self.pacer.track().missing(ring, packets);
         if missing == 0 {
             return lost;
         }
@@ -281,33 +244,30 @@ impl Viewer {
         u8::try_from(lost * 256 / all.max(1)).unwrap_or(u8::MAX)
     }
 
-    /// Answers reported losses. What was never sent or is not to be repaired is ignored; what only a key frame can help
-    /// becomes a request for one.
+    /// Takes in reported losses; [`Self::send_again`] answers them. What was never sent or is not to be repaired is ignored;
+    /// what only a key frame can help becomes a request for one.
     pub(super) fn lost(
         &mut self,
         now: Instant,
         ring: &Ring,
         ssrc: u32,
         sequences: &[u16],
-        out: &mut Outbox,
         stats: &mut Stats,
     ) {
-        if ssrc != self.peer.video_ssrc() || self.quality.is_shed() || self.track.is_waiting() {
+        if ssrc != self.peer.video_ssrc() || self.quality.is_shed() || self.pacer.is_waiting() {
             return;
         }
-        if self.track.is_outage(ring, sequences) {
-            self.track.skip();
-            return self.quality.request_key_frame(Cause::Loss);
+        if self.pacer.is_outage(ring, sequences) {
+            return self.skip(Cause::Loss);
         }
         let trip = self.quality.trip();
-        let repairs = self.peer.rate().map_or(REPAIRS, |rate| rate.repairs().min(REPAIRS));
         for (at, sequence) in sequences.iter().enumerate() {
-            let Some(numbered) = self.track.find(*sequence) else { continue };
-            let packet = match ring.find(numbered.index) {
-                Kept::Here(packet) => packet,
+            let Some(numbered) = self.pacer.track().find(*sequence) else { continue };
+            match ring.find(numbered.index) {
+                Kept::Here => {}
                 Kept::Missing => {
                     stats.drop(Drop::RetransmitMissing);
-                    if self.track.asks_for_missing(now, numbered) {
+                    if self.pacer.track_mut().asks_for_missing(now, numbered) {
                         self.quality.request_key_frame(Cause::Loss);
                     }
                     continue;
@@ -316,17 +276,9 @@ impl Viewer {
                     self.gone(numbered.index, stats);
                     continue;
                 }
-            };
-            match self.track.repair(now, numbered.index, trip, repairs) {
-                Repair::Send if self.peer.retransmit(now, numbered.packet, packet, out) => {
-                    stats.count(Count::Retransmits, 1);
-                    if self.quality.duplicates(now) && self.duplicates.len() < DUPLICATES {
-                        let Numbered { index, packet } = numbered;
-                        self.duplicates.push_back(Duplicate { at: now + DUPLICATE_AFTER, index, packet });
-                    }
-                }
-                Repair::Send => self.gone(numbered.index, stats),
-                Repair::UnderWay => {}
+            }
+            match self.pacer.ask(now, numbered, trip) {
+                Repair::Due | Repair::UnderWay => {}
                 Repair::Limited => {
                     stats.drops(Drop::RetransmitLimit, (sequences.len() - at) as u64);
                     return;
@@ -338,21 +290,35 @@ impl Viewer {
     /// A lost packet is no longer kept. Of the newest group, only a key frame can help.
     fn gone(&mut self, index: u64, stats: &mut Stats) {
         stats.drop(Drop::RetransmitGone);
-        if self.track.is_needed(index) {
+        if self.pacer.track().is_needed(index) {
             self.quality.request_key_frame(Cause::Loss);
         }
     }
 
-    /// Sends the second copies of retransmissions that are due.
-    pub(super) fn send_duplicates(&mut self, now: Instant, ring: &Ring, out: &mut Outbox, stats: &mut Stats) {
-        while let Some(Duplicate { index, packet, .. }) = self.duplicates.pop_front_if(|next| next.at <= now)
-        {
-            if let Some(kept) = ring.get(index).filter(|_| !self.track.is_waiting())
-                && self.peer.retransmit(now, packet, kept, out)
-            {
-                stats.count(Count::DuplicateRetransmits, 1);
+    /// Puts retransmissions, their copies and probes into the outbox, as far as it is time for them.
+    pub(super) fn send_again(&mut self, now: Instant, ring: &Ring, out: &mut Outbox, stats: &mut Stats) {
+        if self.has_unsent() {
+            return;
+        }
+        let twice = self.quality.duplicates(now);
+        while let Some((Numbered { index, packet }, why)) = self.pacer.again(now, ring, twice) {
+            let sent = ring.get(index).is_some_and(|kept| self.peer.retransmit(now, packet, kept, out));
+            match (why, sent) {
+                (Why::Lost, true) => stats.count(Count::Retransmits, 1),
+                (Why::Lost, false) => self.gone(index, stats),
+                (Why::Copy, true) => stats.count(Count::DuplicateRetransmits, 1),
+                (Why::Probe, true) => stats.count(Count::Probes, 1),
+                (Why::Copy | Why::Probe, false) => {}
             }
         }
+    }
+
+    /// Sends so many bytes within a time, of packets that were sent before, so that the viewer's feedback shows whether its
+    /// link carries them. False: this connection cannot be probed, or there is nothing to send again. They go out by
+    /// [`Self::send_again`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "the rate's control is to ask for probes"))]
+    pub(super) fn probe(&mut self, now: Instant, bytes: usize, within: Duration) -> bool {
+        self.peer.can_be_probed() && self.pacer.probe(now, bytes, within)
     }
 
     /// Whether a message may pass, by size and rate.
@@ -375,48 +341,53 @@ impl Viewer {
         due
     }
 
-    /// Sends the outbox. `video`: there is some of it, and what to do without when the socket stays full. True: a key frame
-    /// is needed.
-    pub(super) fn flush(
-        &mut self,
-        socket: &mut Socket,
-        out: &mut Outbox,
-        video: bool,
-        stats: &mut Stats,
-    ) -> bool {
-        stats.drops(Drop::Unsealed, out.refused());
-        let Some(path) = self.peer.path() else { return false };
-        self.hand_over(out, video, stats, |packets, stats| socket.send_all(path, packets, stats))
+    /// Sends what waits for the socket, as far as that takes it.
+    pub(super) fn retry(&mut self, socket: &mut Socket, stats: &mut Stats) {
+        if let Some(path) = self.peer.path().filter(|_| self.has_unsent()) {
+            self.retry_with(stats, |packets, stats| socket.send_all(path, packets, stats));
+        }
     }
 
-    /// Hands packets to `send`, which gives how many of them, the last ones, found the socket full. Those wait. A socket
-    /// that is full still when more video follows ends the sending of video until the next key frame.
+    /// Sends the outbox. `video`: there is some of it.
+    pub(super) fn flush(&mut self, socket: &mut Socket, out: &mut Outbox, video: bool, stats: &mut Stats) {
+        stats.drops(Drop::Unsealed, out.refused());
+        let Some(path) = self.peer.path() else { return };
+        self.hand_over(out, video, stats, |packets, stats| socket.send_all(path, packets, stats));
+    }
+
+    /// Hands what waits to `send`, which gives how many packets, the last ones, found the socket full.
+    pub(super) fn retry_with(
+        &mut self,
+        stats: &mut Stats,
+        mut send: impl FnMut(&Outbox, &mut Stats) -> usize,
+    ) {
+        if self.has_unsent() {
+            let left = send(&self.unsent, stats);
+            self.unsent.keep_last(left);
+            if left == 0 {
+                // Its memory is not needed any more.
+                self.unsent = Outbox::default();
+            }
+        }
+    }
+
+    /// Hands packets to `send`. Those that find the socket full wait; where more of them wait than may, video has ended
+    /// until the next key frame.
     pub(super) fn hand_over(
         &mut self,
         out: &Outbox,
         video: bool,
         stats: &mut Stats,
         mut send: impl FnMut(&Outbox, &mut Stats) -> usize,
-    ) -> bool {
-        let waited = !self.unsent.is_empty();
-        if waited {
-            let left = send(&self.unsent, stats);
-            self.unsent.keep_last(left);
-        }
-        let full = !self.unsent.is_empty();
-        let left = if full { out.len() } else { send(out, stats) };
+    ) {
+        self.retry_with(stats, &mut send);
+        let left = if self.has_unsent() { out.len() } else { send(out, stats) };
         let taken = self.unsent.append_last(out, left, UNSENT_BYTES);
         stats.count(Count::HeldBack, taken as u64);
         stats.drops(Drop::WouldBlock, (left - taken) as u64);
-        let lost = video && (full || taken < left);
-        if waited && self.unsent.is_empty() {
-            // Its memory is not needed any more.
-            self.unsent = Outbox::default();
+        if video && taken < left {
+            self.skip(Cause::Loss);
         }
-        if lost {
-            self.track.skip();
-        }
-        lost || (video && out.overflowed())
     }
 
     /// Whether packets wait for a full socket.
@@ -424,17 +395,26 @@ impl Viewer {
         !self.unsent.is_empty()
     }
 
+    /// The key frame request that may be passed on now.
+    pub(super) fn take_request(&mut self, now: Instant) -> Option<Cause> {
+        self.quality.take_request(now, self.is_player())
+    }
+
+    /// Whether there is something to be done before the viewer's next report or event.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pacer.deadline().is_some() || self.has_unsent() || self.quality.has_request()
+    }
+
     /// When to look after this viewer again; never at once, so that no overdue timer of `rtc` can spin the loop.
     pub(super) fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let connected = self.peer.is_connected();
         let report = connected.then_some(self.report_at);
         let request = self.quality.deadline(self.is_player());
-        let duplicate = self.duplicates.front().map(|next| next.at);
-        let retry = self.has_unsent().then_some(now + RETRY);
+        let sending = if self.has_unsent() { Some(now + RETRY) } else { self.pacer.deadline() };
         self.due = [self.peer.deadline(), report].into_iter().flatten().min();
         let patience = if connected { PATIENCE } else { Duration::ZERO };
         let due = self.due.map(|at| at + patience);
-        let next = [due, self.track.deadline(), request, duplicate, retry].into_iter().flatten().min();
+        let next = [due, sending, request].into_iter().flatten().min();
         next.map(|at| at.max(now + MIN_PAUSE))
     }
 
@@ -449,6 +429,8 @@ impl Viewer {
 struct AudioTrack {
     base: u16,
     origin: Option<u64>,
+    /// The greatest sequence number in the viewer's last report.
+    reported: Option<u16>,
 }
 
 impl AudioTrack {
@@ -457,30 +439,13 @@ impl AudioTrack {
         let origin = *self.origin.get_or_insert(index);
         u64::from(self.base) + index.saturating_sub(origin)
     }
+
+    /// Whether a report shows that more has reached the viewer.
+    fn is_progress(&mut self, highest: u16) -> bool {
+        self.reported.replace(highest).is_some_and(|before| before != highest)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_given_is_not_given_again() {
-        let mut fresh = Fresh::default();
-        fresh.audio.push(7);
-        fresh.video.extend([1, 2]);
-        let first = fresh.given();
-        fresh.video.push(3);
-        let key_frame = KeyFrame { start: 2, missing: 0 };
-        fresh.key_frame(key_frame);
-        let second = fresh.given();
-        fresh.video.push(4);
-        assert_eq!(fresh.after(Given::default()), ([1, 2, 3, 4].as_slice(), Some(key_frame), [7].as_slice()));
-        assert_eq!(
-            fresh.after(first),
-            ([3, 4].as_slice(), Some(key_frame), [].as_slice()),
-            "showed after the first two"
-        );
-        assert_eq!(fresh.after(second), ([4].as_slice(), None, [].as_slice()));
-        assert_eq!(fresh.after(fresh.given()), ([].as_slice(), None, [].as_slice()));
-    }
+fn video(session: &Session) -> Video<'_> {
+    Video { ring: &session.ring, newest: session.newest(), frame_time: session.frame_time() }
 }

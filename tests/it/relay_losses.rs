@@ -6,6 +6,7 @@ use crate::relay_viewer::{Stage, Traits, Watcher, event, run};
 use playgate::ids::SessionId;
 use playgate::netem::{Direction, Proxy, ProxyConfig, Shape};
 use playgate::relay::{AddViewer, OpenedSession, RelayEvent};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
@@ -159,6 +160,10 @@ impl Player {
             let nacks = nack_pairs_from_sequence_numbers(&missing);
             let nack = TransportLayerNack { sender_ssrc: 1, media_ssrc: self.ssrc, nacks };
             track.write_rtcp(vec![Box::new(nack)]).await.expect("sent");
+        }
+        if std::mem::take(&mut self.receiver.wants_key_frame) {
+            let pli = PictureLossIndication { sender_ssrc: 1, media_ssrc: self.ssrc };
+            track.write_rtcp(vec![Box::new(pli)]).await.expect("sent");
         }
         if now >= self.report_at {
             self.report_at = now + Duration::from_secs(1);

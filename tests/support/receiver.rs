@@ -73,6 +73,8 @@ pub(crate) struct Receiver {
     pub(crate) asked: usize,
     /// When a packet was missing last.
     pub(crate) missed_at: Option<Duration>,
+    /// More is missing than is asked for: only a key frame helps (PLI).
+    pub(crate) wants_key_frame: bool,
     first: u64,
     received: u64,
     reported: (u64, u64),
@@ -107,6 +109,7 @@ impl Receiver {
             }
             if self.missing.len() > MISSING {
                 self.missing.clear();
+                self.wants_key_frame = true;
             }
             self.newest = Some(newest.max(place));
         }

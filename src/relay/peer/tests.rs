@@ -4,10 +4,14 @@ use super::*;
 use crate::relay::Codec;
 use crate::relay::dtls::hello_message;
 use crate::relay::outbox::Outbox;
+use crate::relay::ring::MediaPacket;
 use crate::relay::sdp::Offer;
 use crate::relay::sdp::tests::OFFER;
 use crate::relay::stats::Drop;
 use crate::relay::stun;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+    PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, SymbolTypeTcc, TransportLayerCc,
+};
 use std::time::Duration;
 
 fn shared() -> Arc<Shared> {
@@ -190,14 +194,18 @@ fn an_ice_restart_keeps_the_path_until_the_new_nomination() {
     assert_eq!(viewer.peer.path(), Some(path(3000)), "but moves nothing after the new one");
 }
 
+/// An offer with transport-wide feedback.
+fn numbered() -> String {
+    let extension = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+    OFFER
+        .replace("a=extmap:5 ", &format!("{extension}\r\na=extmap:5 "))
+        .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc")
+}
+
 #[test]
 fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
     let now = Instant::now();
-    let numbered = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-    let offered = OFFER
-        .replace("a=extmap:5 ", &format!("{numbered}\r\na=extmap:5 "))
-        .replace("a=rtcp-fb:106 nack pli", "a=rtcp-fb:106 nack pli\r\na=rtcp-fb:106 transport-cc");
-    let (mut viewer, answer) = answered(now, &offered);
+    let (mut viewer, answer) = answered(now, &numbered());
     assert!(answer.contains("transport-wide-cc") && answer.contains("transport-cc"), "{answer}");
     let measured = |peer: &mut Peer| (peer.rate().is_some(), peer.video.extensions.transport);
     assert_eq!(measured(&mut viewer.peer), (false, None), "who watches costs no feedback");
@@ -205,6 +213,71 @@ fn only_who_plays_is_measured_and_nothing_is_offered_again_for_it() {
     assert_eq!(measured(&mut viewer.peer), (true, Some(3)));
     viewer.peer.measure(false);
     assert_eq!(measured(&mut viewer.peer), (false, None));
+}
+
+/// A viewer's report on the transport-wide numbers from `first` on, a millisecond apart; of some it has only every other.
+fn transport_report(first: u16, count: u16, reference_time: u32, half: bool) -> TransportLayerCc {
+    let came = |at: u16| !half || at.is_multiple_of(2);
+    let chunk = |at| {
+        let packet_status_symbol =
+            if came(at) { SymbolTypeTcc::PacketReceivedSmallDelta } else { SymbolTypeTcc::PacketNotReceived };
+        let type_tcc = StatusChunkTypeTcc::RunLengthChunk;
+        PacketStatusChunk::RunLengthChunk(RunLengthChunk { type_tcc, packet_status_symbol, run_length: 1 })
+    };
+    let delta = if half { 2000 } else { 1000 };
+    let delta = RecvDelta { type_tcc_packet: SymbolTypeTcc::PacketReceivedSmallDelta, delta };
+    TransportLayerCc {
+        base_sequence_number: first,
+        packet_status_count: count,
+        reference_time,
+        packet_chunks: (0..count).map(chunk).collect(),
+        recv_deltas: (0..count).filter(|at| came(*at)).map(|_| delta.clone()).collect(),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn transport_wide_numbers_and_the_target_go_on_over_five_hand_overs() {
+    let start = Instant::now();
+    let mut peer = answered(start, &numbered()).0.peer;
+    peer.sealer = Sealer::new(&[7; 16], [9; 12]);
+    let (mut out, mut now, mut packets) = (Outbox::default(), start, 0u64);
+    let mut write = |peer: &mut Peer, now| {
+        packets += 1;
+        let packet = MediaPacket { index: packets, payload: vec![1; 1000], ..Default::default() };
+        out.clear();
+        assert!(peer.write_video(now, packets, &packet, &mut out));
+        out.last().to_vec()
+    };
+    // As a browser counts: it has one numbering, and reports on all between what it reported and the greatest number.
+    let (mut reported, mut greatest, mut target) = (0u16, 0u16, None);
+    for turn in 0..5 {
+        peer.measure(true);
+        let before = peer.rate().expect("measured").target();
+        assert!(target.is_none_or(|target: f64| (before - target).abs() < 1.0), "turn {turn}: {before}");
+        for _ in 0..20 {
+            for _ in 0..100 {
+                now += Duration::from_millis(1);
+                let datagram = write(&mut peer, now);
+                // Fixed header, extension header, playout delay in a word, and the number behind its own first byte.
+                assert_eq!(datagram[20], 3 << 4 | 1, "the extension with the number");
+                greatest = greatest.max(u16::from_be_bytes([datagram[21], datagram[22]]));
+            }
+            let count = greatest + 1 - reported;
+            assert_eq!(count, 100, "turn {turn}");
+            let reference = u32::try_from((now - start).as_millis() / 64).expect("a time");
+            let report = transport_report(reported, count, reference, turn == 4);
+            peer.rate().expect("measured").feedback(now, &report);
+            reported = greatest + 1;
+        }
+        target = peer.rate().map(|rate| rate.target());
+        peer.measure(false);
+        assert_eq!(write(&mut peer, now).len(), 12 + 8 + 1000 + 16, "no number while it watches");
+        now += Duration::from_secs(20);
+    }
+    peer.measure(true);
+    let last = peer.rate().expect("measured").target();
+    assert!(last < 8e6, "half of the last turn's packets were lost: {last}");
 }
 
 #[test]

@@ -122,6 +122,11 @@ impl Control {
         self.target
     }
 
+    /// The target, where it is more than a belief: the line was full, or is narrower than it was believed to be.
+    pub(super) fn limit(&self) -> Option<f64> {
+        (self.full.is_some() || self.target < START).then_some(self.target)
+    }
+
     pub(super) fn update(&mut self, now: Instant, measured: &Measured) -> Verdict {
         let passed = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.updated = Some(now);

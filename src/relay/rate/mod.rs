@@ -24,10 +24,6 @@ use trains::Trains;
 const HISTORY: usize = 4096;
 /// Header, tag, UDP and IP of each packet.
 const OVERHEAD: usize = 24 + 16 + 28;
-/// Part of the rate that repairs may take, in packets of so many bytes, and how many there may be at least.
-const REPAIRS: f64 = 0.3;
-const FULL_PACKET: f64 = 1200.0;
-const LEAST_REPAIRS: f64 = 40.0;
 /// Loss is counted over this.
 const LOSS_SPAN: Duration = Duration::from_millis(500);
 /// The receiver's clock counts 24 bits of 64 ms.
@@ -128,9 +124,9 @@ impl Estimator {
         self.control.target()
     }
 
-    /// Packets a second that may be sent again: on a line that is full, repairs make it fuller.
-    pub(super) fn repairs(&self) -> f64 {
-        (self.target() * REPAIRS / 8.0 / FULL_PACKET).max(LEAST_REPAIRS)
+    /// The same, once the line has been seen full or narrow: before that a target is only believed.
+    pub(super) fn limit(&self) -> Option<f64> {
+        self.control.limit()
     }
 
     /// The player's report. Reports that claim more packets than are remembered are ignored whole.

@@ -83,7 +83,7 @@ impl Session {
         }
         self.audio_next = place.index + 1;
         if self.audio_ring.insert(place.index, place.timestamp, rtp.marker, rtp.payload) {
-            self.fresh.audio.push(place.index);
+            self.fresh.audio(place.index);
         }
     }
 
@@ -184,7 +184,7 @@ impl Session {
         }
         let key = starts_key_frame(self.codec, payload);
         let begins = self.group.packet(&self.ring, index, key);
-        self.fresh.video.push(index);
+        self.fresh.video(index, payload.len());
         if let Some(start) = begins {
             self.fresh.key_frame(self.key_frame_at(start));
             self.still.begins(now, start);

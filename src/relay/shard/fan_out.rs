@@ -75,7 +75,7 @@ impl Shard {
             out: &mut self.out,
             timers: &mut self.timers,
             stats: &mut self.stats,
-            lost: false,
+            request: None,
         };
         let mut between = Between { batches: BETWEEN, empty: EMPTY, more: false };
         for (at, viewer) in order.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Shard {
         for (viewer, given) in order.iter().zip(given.drain(..)) {
             round.forward(*viewer, given);
         }
-        let lost = round.lost;
+        let request = round.request;
         let due =
             order.iter().filter(|viewer| self.viewers.get(viewer).is_some_and(|viewer| viewer.is_due(now)));
         self.due.extend(due.take(LOOKED_AFTER));
@@ -95,8 +95,8 @@ impl Shard {
         session.order = order;
         session.fresh.clear();
         session.hand_over(&mut self.stats);
-        if lost {
-            session.want_key_frame(Cause::Loss, &mut self.stats);
+        if let Some(cause) = request {
+            session.want_key_frame(cause, &mut self.stats);
         }
         between.more
     }
@@ -111,8 +111,8 @@ struct Round<'a> {
     out: &'a mut Outbox,
     timers: &'a mut Timers<Deadline>,
     stats: &'a mut Stats,
-    /// A viewer cannot be sent more before the next key frame.
-    lost: bool,
+    /// A viewer needs a key frame.
+    request: Option<Cause>,
 }
 
 /// What is taken in between viewers.
@@ -148,14 +148,16 @@ impl Round<'_> {
         }
         let Some(viewer) = self.viewers.get_mut(&key) else { return all };
         self.out.clear();
-        let video = viewer.forward(self.now, self.session, given, self.out);
+        viewer.retry(self.socket, self.stats);
+        let video = viewer.forward(self.now, self.session, given, self.out, self.stats);
         if viewer.peer.sends_through_the_crate() {
             viewer.peer.drain(self.out);
         }
         if !self.out.is_empty() {
-            self.lost |= viewer.flush(self.socket, self.out, video, self.stats);
+            viewer.flush(self.socket, self.out, video, self.stats);
         }
-        if viewer.track.deadline().is_some() || viewer.has_unsent() {
+        self.request = viewer.take_request(self.now).or(self.request);
+        if viewer.is_busy() {
             self.timers.set(Deadline::Viewer(key), viewer.deadline(self.now));
         }
         all

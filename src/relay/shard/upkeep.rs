@@ -21,6 +21,8 @@ impl Shard {
         self.at_work = Some(session_key);
         self.out.clear();
         let (mut end, mut measured) = (None, false);
+        let limit = viewer.peer.rate().and_then(|rate| rate.limit());
+        viewer.pacer.learn(limit);
         for event in viewer.peer.poll(now) {
             match event {
                 PeerEvent::Connected { cipher, sealed_here } => {
@@ -33,11 +35,13 @@ impl Shard {
                 }
                 PeerEvent::Feedback(Feedback::KeyFrame) => viewer.quality.request_key_frame(Cause::Viewer),
                 PeerEvent::Feedback(Feedback::Lost { ssrc, sequences }) => {
-                    viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.out, &mut self.stats);
+                    viewer.lost(now, &session.ring, ssrc, &sequences, &mut self.stats);
                 }
                 PeerEvent::Feedback(Feedback::Reception(report)) => {
                     let ntp = session.middle_of_ntp(now);
-                    viewer.received(now, ntp, &session.ring, report, &mut self.stats);
+                    if !viewer.received(now, ntp, &session.ring, report, &mut self.stats) {
+                        end = Some("too much was lost for its stream to go on");
+                    }
                 }
                 PeerEvent::Feedback(Feedback::Clock { ssrc, middle }) => {
                     self.stats.count(Count::ClocksAnswered, 1);
@@ -64,21 +68,20 @@ impl Shard {
                 PeerEvent::Gone(reason) => end = Some(reason),
             }
         }
-        if let Some(cause) = viewer.quality.take_request(now, viewer.is_player()) {
-            session.want_key_frame(cause, &mut self.stats);
-        }
         let mut video = false;
         if viewer.peer.is_connected() {
-            viewer.send_duplicates(now, &session.ring, &mut self.out, &mut self.stats);
-            video = viewer.catch_up(now, session, &mut self.out);
+            viewer.retry(&mut self.socket, &mut self.stats);
+            viewer.send_again(now, &session.ring, &mut self.out, &mut self.stats);
+            video = viewer.catch_up(now, session, &mut self.out, &mut self.stats);
             if viewer.report_due(now) {
                 let (video, audio) = session.clocks(now);
                 viewer.peer.report(now, video, audio);
             }
         }
         viewer.peer.drain(&mut self.out);
-        if viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats) {
-            session.want_key_frame(Cause::Loss, &mut self.stats);
+        viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats);
+        if let Some(cause) = viewer.take_request(now) {
+            session.want_key_frame(cause, &mut self.stats);
         }
         self.timers.set(Deadline::Viewer(key), viewer.deadline(now));
         self.ask(session_key);
