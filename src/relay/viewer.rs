@@ -316,7 +316,7 @@ impl Viewer {
     /// Sends so many bytes within a time, of packets that were sent before, so that the viewer's feedback shows whether its
     /// link carries them. False: this connection cannot be probed, or there is nothing to send again. They go out by
     /// [`Self::send_again`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rate's control is to ask for probes"))]
+    #[expect(dead_code, reason = "nothing asks for probes yet")]
     pub(super) fn probe(&mut self, now: Instant, bytes: usize, within: Duration) -> bool {
         self.peer.can_be_probed() && self.pacer.probe(now, bytes, within)
     }
