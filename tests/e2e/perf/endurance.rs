@@ -18,8 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 const VIEWERS: u64 = 20;
 const HAND_OVER: Duration = Duration::from_secs(10);
-/// USB HID usage of the space bar.
-const SPACE: u16 = 0x2c;
+/// USB HID usage of Enter, which starts a game anew when it is over: a picture comes of every press.
+const ENTER: u16 = 0x28;
 /// As of the bots' own campaigns: two cores carry the game, the gateway and twenty viewers.
 const SMALL: &str =
     "[[games]]\nslug = \"ember\"\ntitle = \"Ember\"\nwidth = 640\nheight = 360\nfps = 30\nkbps = 1500\n";
@@ -43,7 +43,7 @@ async fn presses(joined: &Joined) {
     let input = |stats: &playgate::bots::viewer::ViewerStats| stats.marker.map(|marker| marker.input);
     let before = input(&joined.viewer.stats());
     for down in [true, false] {
-        joined.viewer.send_input(&InputFrame::Key { usage: SPACE, down }.to_bytes()).await.unwrap();
+        joined.viewer.send_input(&InputFrame::Key { usage: ENTER, down }.to_bytes()).await.unwrap();
     }
     joined.viewer.wait_for("the press", PATIENT, |stats| input(stats) != before).await.unwrap();
 }

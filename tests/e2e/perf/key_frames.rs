@@ -19,7 +19,10 @@ async fn one_for_each_of(requests: u64) {
         player.wait_for(what, PATIENT, |stats| stats.frames >= seen + SETTLED).await.unwrap();
     };
     player.wait_for("a frame", PATIENT, |stats| stats.key_frames > 0).await.unwrap();
-    settled("pictures").await;
+    // A viewer that joins asks for a key frame, too.
+    for _ in 0..5 {
+        settled("pictures").await;
+    }
     let before = player.stats().key_frames;
     for request in 1..=requests {
         player.request_key_frame();
