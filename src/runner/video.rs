@@ -11,9 +11,10 @@ use super::encoder::{EncodeError, Format, MakeEncoder};
 use super::fit::{Fit, Sent};
 use super::i420::I420;
 use super::media::MediaStream;
+use super::packetizer::Packetizer;
 use super::rtp::Packets;
 use super::signal::Signal;
-use super::{Event, VIDEO_PAYLOAD_TYPE, packetizer};
+use super::{Event, VIDEO_PAYLOAD_TYPE};
 use crate::games::Rect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,12 +106,12 @@ impl Video {
     pub(super) fn run(self) -> Result<(), EncodeError> {
         let mut kbps = self.inbox.change(|inbox| inbox.kbps);
         let Format { width, height, fps } = self.format;
-        let codec = self.encoders.codec();
         let mut encoder = self.encoders.make(self.format, kbps)?;
         let whole = Damage::of(Rect { x: 0, y: 0, width, height });
         // What changed since the encoder was given a frame.
         let mut damage = Damage::default();
-        let mut packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
+        let packets = Packets::new(VIDEO_PAYLOAD_TYPE, self.stream.ssrc, self.first_sequence);
+        let mut packetizer = Packetizer::new(self.encoders.codec(), packets, self.first_sequence);
         let mut burst = Burst::default();
         let mut picture: Option<Arc<I420>> = None;
         let mut half: Option<I420> = None;
@@ -205,7 +206,7 @@ impl Video {
             let moving = fresh.is_some() && !encoded.key;
             fit.sent(now, Sent { pixels, bytes: encoded.bytes.len(), moving });
             burst.clear();
-            packetizer::packetize(codec, &mut packets, encoded.bytes, timestamp, |packet| burst.push(packet));
+            packetizer.frame(encoded.bytes, encoded.key, timestamp, |packet| burst.push(packet));
             self.stream.send_all(&burst);
             if encoded.key {
                 last_key = Some(now);

@@ -16,6 +16,7 @@ pub mod open_h264;
 
 use super::i420::I420;
 use crate::games::Rect;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Lowest and highest bitrate an encoder is asked for, in kbit/s.
@@ -26,6 +27,12 @@ pub const KBPS: std::ops::RangeInclusive<u32> = 100..=100_000;
 pub enum Codec {
     /// Annex B byte stream; constrained baseline unless the encoder's maker knows that its viewers take more.
     H264,
+    /// One frame, as RFC 6386 has it.
+    Vp8,
+    /// One frame of profile 0; no superframes.
+    Vp9,
+    /// A temporal unit of profile 0 in the low-overhead format, with or without temporal delimiters.
+    Av1,
 }
 
 impl Codec {
@@ -33,6 +40,9 @@ impl Codec {
     pub fn name(self) -> &'static str {
         match self {
             Self::H264 => "H264",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
         }
     }
 }
@@ -94,6 +104,28 @@ pub trait VideoEncoder: Send {
         damage: &[Rect],
         at: Instant,
     ) -> Result<Option<Encoded<'_>>, EncodeError>;
+}
+
+/// There is no encoder of the name that was asked for; says what there is.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoEncoder(pub String);
+
+/// Finds an encoder by the name that the environment gives; `None`: the runner's choice.
+pub type FindEncoder = fn(Option<&str>) -> Result<Arc<dyn MakeEncoder>, NoEncoder>;
+
+/// The name of the encoder that every runner has.
+pub const BUILT_IN: &str = "openh264";
+
+/// The encoder of a runner that has no other.
+pub fn built_in(name: Option<&str>) -> Result<Arc<dyn MakeEncoder>, NoEncoder> {
+    match name {
+        None | Some(BUILT_IN) => Ok(Arc::new(open_h264::MakeOpenH264)),
+        Some(other) => Err(NoEncoder(format!(
+            "this runner has no encoder {other}, only {BUILT_IN}: others come with the GStreamer runner \
+             (playgate image build --encoder gstreamer, or runner.program)"
+        ))),
+    }
 }
 
 /// Makes the encoders of one runner, all of one codec.
