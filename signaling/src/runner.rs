@@ -42,6 +42,15 @@ pub mod env {
     /// ([`MAX_STOP_GRACE_MS`](super::MAX_STOP_GRACE_MS)); absent: the runner's choice. The gateway ends the whole container later
     /// than that.
     pub const STOP_GRACE_MS: &str = "PLAYGATE_STOP_GRACE_MS";
+    /// The video encoder to use, by its name (see [`is_encoder_name`](super::is_encoder_name)): `openh264`, which every runner of
+    /// Playgate's has, or the name of a GStreamer element; absent: the runner's choice.
+    pub const ENCODER: &str = "PLAYGATE_ENCODER";
+}
+
+/// Lower case letters, digits, `-` and `_`, 1-64 of them.
+pub fn is_encoder_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// One RTP stream of the runner.

@@ -99,7 +99,7 @@ impl App {
             content: engine.as_ref().map(Engine::content),
             private: private.address,
             drivers: Drivers {
-                process: Arc::new(ProcessDriver::new(runner)),
+                process: Arc::new(ProcessDriver::new(config.runner.program.clone().unwrap_or(runner))),
                 external: Arc::new(ExternalDriver),
                 docker: engine.as_ref().map(Engine::driver),
             },

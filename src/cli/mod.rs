@@ -12,14 +12,13 @@ mod thumbnail;
 pub mod token;
 
 use crate::config::LogConfig;
-use crate::runner::encoder::open_h264::MakeOpenH264;
+use crate::runner::encoder;
 use crate::telemetry::{self, LogOf};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Launches games and streams them to browsers over WebRTC.
 #[derive(Debug, Parser)]
@@ -67,7 +66,7 @@ impl Cli {
                 say(&format!("playgate {}", env!("CARGO_PKG_VERSION")))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Role::Runner(args) => runner::run(args, Arc::new(MakeOpenH264)),
+            Role::Runner(args) => runner::run(args, encoder::built_in),
             Role::Thumbnail => thumbnail::run(),
             Role::Bots(args) => block_on(with_logs(LogOf::Process, bots::run(args))),
             Role::Embed(args) => embed::run(args),

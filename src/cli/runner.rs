@@ -1,14 +1,13 @@
 //! `playgate runner`: arguments in, one call out. Everything else comes from the environment the gateway gives.
 
 use super::{block_on, with_logs};
-use crate::runner::encoder::MakeEncoder;
+use crate::runner::encoder::FindEncoder;
 use crate::runner::{self, HostedGame, RunnerError, Settings};
 use crate::telemetry::LogOf;
 use playgate_signaling::runner::env;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Runs a built-in game, or any program that opens a window, under the runner contract. Started by the gateway; the
 /// environment says where the gateway is.
@@ -37,15 +36,15 @@ fn is_child() -> bool {
     std::env::var_os(env::SESSION_ID).is_some() && !std::io::stderr().is_terminal()
 }
 
-/// The whole of a runner's process, with these encoders: logs, and a runtime until the gateway, a signal or the game ends
+/// The whole of a runner's process, with the encoder that `find` has for its game: logs, and a runtime until the gateway, a signal or the game ends
 /// it; what went wrong is said on standard error.
-pub fn run(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> anyhow::Result<ExitCode> {
+pub fn run(args: RunnerArgs, find: FindEncoder) -> anyhow::Result<ExitCode> {
     let of = if is_child() { LogOf::Child } else { LogOf::Process };
-    block_on(with_logs(of, judged(args, encoders)))
+    block_on(with_logs(of, judged(args, find)))
 }
 
-async fn judged(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> anyhow::Result<ExitCode> {
-    match host(args, encoders).await {
+async fn judged(args: RunnerArgs, find: FindEncoder) -> anyhow::Result<ExitCode> {
+    match host(args, find).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let source =
@@ -56,8 +55,9 @@ async fn judged(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> anyhow::Res
     }
 }
 
-async fn host(args: RunnerArgs, encoders: Arc<dyn MakeEncoder>) -> Result<(), RunnerError> {
+async fn host(args: RunnerArgs, find: FindEncoder) -> Result<(), RunnerError> {
     let settings = Settings::from_env()?;
+    let encoders = find(settings.encoder.as_deref())?;
     let loss = settings.on_gateway_loss;
     let stop = async move {
         match runner::stop_cause(loss).await {

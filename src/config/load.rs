@@ -134,7 +134,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn is_configuration(name: &str) -> bool {
-    const CONTRACT: [&str; 11] = [
+    const CONTRACT: [&str; 12] = [
         contract::SESSION_ID,
         contract::CONTROL_URL,
         contract::TOKEN,
@@ -146,6 +146,7 @@ fn is_configuration(name: &str) -> bool {
         contract::VIDEO_KBPS,
         contract::SAVE_DIR,
         contract::ON_GATEWAY_LOSS,
+        contract::ENCODER,
     ];
     name.starts_with(PREFIX)
         && name != FILE_VARIABLE

@@ -103,8 +103,14 @@ const SESSIONS: [Key; 11] = [
     key("max_viewers", "Most viewers of one session (1-100000)."),
 ];
 
-const RUNNER: [Key; 1] =
-    [key("marker", "Draw the measuring marker (frame number as cells) into the built-in games' picture.")];
+const RUNNER: [Key; 2] = [
+    key("marker", "Draw the measuring marker (frame number as cells) into the built-in games' picture."),
+    optional(
+        "program",
+        "Program that runs the built-in games. Absent: this one.",
+        "\"/usr/local/bin/playgate-runner-gstreamer\"",
+    ),
+];
 
 const NODE: [Key; 7] = [
     optional(
@@ -179,6 +185,9 @@ const GAMES: &str = r#"
 # fps = 60                         # 1-240
 # kbps = 8000                      # 100-200000
 #
+# Of a built-in game and of a game in a container:
+# encoder = "openh264"             # or, with the GStreamer runner, the name of an element, like "x264enc" or "vp9enc"
+#
 # A game in a container, from an image or from a package that runs in docker.runner_image, for instance:
 # [[games]]
 # slug = "the-question"
@@ -209,7 +218,7 @@ const IMAGES: &str = r#"
 # organisations = ["studio"]       # who may start it (playgate token mint --organisation studio)
 # tags = ["stable"]                # by priority, the highest first; others come after, the newest first
 # profile = "server"               # or "game": as games of players, with no way out and no published ports
-# stream = false                   # true: it speaks the runner contract; pointer, width, height, fps, kbps as of games
+# stream = false                   # true: it speaks the runner contract; pointer, width, height, fps, kbps, encoder as of games
 # [images.container]               # as of games
 # memory_mb = 512
 # cpus = 1.0

@@ -120,6 +120,8 @@ pub struct SessionsConfig {
 pub struct RunnerConfig {
     /// Draw the measuring marker (frame number as black and white cells) into the built-in games' picture.
     pub marker: bool,
+    /// The program that runs the built-in games: `playgate-runner-gstreamer` for its encoders. Absent: this program.
+    pub program: Option<PathBuf>,
 }
 
 /// What this node is and what it may be filled with.
@@ -223,6 +225,9 @@ pub struct ImageConfig {
     pub fps: Option<u32>,
     #[serde(default)]
     pub kbps: Option<u32>,
+    /// Of the runner, by name: `openh264`, or with the GStreamer runner the name of an element, like `x264enc`. Absent: `openh264`.
+    #[serde(default)]
+    pub encoder: Option<String>,
     #[serde(default)]
     pub container: ContainerConfig,
 }
@@ -287,6 +292,9 @@ pub struct GameConfig {
     pub fps: Option<u32>,
     #[serde(default)]
     pub kbps: Option<u32>,
+    /// Of the runner, by name: `openh264`, or with the GStreamer runner the name of an element, like `x264enc`. Absent: `openh264`.
+    #[serde(default)]
+    pub encoder: Option<String>,
     /// `docker`: repository and tag or digest.
     #[serde(default)]
     pub image: Option<String>,

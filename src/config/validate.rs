@@ -55,6 +55,10 @@ pub enum Invalid {
     TurnWithoutSecret,
     #[error("must be {0} to {1}")]
     Range(u64, u64),
+    #[error("must be an encoder's name like openh264 or x264enc")]
+    Encoder,
+    #[error("an external source encodes for itself")]
+    EncoderOfExternal,
     #[error(
         "must be 1-100 lower case letters, digits and hyphens, beginning and ending with a letter or digit"
     )]
@@ -257,7 +261,10 @@ fn game_rules(game: &GameConfig, listeners: &mut HashSet<SocketAddr>) -> Result<
     let title = game.title.chars().count();
     check((1..=200).contains(&title), || path("title"), Invalid::Title)?;
     containers::picture(&path, game.pointer.as_deref(), [game.width, game.height], game.fps, game.kbps)?;
+    containers::encoder(&path, game.encoder.as_deref())?;
     let driver = game.driver();
+    let encodes = driver != DriverName::External || game.encoder.is_none();
+    check(encodes, || path("encoder"), Invalid::EncoderOfExternal)?;
     let contained =
         game.image.is_some() || game.package.is_some() || game.container != ContainerConfig::default();
     check(driver == DriverName::Docker || !contained, || path("driver"), Invalid::NotInAContainer)?;

@@ -1,6 +1,7 @@
 //! How a runner fails, and with which exit code.
 
 use super::desktop::pads::PadMapError;
+use super::encoder::NoEncoder;
 use super::settings::SettingsError;
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 pub enum RunnerError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    NoEncoder(#[from] NoEncoder),
     #[error("there is no built-in game {0}")]
     UnknownGame(String),
     #[error("cannot read the save in {}", directory.display())]
@@ -41,7 +44,7 @@ impl RunnerError {
     /// A program that ends by itself gives its own code, 128 and the number when a signal ended it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::UnknownGame(_) | Self::PadMap(_) => 2,
+            Self::Settings(_) | Self::NoEncoder(_) | Self::UnknownGame(_) | Self::PadMap(_) => 2,
             Self::SaveUnreadable { .. } | Self::BadSave(_) => 3,
             Self::SaveNotWritten { .. } => 4,
             Self::Crashed { .. } => 5,

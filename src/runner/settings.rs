@@ -2,7 +2,7 @@
 //! contract's prefix that it does not know: a misspelt name would otherwise be a silent default.
 
 use playgate_signaling::message::PointerMode;
-use playgate_signaling::runner::{MAX_PADS, MAX_STOP_GRACE_MS, env};
+use playgate_signaling::runner::{MAX_PADS, MAX_STOP_GRACE_MS, env, is_encoder_name};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Settings {
     pub pointer: PointerMode,
     /// How long a program may take to save and end after SIGTERM. A built-in game is told in another way.
     pub stop_grace: Duration,
+    /// The encoder that is asked for, not yet looked up.
+    pub encoder: Option<String>,
 }
 
 /// The session's secret; its debug form does not show it.
@@ -64,7 +66,7 @@ pub enum SettingsError {
 /// The grace of a gateway that says nothing: a visual novel saves within a tenth of it and then asks whether to quit.
 const STOP_GRACE: Duration = Duration::from_millis(1500);
 const PREFIX: &str = "PLAYGATE_";
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     env::SESSION_ID,
     env::CONTROL_URL,
     env::TOKEN,
@@ -80,6 +82,7 @@ const KNOWN: [&str; 15] = [
     env::PAD_MAP,
     env::POINTER,
     env::STOP_GRACE_MS,
+    env::ENCODER,
 ];
 
 impl Settings {
@@ -139,6 +142,10 @@ impl Settings {
             Some((Ok(ms), _)) if (1..=MAX_STOP_GRACE_MS).contains(&ms) => Duration::from_millis(ms),
             Some((Ok(_) | Err(_), value)) => return bad(env::STOP_GRACE_MS, value, "1-60000 milliseconds"),
         };
+        let encoder = optional(env::ENCODER);
+        if let Some(value) = encoder.as_ref().filter(|name| !is_encoder_name(name)) {
+            return bad(env::ENCODER, value.clone(), "an encoder's name");
+        }
         let address = "host:port";
         let on_gateway_loss = match variables.get(env::ON_GATEWAY_LOSS).map(String::as_str) {
             Some("exit") | None => OnGatewayLoss::Exit,
@@ -168,6 +175,7 @@ impl Settings {
             pad_map,
             pointer,
             stop_grace,
+            encoder,
         })
     }
 }
@@ -214,25 +222,28 @@ mod tests {
         let settings = Settings::from_map(&good()).expect("good");
         assert_eq!((settings.pads, settings.pointer), (0, PointerMode::Absolute));
         assert!(settings.pad_map.is_empty());
-        assert_eq!(settings.stop_grace, Duration::from_millis(1500));
+        assert_eq!((settings.stop_grace, settings.encoder), (Duration::from_millis(1500), None));
         let mut variables = good();
         for (name, value) in [
             (env::PADS, "2"),
             (env::PAD_MAP, r#"{"a":"Space"}"#),
             (env::POINTER, "relative"),
             (env::STOP_GRACE_MS, "10000"),
+            (env::ENCODER, "x264enc"),
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
         let settings = Settings::from_map(&variables).expect("good");
         assert_eq!((settings.pads, settings.pointer), (2, PointerMode::Relative));
         assert_eq!(settings.stop_grace, Duration::from_secs(10));
+        assert_eq!(settings.encoder.as_deref(), Some("x264enc"));
         assert_eq!(settings.pad_map, BTreeMap::from([("a".to_owned(), "Space".to_owned())]));
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let optional = [env::ON_GATEWAY_LOSS, env::PADS, env::PAD_MAP, env::POINTER, env::STOP_GRACE_MS];
+        let optional =
+            [env::ON_GATEWAY_LOSS, env::PADS, env::PAD_MAP, env::POINTER, env::STOP_GRACE_MS, env::ENCODER];
         for name in KNOWN.into_iter().filter(|name| !optional.contains(name)) {
             let mut variables = good();
             variables.remove(name);
@@ -261,6 +272,7 @@ mod tests {
             (env::STOP_GRACE_MS, "0"),
             (env::STOP_GRACE_MS, "60001"),
             (env::STOP_GRACE_MS, "ten"),
+            (env::ENCODER, "x264enc ! filesink"),
             ("PLAYGATE_SAVEDIR", "/tmp"),
         ] {
             let mut variables = good();

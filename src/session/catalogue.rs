@@ -61,6 +61,8 @@ pub struct Game {
     pub fps: u32,
     /// Video bitrate in kbit/s.
     pub kbps: u32,
+    /// The encoder its runner is asked for.
+    pub encoder: Option<String>,
     pub source: Source,
 }
 
@@ -183,6 +185,7 @@ fn from_built_in(game: BuiltIn) -> Game {
         },
         fps: game.fps,
         kbps: game.kbps,
+        encoder: None,
         source: Source::BuiltIn,
     }
 }
@@ -210,6 +213,7 @@ fn changed(own: &Game, config: &GameConfig) -> Result<Game, CatalogueError> {
     game.view.title.clone_from(&config.title);
     game.fps = in_range(config, "fps", config.fps, game.fps, 1..=game.fps)?;
     game.kbps = in_range(config, "kbps", config.kbps, game.kbps, 50..=200_000)?;
+    game.encoder.clone_from(&config.encoder);
     Ok(game)
 }
 
@@ -251,6 +255,7 @@ pub(super) fn from_config(
     Ok(Game {
         fps: in_range(config, "fps", config.fps, 60, 1..=240)?,
         kbps: in_range(config, "kbps", config.kbps, 4000, 50..=200_000)?,
+        encoder: config.encoder.clone(),
         source,
         view: GameView {
             slug: config.slug.clone(),

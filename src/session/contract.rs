@@ -86,8 +86,8 @@ pub(super) fn stop_within(context: &Context, game: Option<&Game>, is_hosted: boo
 
 /// An image made by an older `playgate image build` has a runner that refuses variables it does not know. It says so by its
 /// labels; runners of others ignore what they do not know.
-fn knows_stop_grace(labels: &BTreeMap<String, String>) -> bool {
-    let knows = |known: &String| known.split(' ').any(|name| name == env::STOP_GRACE_MS);
+fn knows(labels: &BTreeMap<String, String>, variable: &str) -> bool {
+    let knows = |known: &String| known.split(' ').any(|name| name == variable);
     !labels.contains_key(LABEL_CONTRACT) || labels.get(LABEL_VARIABLES).is_some_and(knows)
 }
 
@@ -113,6 +113,15 @@ pub(super) fn variables(
     set(env::HEIGHT, hints.height.to_string());
     set(env::FPS, game.fps.to_string());
     set(env::VIDEO_KBPS, game.kbps.to_string());
+    match &game.encoder {
+        Some(encoder) if knows(labels, env::ENCODER) => set(env::ENCODER, encoder.clone()),
+        Some(encoder) => tracing::warn!(
+            game = game.view.slug,
+            encoder,
+            "the game's image has a runner that knows no encoders by name; make the image again"
+        ),
+        None => {}
+    }
     match &game.source {
         Source::BuiltIn | Source::External { .. } => {
             set(env::SAVE_DIR, context.save_dir(session).display().to_string());
@@ -120,7 +129,7 @@ pub(super) fn variables(
         }
         Source::Container(container) => {
             let config = &container.config;
-            if knows_stop_grace(labels) {
+            if knows(labels, env::STOP_GRACE_MS) {
                 let grace = stop_grace(context, Some(game), is_hosted);
                 set(env::STOP_GRACE_MS, grace.as_millis().to_string());
             }
@@ -180,16 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_is_told_to_images_that_know_it_and_to_those_that_are_not_ours() {
+    fn newer_variables_are_told_to_images_that_know_them_and_to_those_that_are_not_ours() {
         let labels = |labels: &[(&str, &str)]| {
             labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        assert!(knows_stop_grace(&labels(&[])));
-        assert!(!knows_stop_grace(&labels(&[(LABEL_CONTRACT, "1")])));
-        assert!(knows_stop_grace(&labels(&[
-            (LABEL_CONTRACT, "1"),
-            (LABEL_VARIABLES, "A PLAYGATE_STOP_GRACE_MS")
-        ])));
+        let ours = labels(&[(LABEL_CONTRACT, "1"), (LABEL_VARIABLES, "A PLAYGATE_STOP_GRACE_MS")]);
+        assert!(knows(&labels(&[]), env::STOP_GRACE_MS));
+        assert!(!knows(&labels(&[(LABEL_CONTRACT, "1")]), env::STOP_GRACE_MS));
+        assert!(knows(&ours, env::STOP_GRACE_MS) && !knows(&ours, env::ENCODER));
     }
 
     #[test]

@@ -304,6 +304,7 @@ async fn the_game_goes_on_over_a_new_connection_and_tells_how_things_stand() {
         pad_map: std::collections::BTreeMap::new(),
         pointer: PointerMode::Absolute,
         stop_grace: std::time::Duration::from_millis(1500),
+        encoder: None,
     };
     let (stop, stopped) = oneshot::channel();
     let runner =

@@ -3,6 +3,7 @@
 use super::super::schema::ContainerConfig;
 use super::{Invalid, Problem, check, range};
 use crate::plain_path::is_below_root;
+use playgate_signaling::runner::is_encoder_name;
 use std::path::Path;
 
 /// What a picture is like. `path` makes the path of a key.
@@ -30,6 +31,11 @@ pub(super) fn picture(
         range(&path("kbps"), kbps.into(), 100..=200_000)?;
     }
     Ok(())
+}
+
+/// An encoder by name; whether the runner has it is known when it starts.
+pub(super) fn encoder(path: &impl Fn(&str) -> String, name: Option<&str>) -> Result<(), Problem> {
+    check(name.is_none_or(is_encoder_name), || path("encoder"), Invalid::Encoder)
 }
 
 /// What a container may use, and what it is given.

@@ -36,6 +36,7 @@ pub(super) fn images(images: &[ImageConfig]) -> Result<(), Problem> {
             image.fps,
             image.kbps,
         )?;
+        containers::encoder(&path, image.encoder.as_deref())?;
         containers::bounds(&path, &image.container)?;
     }
     Ok(())
@@ -82,6 +83,7 @@ mod tests {
         }
         assert_eq!(refused("name = 'x'\nrepository = 'x'\ntags = ['a/b']"), Invalid::Tag);
         assert_eq!(refused("name = 'x'\nrepository = 'x'\nfps = 0"), Invalid::Range(1, 240));
+        assert_eq!(refused("name = 'x'\nrepository = 'x'\nencoder = 'X 264'"), Invalid::Encoder);
     }
 
     #[test]

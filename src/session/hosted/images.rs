@@ -78,6 +78,7 @@ impl HostedImage {
             height: config.height,
             fps: config.fps,
             kbps: config.kbps,
+            encoder: config.encoder.clone(),
             image: Some(config.repository.clone()),
             package: None,
             container: config.container.clone(),

@@ -61,6 +61,7 @@ pub(super) async fn settings(save_dir: &Path) -> (ControlLink, Settings, UdpSock
         pad_map: BTreeMap::new(),
         pointer: PointerMode::Absolute,
         stop_grace: std::time::Duration::from_millis(1500),
+        encoder: None,
     };
     (link, settings, video, audio)
 }
