@@ -65,6 +65,9 @@ const TOP_LEVEL: [&str; 10] = [
     "web",
 ];
 
+/// What may be built besides: the rules count for it too.
+const OPTIONAL: [&str; 2] = ["--features", "playgate-runner-gstreamer/gstreamer"];
+
 struct Graph {
     metadata: Value,
     /// Name and version of what is built.
@@ -74,10 +77,12 @@ struct Graph {
 impl Graph {
     fn read() -> Self {
         let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        let metadata = cargo(&["metadata", "--format-version", "1", "--locked", "--filter-platform", &host]);
+        let metadata = ["metadata", "--format-version", "1", "--locked", "--filter-platform", &host];
+        let metadata = cargo(&[metadata.as_slice(), &OPTIONAL].concat());
         let edges = ["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"];
-        let tree =
-            cargo(&[["tree", "--workspace", "--locked", "--target", &host].as_slice(), &edges].concat());
+        let tree = cargo(
+            &[["tree", "--workspace", "--locked", "--target", &host].as_slice(), &OPTIONAL, &edges].concat(),
+        );
         let built = tree.lines().filter_map(|line| {
             let (name, rest) = line.split_once(" v")?;
             Some((name.to_owned(), rest.split_whitespace().next()?.to_owned()))
@@ -149,6 +154,20 @@ fn forbidden_crates_are_absent() {
     };
     let found: Vec<_> = versions.keys().filter(|name| is_forbidden(name)).collect();
     assert!(found.is_empty(), "came into the graph: {found:?}");
+}
+
+#[test]
+fn the_gateway_never_links_gstreamer() {
+    let tree = |package: &str, more: &[&str]| {
+        cargo(
+            &[&["tree", "--locked", "--prefix", "none", "--format", "{p}", "--package", package], more]
+                .concat(),
+        )
+    };
+    assert!(!tree("playgate", &["--all-features"]).contains("gstreamer"));
+    let runner = tree("playgate-runner-gstreamer", &[]);
+    assert!(!runner.contains("gstreamer-sys"), "only its feature does");
+    assert!(tree("playgate-runner-gstreamer", &["--features", "gstreamer"]).contains("gstreamer-sys"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod control;
 mod embed;
 mod ends;
 pub(crate) mod foreign_producer;
+mod gstreamer;
 mod harness;
 mod lan;
 mod people;
