@@ -10,12 +10,14 @@ use crate::runner::ENCODER_WARNING;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use ipnet::Ipv4Net;
+use playgate_signaling::runner::is_encoder_name;
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+const GSTREAMER_RUNNER: &str = "playgate-runner-gstreamer";
 /// Could not be begun.
 const NOT_RUN: u8 = 2;
 
@@ -76,6 +78,9 @@ struct BuildArgs {
     /// The game's command
     #[arg(last = true)]
     command: Vec<String>,
+    /// Encoders of the image's runner: `gstreamer` adds GStreamer's plugins and its runner [default: openh264 alone]
+    #[arg(long, value_enum, value_name = "ENCODERS", conflicts_with = "runner")]
+    encoder: Option<Encoders>,
     /// Program that becomes the image's runner [default: this one]
     #[arg(long, value_name = "PATH")]
     runner: Option<PathBuf>,
@@ -88,6 +93,12 @@ struct BuildArgs {
     /// Configuration file (TOML): the engine and the generic image's name
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Encoders {
+    #[value(name = "gstreamer")]
+    GStreamer,
 }
 
 /// Run an image against a gateway of its own and judge it by the runner contract
@@ -115,6 +126,9 @@ struct CheckArgs {
     /// Video, kbit/s
     #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     kbps: u32,
+    /// Encoder the runner is asked for, such as x264enc
+    #[arg(long, value_name = "NAME", value_parser = encoder_name)]
+    encoder: Option<String>,
     /// Variable of the game, repeatable
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -180,9 +194,11 @@ fn plan(args: BuildArgs, docker: &DockerConfig) -> anyhow::Result<BuildPlan> {
         Some(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
         None => args.command,
     };
-    let runner = match args.runner {
-        Some(path) => path,
-        None => std::env::current_exe().context("cannot find this program's own file")?,
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let runner = match (args.runner, args.encoder) {
+        (Some(path), _) => path,
+        (None, Some(Encoders::GStreamer)) => beside(&own)?,
+        (None, None) => own,
     };
     Ok(BuildPlan {
         base,
@@ -196,9 +212,21 @@ fn plan(args: BuildArgs, docker: &DockerConfig) -> anyhow::Result<BuildPlan> {
         env: args.env,
         command,
         runner,
+        gstreamer: args.encoder == Some(Encoders::GStreamer),
         no_cache: args.no_cache,
         verbose: args.verbose,
     })
+}
+
+/// The GStreamer runner, which is installed where this program is.
+fn beside(own: &Path) -> anyhow::Result<PathBuf> {
+    let path = own.with_file_name(GSTREAMER_RUNNER);
+    anyhow::ensure!(
+        path.is_file(),
+        "{} is missing; make it with: cargo build --release -p {GSTREAMER_RUNNER} --features gstreamer",
+        path.display()
+    );
+    Ok(path)
 }
 
 async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
@@ -216,6 +244,7 @@ async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
             height: args.height,
             fps: args.fps,
             kbps: args.kbps,
+            encoder: args.encoder,
             save_expected: args.save_path.is_some(),
             save_path: args.save_path.unwrap_or(defaults.save_path),
             start_timeout: Duration::from_secs(args.start_timeout),
@@ -261,6 +290,10 @@ fn copy(text: &str) -> Result<CopySpec, String> {
         }
         Some(_) | None => Err("write SRC:DST, with an absolute DST".to_owned()),
     }
+}
+
+fn encoder_name(text: &str) -> Result<String, String> {
+    if is_encoder_name(text) { Ok(text.to_owned()) } else { Err("no name of an encoder".to_owned()) }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -311,6 +344,18 @@ mod tests {
         assert_eq!(plan.copies, [CopySpec { from: PathBuf::from("a:b"), to: "/c".to_owned() }]);
         assert_eq!(plan.env, [("A".to_owned(), "b=c".to_owned())]);
         assert_eq!(plan.runner, std::env::current_exe().unwrap());
+    }
+
+    #[test]
+    fn the_gstreamer_runner_is_looked_for_beside_this_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("playgate");
+        let missing = beside(&own).unwrap_err().to_string();
+        assert!(missing.contains("--features gstreamer"), "{missing}");
+        std::fs::write(dir.path().join(GSTREAMER_RUNNER), "").unwrap();
+        assert_eq!(beside(&own).unwrap(), dir.path().join(GSTREAMER_RUNNER));
+        let both = ["--base", "b", "--tag", "t", "--encoder", "gstreamer", "--runner", "/x", "--", "game"];
+        assert!(build_args(&both).is_err(), "one program is the runner");
     }
 
     #[test]

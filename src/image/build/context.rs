@@ -182,6 +182,7 @@ mod tests {
             env: Vec::new(),
             command: vec!["./start".to_owned()],
             runner: std::env::current_exe().unwrap(),
+            gstreamer: false,
             no_cache: false,
             verbose: false,
         }

@@ -7,7 +7,7 @@
 use super::{BaseSource, BuildPlan};
 use crate::image::{LABEL_CONTRACT, LABEL_VARIABLES, LABEL_VERSION};
 use playgate_signaling::runner::VERSION;
-use playgate_signaling::runner::env::STOP_GRACE_MS;
+use playgate_signaling::runner::env::{ENCODER, STOP_GRACE_MS};
 use std::fmt::Write as _;
 
 /// Where `--dir` goes.
@@ -40,6 +40,16 @@ const GENERIC: [&str; 20] = [
     "libxxf86vm1",
     "fonts-dejavu-core",
     "zlib1g",
+];
+/// What the GStreamer runner links to, and the plugins of the encoders it knows; those of VA-API and of NVIDIA's GPUs find the
+/// driver's own library, which comes with the driver.
+const GSTREAMER: [&str; 6] = [
+    "libgstreamer1.0-0",
+    "libgstreamer-plugins-base1.0-0",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-bad",
+    "gstreamer1.0-plugins-ugly",
 ];
 /// Names in the context.
 pub(super) const ROOTFS: &str = "rootfs";
@@ -99,7 +109,7 @@ pub fn dockerfile(plan: &BuildPlan) -> Result<String, PlanError> {
     }
     let _ = writeln!(
         text,
-        "LABEL {LABEL_CONTRACT}=\"{VERSION}\" {LABEL_VARIABLES}=\"{STOP_GRACE_MS}\" {LABEL_VERSION}=\"{}\"",
+        "LABEL {LABEL_CONTRACT}=\"{VERSION}\" {LABEL_VARIABLES}=\"{STOP_GRACE_MS} {ENCODER}\" {LABEL_VERSION}=\"{}\"",
         env!("CARGO_PKG_VERSION")
     );
     let _ = writeln!(text, "USER 1000:1000\nWORKDIR /home/player");
@@ -151,8 +161,9 @@ fn check(plan: &BuildPlan) -> Result<(), PlanError> {
 /// Installs what is missing; a base that has it all needs no network.
 fn packages(plan: &BuildPlan) -> String {
     let generic: &[&str] = if plan.generic { &GENERIC } else { &[] };
-    let names: Vec<&str> =
-        HELPERS.iter().chain(generic).copied().chain(plan.packages.iter().map(String::as_str)).collect();
+    let gstreamer: &[&str] = if plan.gstreamer { &GSTREAMER } else { &[] };
+    let own = HELPERS.iter().chain(generic).chain(gstreamer).copied();
+    let names: Vec<&str> = own.chain(plan.packages.iter().map(String::as_str)).collect();
     let names = names.join(" ");
     let mut excluded = vec!["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*"];
     if plan.slim {
@@ -242,6 +253,7 @@ mod tests {
             env: Vec::new(),
             command: vec!["chocolate-doom".to_owned(), "-iwad".to_owned(), "a \"b\"".to_owned()],
             runner: PathBuf::from("/proc/self/exe"),
+            gstreamer: false,
             no_cache: false,
             verbose: false,
         }
@@ -269,6 +281,20 @@ mod tests {
         let text = dockerfile(&plan).unwrap();
         assert!(text.contains("libsdl2-2.0-0") && text.contains("path-exclude=/usr/lib/*/libLLVM*"));
         assert!(text.ends_with("\nCMD []\n"));
+    }
+
+    #[test]
+    fn an_image_with_gstreamer_has_its_plugins_and_tells_that_encoders_have_names() {
+        let text = dockerfile(&BuildPlan { gstreamer: true, ..plan() }).unwrap();
+        for package in GSTREAMER {
+            assert!(text.contains(&format!(" {package}")), "{package}");
+        }
+        let without = dockerfile(&plan()).unwrap();
+        assert!(!without.contains("gstreamer"), "{without}");
+        assert!(
+            without.contains("playgate.variables=\"PLAYGATE_STOP_GRACE_MS PLAYGATE_ENCODER\""),
+            "{without}"
+        );
     }
 
     #[test]

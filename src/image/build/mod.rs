@@ -55,6 +55,8 @@ pub struct BuildPlan {
     pub command: Vec<String>,
     /// The program that becomes `/usr/local/bin/playgate`.
     pub runner: PathBuf,
+    /// With GStreamer's libraries and plugins; the program is the runner that uses them.
+    pub gstreamer: bool,
     /// Runs every step again.
     pub no_cache: bool,
     /// Shows the engine's output.

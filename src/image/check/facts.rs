@@ -12,6 +12,8 @@ pub struct Asked {
     pub height: u32,
     pub fps: u32,
     pub kbps: u32,
+    /// The encoder, by name.
+    pub encoder: Option<String>,
     /// Where the save is kept, as the runner sees it.
     pub save_path: String,
     /// Somebody said that the game saves there.

@@ -153,6 +153,7 @@ impl Default for Asked {
             height: 720,
             fps: 30,
             kbps: 6000,
+            encoder: None,
             save_path: "/save".to_owned(),
             save_expected: false,
             start_timeout: Duration::from_secs(60),

@@ -228,6 +228,7 @@ fn variables(session: SessionId, asked: &Asked, welcome: &WelcomeSpec) -> BTreeM
         (env::ON_GATEWAY_LOSS, "reconnect".to_owned()),
     ]
     .into_iter()
+    .chain(asked.encoder.iter().map(|name| (env::ENCODER, name.clone())))
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }
