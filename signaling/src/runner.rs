@@ -16,6 +16,8 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 pub const MAX_NAME_BYTES: usize = 32;
 /// Longest time between a game's SIGTERM and its SIGKILL, in milliseconds.
 pub const MAX_STOP_GRACE_MS: u64 = 60_000;
+/// Name of the RTCP APP packet (RFC 3550 section 6.7) that numbers a key frame request.
+pub const KEY_FRAME_REQUEST: [u8; 4] = *b"PGKF";
 /// Most gamepads a game may read.
 pub const MAX_PADS: u8 = 4;
 
@@ -127,8 +129,13 @@ pub enum GatewayMessage {
         fps: u32,
         kbps: u32,
     },
-    /// A viewer needs a key frame (also sent as RTCP PLI).
-    Keyframe,
+    /// A viewer needs a key frame. Also sent as RTCP: a PLI, and in the same compound packet an APP packet with the name
+    /// [`KEY_FRAME_REQUEST`] and the number in eight bytes, so that both are known to be one request.
+    Keyframe {
+        /// Rises from request to request on one connection; 0, or absent from older gateways: the request has no number.
+        #[serde(default)]
+        number: u64,
+    },
     /// Video may take so much from now on. How - coarser pictures, smaller ones, fewer a second - is the runner's to decide.
     Bitrate {
         kbps: u32,
@@ -273,7 +280,7 @@ mod tests {
                     "width": 1280, "height": 720, "fps": 60, "kbps": 8000,
                 }),
             ),
-            (GatewayMessage::Keyframe, json!({"type": "keyframe"})),
+            (GatewayMessage::Keyframe { number: 7 }, json!({"type": "keyframe", "number": 7})),
             (GatewayMessage::Bitrate { kbps: 4000 }, json!({"type": "bitrate", "kbps": 4000})),
             (GatewayMessage::Fps { fps: 30 }, json!({"type": "fps", "fps": 30})),
             (GatewayMessage::Pause, json!({"type": "pause"})),
@@ -286,6 +293,12 @@ mod tests {
             assert_eq!(serde_json::to_value(&message).unwrap(), value);
             assert_eq!(GatewayMessage::parse(&message.to_json()).unwrap(), message);
         }
+    }
+
+    #[test]
+    fn an_older_gateways_key_frame_request_has_no_number() {
+        let message = GatewayMessage::parse(r#"{"type":"keyframe"}"#).unwrap();
+        assert_eq!(message, GatewayMessage::Keyframe { number: 0 });
     }
 
     #[test]

@@ -260,6 +260,7 @@ mod tests {
         assert!(sps.constrained_baseline(), "{sps:?}");
         assert_eq!((sps.width, sps.height, sps.coded_pixels), (636, 358, 640 * 368));
         assert!(sps.name().starts_with("constrained baseline "), "{}", sps.name());
+        assert_eq!(sps.matrix, Some(6), "BT.601 below HD");
         let slice = nal_units(&stream).find(|nal| nal[0] & 0x1f == 5).unwrap();
         assert!(!is_b_slice(slice));
     }

@@ -14,7 +14,7 @@ use super::parameter_sets::ParameterSets;
 use super::payload_type::OtherType;
 use super::rate::Estimator;
 use super::ring::{self, Ring};
-use super::rtp::{Rtp, is_rtcp, picture_loss, sender_report};
+use super::rtp::{Rtp, is_rtcp, key_frame_request, sender_report};
 use super::sdp::{MAX_OFFER_BYTES, Offer, credentials, finish_answer};
 use super::source::Source;
 use super::split::{MAX_PAYLOAD, Pieces, split as cut};
@@ -200,7 +200,7 @@ pub(crate) fn dtls(data: &[u8]) {
 
 /// A source's RTCP; a report before it changes nothing.
 pub(crate) fn sender_reports(data: &[u8]) {
-    let mut longer = picture_loss(1, 2).to_vec();
+    let mut longer = key_frame_request(1, 2, 3).to_vec();
     longer.extend(data);
     assert_eq!(sender_report(&longer), sender_report(data));
 }

@@ -1,6 +1,9 @@
 //! Key frame requests to a session's source: those of all viewers merged into few, repeated until they are answered.
+//!
+//! Each request has a number, with which a runner knows it by whichever way it comes. Numbers rise, also from one opening of
+//! a session's media to the next while its runner plays on.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The least time between two answered requests.
 const MERGE: Duration = Duration::from_millis(200);
@@ -11,8 +14,10 @@ const FAST_REPEATS: u32 = 10;
 const SLOW_REPEAT: Duration = Duration::from_secs(1);
 
 /// One session's key frame requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KeyRequests {
+    /// Of the last request.
+    number: u64,
     last: Option<Instant>,
     /// A viewer waits for a key frame.
     pending: bool,
@@ -20,6 +25,13 @@ pub(super) struct KeyRequests {
 }
 
 impl KeyRequests {
+    /// Numbers from the microseconds of the clock on: requests are rarer than that. Fits the 53 bits that JSON readers keep.
+    pub(super) fn new(now: SystemTime) -> Self {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let number = u64::try_from(since.as_micros()).unwrap_or(0);
+        Self { number, last: None, pending: false, repeats: 0 }
+    }
+
     /// A viewer needs a key frame.
     pub(super) fn request(&mut self) {
         self.pending = true;
@@ -36,14 +48,15 @@ impl KeyRequests {
         self.pending.then_some(self.last? + self.pause())
     }
 
-    /// Whether to ask the source now.
-    pub(super) fn poll(&mut self, now: Instant) -> bool {
+    /// The number of the request to send now.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<u64> {
         if !self.pending || self.last.is_some_and(|last| now < last + self.pause()) {
-            return false;
+            return None;
         }
         self.last = Some(now);
         self.repeats += 1;
-        true
+        self.number += 1;
+        Some(self.number)
     }
 
     fn pause(&self) -> Duration {
@@ -61,32 +74,32 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn requests_are_merged_and_repeated_until_answered() {
-        let (mut keys, start) = (KeyRequests::default(), Instant::now());
+    fn requests_are_merged_numbered_and_repeated_until_answered() {
+        let (mut keys, start) = (KeyRequests::new(SystemTime::UNIX_EPOCH), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        assert!(!keys.poll(at(0)));
+        assert_eq!(keys.poll(at(0)), None);
         keys.request();
-        assert!(keys.poll(at(0)), "at once");
+        assert_eq!(keys.poll(at(0)), Some(1), "at once");
         keys.request();
-        assert!(!keys.poll(at(100)), "merged");
+        assert_eq!(keys.poll(at(100)), None, "merged");
         assert_eq!(keys.deadline(), Some(at(300)));
-        assert!(keys.poll(at(300)), "repeated");
+        assert_eq!(keys.poll(at(300)), Some(2), "repeated: the first, or its answer, was lost");
         keys.answered();
         assert_eq!(keys.deadline(), None);
         keys.request();
-        assert!(!keys.poll(at(400)), "not twice within 200 ms");
-        assert!(keys.poll(at(500)));
+        assert_eq!(keys.poll(at(400)), None, "not twice within 200 ms");
+        assert_eq!(keys.poll(at(500)), Some(3));
     }
 
     proptest! {
         #[test]
         fn never_more_than_one_request_in_200_ms(events in proptest::collection::vec((0u64..60, any::<bool>()), 1..400)) {
-            let (mut keys, mut now) = (KeyRequests::default(), Instant::now());
+            let (mut keys, mut now) = (KeyRequests::new(SystemTime::UNIX_EPOCH), Instant::now());
             let mut last: Option<Instant> = None;
             for (pause, answered) in events {
                 now += Duration::from_millis(pause);
                 if answered { keys.answered() } else { keys.request() }
-                if keys.poll(now) {
+                if keys.poll(now).is_some() {
                     prop_assert!(last.is_none_or(|last| now - last >= MERGE));
                     last = Some(now);
                 }

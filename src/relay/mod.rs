@@ -180,8 +180,11 @@ pub enum RelayEvent {
     ViewerGone { viewer: ViewerId, reason: String },
     /// A data-channel message of a viewer that has a slot. At most [`playgate_signaling::input::MAX_FRAME_BYTES`].
     Input { viewer: ViewerId, slot: u8, frame: Bytes },
-    /// The merged, rate-limited wish for a key frame, for encoders that ignore RTCP.
-    KeyFrameWanted,
+    /// The merged, rate-limited key frame request, for encoders that ignore RTCP; its number is in the RTCP too.
+    KeyFrameWanted {
+        /// Rises from one request to the next.
+        number: u64,
+    },
     /// First viewer came or last one left.
     Watched(bool),
     /// All that is wrong with the source, whenever that changes.

@@ -1,5 +1,7 @@
 //! Reading what a source sends: RTP headers (RFC 3550), and of RTCP what the relay uses. Nothing panics on any input.
 
+use playgate_signaling::runner::KEY_FRAME_REQUEST;
+
 /// An RTP packet's header and where its payload lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rtp<'a> {
@@ -87,16 +89,22 @@ pub(super) fn sender_report(mut compound: &[u8]) -> Result<Option<SenderClock>, 
     Ok(found)
 }
 
-/// A compound of an empty receiver report and a PLI (RFC 4585 section 6.3.1): full compounds are what every producer's
-/// RTCP parser takes (RFC 3550 section 6.1).
-pub(super) fn picture_loss(own_ssrc: u32, source_ssrc: u32) -> [u8; 20] {
-    let mut bytes = [0; 20];
-    let (report, pli) = bytes.split_at_mut(8);
-    report.copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 0]);
+/// A compound of an empty receiver report, a PLI (RFC 4585 section 6.3.1) and the request's number in an APP packet
+/// (RFC 3550 section 6.7), which runners that do not know it pass over. Full compounds are what every producer's RTCP parser
+/// takes (RFC 3550 section 6.1).
+pub(super) fn key_frame_request(own_ssrc: u32, source_ssrc: u32, number: u64) -> [u8; 40] {
+    let mut bytes = [0; 40];
+    let (report, rest) = bytes.split_at_mut(8);
+    let (pli, app) = rest.split_at_mut(12);
+    report[..4].copy_from_slice(&[0x80, 201, 0, 1]);
     report[4..].copy_from_slice(&own_ssrc.to_be_bytes());
     pli[..4].copy_from_slice(&[0x81, 206, 0, 2]);
     pli[4..8].copy_from_slice(&own_ssrc.to_be_bytes());
     pli[8..].copy_from_slice(&source_ssrc.to_be_bytes());
+    app[..4].copy_from_slice(&[0x80, 204, 0, 4]);
+    app[4..8].copy_from_slice(&own_ssrc.to_be_bytes());
+    app[8..12].copy_from_slice(&KEY_FRAME_REQUEST);
+    app[12..].copy_from_slice(&number.to_be_bytes());
     bytes
 }
 
@@ -125,14 +133,14 @@ mod tests {
     #[test]
     fn rtcp_is_told_from_rtp_with_marker() {
         assert!(is_rtcp(&[0x80, 200]));
-        assert!(is_rtcp(&picture_loss(1, 2)));
+        assert!(is_rtcp(&key_frame_request(1, 2, 3)));
         assert!(!is_rtcp(&[0x80, 0x80 | 96]));
         assert!(!is_rtcp(&[0x80, 111]));
     }
 
     #[test]
     fn a_sender_report_is_found_in_a_compound() {
-        let mut compound = picture_loss(1, 2).to_vec();
+        let mut compound = key_frame_request(1, 2, 3).to_vec();
         compound.extend_from_slice(&[0x80, 200, 0, 6, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3]);
         compound.extend_from_slice(&[0; 8]);
         assert_eq!(sender_report(&compound), Ok(Some(SenderClock { ssrc: 9, ntp: 1 << 32 | 2, rtp: 3 })));

@@ -117,7 +117,7 @@ impl Session {
             audio_ring: Ring::new(ring::AUDIO),
             group: Group::default(),
             still: Still::default(),
-            keys: KeyRequests::default(),
+            keys: KeyRequests::new(SystemTime::now()),
             sets: ParameterSets::default(),
             faults: Faults::default(),
             pieces: Pieces::default(),
@@ -253,9 +253,7 @@ impl Session {
 
     /// Asks the source for a key frame if somebody wants one and it is time.
     pub(super) fn ask(&mut self, now: Instant, stats: &mut Stats) {
-        if !self.keys.poll(now) {
-            return;
-        }
+        let Some(number) = self.keys.poll(now) else { return };
         if let Some(feed) = &self.feed {
             return feed.want_key_frame();
         }
@@ -264,10 +262,10 @@ impl Session {
             (self.video.source.latched(), &mut self.video.socket)
         {
             let remote = self.video.rtcp.unwrap_or(from);
-            let request = rtp::picture_loss(self.ssrc, source_ssrc);
+            let request = rtp::key_frame_request(self.ssrc, source_ssrc, number);
             socket.send(Path { remote, local: None }, &request, stats);
         }
-        self.emit(RelayEvent::KeyFrameWanted, stats);
+        self.emit(RelayEvent::KeyFrameWanted { number }, stats);
     }
 
     /// Now on the clock that sender reports of video carry: the middle 32 bits of NTP time (RFC 3550 section 6.4.1).

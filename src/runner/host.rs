@@ -10,7 +10,7 @@ use super::threads::{Part, Shared, Threads};
 use super::{Event, RunnerError, stage};
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
@@ -137,7 +137,9 @@ impl Host {
     fn message(&mut self, message: GatewayMessage) -> bool {
         let Shared { stage, video, .. } = &self.shared;
         match message {
-            GatewayMessage::Keyframe => video.change(|inbox| inbox.key_frame = true),
+            GatewayMessage::Keyframe { number } => {
+                video.change(|inbox| inbox.key_frames.request(Instant::now(), number));
+            }
             GatewayMessage::Bitrate { kbps } => video.change(|inbox| inbox.kbps = kbps),
             GatewayMessage::Fps { fps } => stage.change(|inbox| inbox.fps = fps.max(1)),
             GatewayMessage::Pause => {
@@ -147,7 +149,7 @@ impl Host {
             GatewayMessage::Resume => {
                 video.change(|inbox| {
                     inbox.paused = false;
-                    inbox.key_frame = true;
+                    inbox.key_frames.request(Instant::now(), 0);
                 });
                 stage.change(|inbox| inbox.paused = false);
             }
@@ -183,7 +185,8 @@ impl Host {
         self.shared.video.change(|inbox| {
             inbox.kbps = welcome.kbps;
             inbox.paused = false;
-            inbox.key_frame = true;
+            inbox.key_frames.new_gateway();
+            inbox.key_frames.request(Instant::now(), 0);
         });
         self.welcome = welcome;
         if self.ready {

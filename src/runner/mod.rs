@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod fit;
 mod host;
 pub mod i420;
+mod key_requests;
 mod life;
 mod media;
 mod packetizer;

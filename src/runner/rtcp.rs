@@ -1,50 +1,55 @@
-//! RTCP: what comes back from the relay (PLI, RFC 4585 section 6.3.1; FIR, RFC 5104 section 4.3.1) and the sender reports
-//! we give (RFC 3550 section 6.4.1).
+//! RTCP: what comes back from the relay (PLI, RFC 4585 section 6.3.1; FIR, RFC 5104 section 4.3.1; the number of its key frame
+//! request in an APP packet, RFC 3550 section 6.7) and the sender reports we give (RFC 3550 section 6.4.1).
 //!
 //! Pure parsing and writing; anything malformed is no feedback and never an error.
 
+use playgate_signaling::runner::KEY_FRAME_REQUEST;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SENDER_REPORT: u8 = 200;
 const SOURCE_DESCRIPTION: u8 = 202;
+const APPLICATION: u8 = 204;
 const PAYLOAD_SPECIFIC: u8 = 206;
 const PLI: u8 = 1;
 const FIR: u8 = 4;
 /// Between 1900 and 1970, in seconds.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
-/// Remembers FIR command numbers: the same number again is a repetition, not a new wish.
+/// Remembers FIR command numbers: the same number again is a repetition, not a new request.
 #[derive(Debug, Default)]
 pub struct Feedback {
     last_fir: Option<u8>,
 }
 
 impl Feedback {
-    /// True when the compound packet asks for a key frame of `ssrc`. A PLI that names no source (0) is taken as ours:
-    /// the socket is connected to the relay and carries one stream.
-    pub fn wants_key_frame(&mut self, compound: &[u8], ssrc: u32) -> bool {
-        let mut wanted = false;
+    /// The number of the key frame request for `ssrc` in a compound packet, 0 where it has none. A PLI that names no source (0)
+    /// is taken as ours: the socket is connected to the relay and carries one stream.
+    pub fn key_frame_request(&mut self, compound: &[u8], ssrc: u32) -> Option<u64> {
+        let (mut requested, mut number) = (false, 0);
         let mut rest = compound;
         while let Some((packet, next)) = split_packet(rest) {
             rest = next;
             let Some(format) = packet.first().map(|byte| byte & 0x1F) else { continue };
-            if packet.get(1) != Some(&PAYLOAD_SPECIFIC) {
-                continue;
-            }
-            match format {
-                PLI => wanted |= word(packet, 8).is_some_and(|media| media == ssrc || media == 0),
-                FIR => {
+            match (packet.get(1).copied(), format) {
+                (Some(PAYLOAD_SPECIFIC), PLI) => {
+                    requested |= word(packet, 8).is_some_and(|media| media == ssrc || media == 0);
+                }
+                (Some(PAYLOAD_SPECIFIC), FIR) => {
                     for entry in packet.get(12..).unwrap_or_default().chunks_exact(8) {
                         if word(entry, 0) == Some(ssrc) && self.last_fir != Some(entry[4]) {
                             self.last_fir = Some(entry[4]);
-                            wanted = true;
+                            requested = true;
                         }
                     }
+                }
+                (Some(APPLICATION), _) if packet.get(8..12) == Some(&KEY_FRAME_REQUEST[..]) => {
+                    let bytes = packet.get(12..).and_then(|data| data.first_chunk::<8>());
+                    number = bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes));
                 }
                 _ => {}
             }
         }
-        wanted
+        requested.then_some(number)
     }
 }
 
@@ -125,22 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn pli_for_us_is_a_wish_also_behind_a_receiver_report() {
+    fn pli_for_us_is_a_request_also_behind_a_receiver_report() {
         let mut compound = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
         compound.extend(pli(OURS));
         assert!(is_rtcp(&compound));
-        assert!(Feedback::default().wants_key_frame(&compound, OURS));
-        assert!(Feedback::default().wants_key_frame(&pli(0), OURS));
-        assert!(!Feedback::default().wants_key_frame(&pli(OURS + 1), OURS));
+        assert_eq!(Feedback::default().key_frame_request(&compound, OURS), Some(0));
+        assert_eq!(Feedback::default().key_frame_request(&pli(0), OURS), Some(0));
+        assert_eq!(Feedback::default().key_frame_request(&pli(OURS + 1), OURS), None);
     }
 
     #[test]
-    fn a_repeated_fir_is_one_wish() {
+    fn a_repeated_fir_is_one_request() {
         let mut feedback = Feedback::default();
-        assert!(feedback.wants_key_frame(&fir(OURS, 3), OURS));
-        assert!(!feedback.wants_key_frame(&fir(OURS, 3), OURS));
-        assert!(feedback.wants_key_frame(&fir(OURS, 4), OURS));
-        assert!(!feedback.wants_key_frame(&fir(OURS + 1, 5), OURS));
+        assert_eq!(feedback.key_frame_request(&fir(OURS, 3), OURS), Some(0));
+        assert_eq!(feedback.key_frame_request(&fir(OURS, 3), OURS), None);
+        assert_eq!(feedback.key_frame_request(&fir(OURS, 4), OURS), Some(0));
+        assert_eq!(feedback.key_frame_request(&fir(OURS + 1, 5), OURS), None);
     }
 
     #[test]
@@ -162,7 +167,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = is_rtcp(&bytes);
-            let _ = Feedback::default().wants_key_frame(&bytes, OURS);
+            let _ = Feedback::default().key_frame_request(&bytes, OURS);
         }
     }
 }

@@ -196,16 +196,17 @@ async fn first_welcome(from_gateway: &mut mpsc::Receiver<FromGateway>) -> Result
     }
 }
 
-/// Key frame wishes of the relay.
+/// Key frame requests of the relay.
 async fn feedback(socket: tokio::net::UdpSocket, video: Arc<Signal<video::Inbox>>, ssrc: u32) {
     let mut feedback = Feedback::default();
     let mut buffer = [0; 2048];
     loop {
         match socket.recv(&mut buffer).await {
-            Ok(length) if feedback.wants_key_frame(&buffer[..length], ssrc) => {
-                video.change(|inbox| inbox.key_frame = true)
+            Ok(length) => {
+                if let Some(number) = feedback.key_frame_request(&buffer[..length], ssrc) {
+                    video.change(|inbox| inbox.key_frames.request(Instant::now(), number));
+                }
             }
-            Ok(_) => {}
             // A refused port: the relay is not there yet, or not any more.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }

@@ -24,6 +24,11 @@ impl<T> Signal<T> {
         result
     }
 
+    /// Reads or changes the state without waking the waiting thread: for that thread itself.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut T) -> R) -> R {
+        look(&mut self.lock())
+    }
+
     /// Waits until the state is `ready` or the deadline has passed, then takes from it.
     pub(super) fn wait<R>(
         &self,

@@ -1,7 +1,7 @@
 //! The video thread: takes pictures, gives RTP.
 //!
-//! Encodes only when there is a new picture, when a key frame is wanted, and to follow a picture up: once within 150 ms of
-//! the last change, which sharpens it and shows the loss of its last packet, then once a second. When the encoder is
+//! Encodes only when there is a new picture, when a key frame is requested, and to follow a picture up: from 80 ms after the
+//! last change on until it is sharp, which also shows the loss of its last packet, then once a second. When the encoder is
 //! slower than the game, the newest picture wins and the game is not held up. [`Fit`] decides at which size a picture is sent,
 //! and whether it waits because the bitrate is too little.
 
@@ -10,6 +10,7 @@ use super::damage::Damage;
 use super::encoder::{EncodeError, Format, MakeEncoder};
 use super::fit::{Fit, Sent};
 use super::i420::I420;
+use super::key_requests::KeyRequests;
 use super::media::MediaStream;
 use super::packetizer::Packetizer;
 use super::rtp::Packets;
@@ -21,11 +22,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// After a change, the picture is encoded once more.
-const REFINE_AFTER: Duration = Duration::from_millis(120);
+/// After a change, the picture is encoded once more; then again and again until the encoder calls it sharp.
+const REFINE_AFTER: Duration = Duration::from_millis(80);
+const REFINE_EVERY: Duration = Duration::from_millis(40);
+/// So often at most: an encoder may not know when a picture is sharp.
+const REFINEMENTS: u32 = 30;
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
-/// At most one key frame in this time; a wish that comes earlier waits.
-const KEY_FRAME_SPACING: Duration = Duration::from_millis(100);
 
 /// A picture to encode.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Inbox {
     frame: Option<Frame>,
-    pub(super) key_frame: bool,
+    pub(super) key_frames: KeyRequests,
     pub(super) kbps: u32,
     /// No new pictures and no repetitions; a key frame that is asked for is still given.
     pub(super) paused: bool,
@@ -50,7 +52,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(kbps: u32) -> Self {
-        Self { frame: None, key_frame: false, kbps, paused: false, end: false }
+        Self { frame: None, key_frames: KeyRequests::default(), kbps, paused: false, end: false }
     }
 
     /// Leaves a picture for encoding. An older one that still waits is never encoded, but what changed with it is said of
@@ -95,7 +97,7 @@ struct Work {
     frame: Option<Frame>,
     /// The bitrate holds no picture back.
     due: bool,
-    key_due: bool,
+    key_due: Option<u64>,
     kbps: u32,
     paused: bool,
     end: bool,
@@ -116,34 +118,28 @@ impl Video {
         let mut picture: Option<Arc<I420>> = None;
         let mut half: Option<I420> = None;
         let mut last_timestamp: Option<u32> = None;
-        let mut last_key: Option<Instant> = None;
+        let mut sent_any = false;
         let mut repeat: Option<Instant> = None;
-        let mut key_frame_requests = 0_u64;
-        let mut key_requested: Option<u64> = None;
+        let mut refinements = 0;
         let mut fit = Fit::new(fps, kbps);
         let mut rate = (kbps, fps);
         loop {
-            let key_at = key_requested.and(last_key).map(|at| at + KEY_FRAME_SPACING);
             // A picture that must wait stays where a newer one takes its place.
             let held = fit.next(Instant::now());
+            let key_at = self.inbox.look(|inbox| inbox.key_frames.deadline());
             let deadline = [key_at, held.or(repeat)].into_iter().flatten().min();
             let work = self.inbox.wait(
                 deadline,
                 |inbox| {
                     (held.is_none() && inbox.has_frame())
-                        || inbox.key_frame
+                        || inbox.key_frames.due(Instant::now()).is_some()
                         || inbox.end
                         || inbox.kbps != kbps
                 },
                 |inbox| {
                     let now = Instant::now();
-                    if std::mem::take(&mut inbox.key_frame) {
-                        key_frame_requests += 1;
-                        key_requested = Some(key_frame_requests);
-                    }
-                    let key_due =
-                        key_requested.is_some() && last_key.is_none_or(|at| now >= at + KEY_FRAME_SPACING);
-                    let due = key_due || held.is_none_or(|until| now >= until);
+                    let key_due = inbox.key_frames.due(now);
+                    let due = key_due.is_some() || held.is_none_or(|until| now >= until);
                     let frame = if due { inbox.take() } else { None };
                     Work { now, frame, due, key_due, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
                 },
@@ -168,8 +164,8 @@ impl Video {
             let Some(current) = picture.as_ref() else { continue };
             let repeat_due = work.due && repeat.is_some_and(|at| now >= at);
             // The very first picture goes out even when nobody watches yet: the session waits for it.
-            let first = last_key.is_none();
-            if !(first || key_due || (!work.paused && (fresh.is_some() || repeat_due))) {
+            let first = !sent_any;
+            if !(first || key_due.is_some() || (!work.paused && (fresh.is_some() || repeat_due))) {
                 if work.paused {
                     repeat = None;
                 }
@@ -181,8 +177,9 @@ impl Video {
                 encoder.configure(Format::of(half.as_ref().unwrap_or(current), rate.1), rate.0)?;
                 damage = whole.clone();
             }
-            if let Some(number) = key_requested.filter(|_| key_due) {
+            if let Some(number) = key_due {
                 encoder.request_key_frame(number);
+                self.inbox.look(|inbox| inbox.key_frames.asked(now));
             }
             let at = fresh.unwrap_or(now);
             let shown: &I420 = match &mut half {
@@ -199,8 +196,17 @@ impl Video {
                 .encode_us
                 .fetch_add(u64::try_from(now.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
             self.stats.frames.fetch_add(1, Ordering::Relaxed);
-            repeat = Some(now + if fresh.is_some() { REFINE_AFTER } else { REPEAT_EVERY });
+            refinements = if fresh.is_some() { 0 } else { refinements + 1 };
+            let sharp = encoded.as_ref().is_some_and(|encoded| encoded.sharp) || refinements >= REFINEMENTS;
+            repeat = Some(
+                now + match (fresh.is_some(), sharp) {
+                    (true, _) => REFINE_AFTER,
+                    (false, false) => REFINE_EVERY,
+                    (false, true) => REPEAT_EVERY,
+                },
+            );
             let Some(encoded) = encoded else { continue };
+            sent_any = true;
             let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(encoded.at));
             last_timestamp = Some(timestamp);
             let moving = fresh.is_some() && !encoded.key;
@@ -209,8 +215,7 @@ impl Video {
             packetizer.frame(encoded.bytes, encoded.key, timestamp, |packet| burst.push(packet));
             self.stream.send_all(&burst);
             if encoded.key {
-                last_key = Some(now);
-                key_requested = key_requested.filter(|number| encoded.answers < Some(*number));
+                self.inbox.look(|inbox| inbox.key_frames.key_frame(now, encoded.answers));
             }
             if first {
                 let _ = self.events.blocking_send(Event::FirstFrame);

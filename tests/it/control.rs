@@ -141,7 +141,7 @@ async fn without_the_right_token_there_is_no_connection_and_no_detail() {
 async fn hello_is_answered_and_messages_pass_both_ways() {
     let gateway = Gateway::start().await;
     let mut link = gateway.register();
-    assert!(!link.sender.send(GatewayMessage::Keyframe), "nobody is there yet");
+    assert!(!link.sender.send(GatewayMessage::Keyframe { number: 1 }), "nobody is there yet");
     let mut socket = gateway.runner(&link).await;
     assert!(is_connected(&event(&mut link).await));
 

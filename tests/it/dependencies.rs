@@ -216,6 +216,40 @@ fn the_top_level_holds_what_is_fixed_and_nothing_else() {
     assert_eq!(found, BTreeSet::from(TOP_LEVEL));
 }
 
+/// The only crate that may, by its own lints; clippy wants a reason for each block there.
+const UNSAFE: &str = "src/openh264-control";
+
+#[test]
+fn unsafe_code_is_in_one_small_crate_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<_> = ["src", "signaling", "tests", "benches"].map(|name| root.join(name)).to_vec();
+    let (mut small, mut files) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|end| end != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("readable");
+            let mut code =
+                text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+            files += 1;
+            if path.starts_with(root.join(UNSAFE).join("src")) {
+                small += code.count();
+                continue;
+            }
+            let forms = ["{", "fn", "impl", "extern", "trait"].map(|form| ["unsafe", form].join(" "));
+            let found = code.find(|line| forms.iter().any(|form| line.contains(form)));
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+    assert!(files > 300 && (1..=300).contains(&small), "{small} lines in {UNSAFE}, {files} files");
+}
+
 /// Whether an SPDX expression (or the older slash form) can be met with permissive licences alone.
 fn permits(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");

@@ -85,7 +85,7 @@ async fn pli_fir_and_the_control_message_each_give_a_key_frame_of_a_still_pictur
         let key = stand.until(|picture| picture.key).await;
         assert_eq!(key.steps(), [0]);
     }
-    assert!(stand.link.sender.send(GatewayMessage::Keyframe));
+    assert!(stand.link.sender.send(GatewayMessage::Keyframe { number: 1 }));
     stand.until(|picture| picture.key).await;
     stand.end(StopCause::Terminated).await.expect("ends well");
 }

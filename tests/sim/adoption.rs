@@ -104,7 +104,7 @@ async fn a_game_that_was_starting_goes_on_starting_with_its_deadline() {
             next.planes.relay(id, RelayEvent::FirstKeyFrame).await;
             next.reaches("ada", id, Status::Running).await;
         } else {
-            next.planes.sent(id, &GatewayMessage::Keyframe).await;
+            next.planes.sent(id, &GatewayMessage::Keyframe { number: 0 }).await;
             next.planes.deaf(id);
             next.clock.advance(Duration::from_secs(60));
             let view = next.reaches("ada", id, Status::Error).await;

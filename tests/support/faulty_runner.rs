@@ -150,7 +150,7 @@ impl Video {
         self.picture.update(&rgba, 320 * 4, Rect { x: 0, y: 0, width, height });
     }
 
-    /// The next picture, in Annex B form.
+    /// The next picture, in Annex B form; nothing where the encoder leaves it out.
     fn next(&mut self, key: bool) -> Vec<u8> {
         if !self.recorded.is_empty() {
             self.at += 1;
@@ -161,11 +161,9 @@ impl Video {
             self.encoder.request_key_frame(self.key_frame_requests);
         }
         self.encoder
-            .encode(&self.picture, &[], Instant::now())
+            .encode(&self.picture, &[Rect { x: 0, y: 0, width: 320, height: 180 }], Instant::now())
             .expect("encodes")
-            .expect("a frame")
-            .bytes
-            .to_vec()
+            .map_or_else(Vec::new, |encoded| encoded.bytes.to_vec())
     }
 }
 
@@ -218,12 +216,12 @@ async fn run(fault: Fault) {
             received = socket.recv(&mut buffer) => {
                 let Ok(length) = received else { continue };
                 if fault != Fault::DeafToPli {
-                    wanted |= feedback.wants_key_frame(&buffer[..length], SSRC);
+                    wanted |= feedback.key_frame_request(&buffer[..length], SSRC).is_some();
                 }
             }
             message = control.next() => match message {
                 Some(Ok(Message::Text(message))) => match GatewayMessage::parse(&message) {
-                    Ok(GatewayMessage::Keyframe) => wanted = true,
+                    Ok(GatewayMessage::Keyframe { .. }) => wanted = true,
                     Ok(GatewayMessage::FlushSave) => {
                         if fault != Fault::StaysAndSavesNothing {
                             std::fs::write(format!("{}/state", variable(env::SAVE_DIR)), "a save").expect("written");

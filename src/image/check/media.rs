@@ -276,7 +276,8 @@ mod tests {
     #[test]
     fn our_own_streams_figures_are_clean() {
         let format = Format { width: 320, height: 180, fps: 30 };
-        let (mut tape, mut encoder) = (VideoTape::default(), OpenH264::new(format, 4000).unwrap());
+        let (mut tape, mut encoder) = (VideoTape::default(), OpenH264::new(format, 50_000).unwrap());
+        let whole = crate::games::Rect { x: 0, y: 0, width: 320, height: 180 };
         let mut packets = Packets::new(96, 7, 65_530);
         let start = Instant::now();
         let mut units = 0;
@@ -284,8 +285,8 @@ mod tests {
             let time = at(u64::from(n) * 33);
             let mut picture = I420::new(320, 180);
             let rgba: Vec<u8> = (0..320 * 180 * 4_u32).map(|i| (i.wrapping_mul(n + 77) >> 3) as u8).collect();
-            picture.update(&rgba, 320 * 4, crate::games::Rect { x: 0, y: 0, width: 320, height: 180 });
-            let frame = encoder.encode(&picture, &[], start + time).unwrap().unwrap().bytes.to_vec();
+            picture.update(&rgba, 320 * 4, whole);
+            let frame = encoder.encode(&picture, &[whole], start + time).unwrap().unwrap().bytes.to_vec();
             packets.h264(&frame, (u32::MAX - 100_000).wrapping_add(n * 33 * 90), |packet| {
                 units += tape.push(time, packet).len();
             });

@@ -100,7 +100,7 @@ async fn key_requests(stand: &Stand) -> Vec<KeyRequest> {
         let sent = recorder.now();
         let told = match by {
             KeyRequestBy::Pli => stand.send_pli().await,
-            KeyRequestBy::Control => stand.control.send(GatewayMessage::Keyframe),
+            KeyRequestBy::Control => stand.control.send(GatewayMessage::Keyframe { number: 0 }),
         };
         let answer =
             recorder.wait(KEY_WAIT, |tape| tape.video.keys().last().copied().filter(|at| *at > sent));

@@ -12,7 +12,9 @@
 //!
 //! Does not: convert colours (the frame is as [`I420`] describes it), make packets, decide when a frame is due.
 
+pub mod conformance;
 pub mod open_h264;
+mod rate_control;
 
 use super::i420::I420;
 use crate::games::Rect;
@@ -67,11 +69,13 @@ impl Format {
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded<'a> {
     pub key: bool,
-    /// Of a key frame: the number of the newest request that it answers, with which all older ones are answered too.
+    /// Of a key frame: the newest request that it answers, with which all older ones are answered too.
     pub answers: Option<u64>,
     /// The instant that was given with the frame these bytes show; an encoder that works on several frames at a time
     /// gives an earlier one than the last.
     pub at: Instant,
+    /// Encoding the same frame again would not make it better; an encoder that does not know says false.
+    pub sharp: bool,
     /// In the form of the encoder's [`Codec`].
     pub bytes: &'a [u8],
 }

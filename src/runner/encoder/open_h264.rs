@@ -1,24 +1,22 @@
-//! H.264 by openh264: constrained baseline, one slice, one thread, key frames only when asked for.
+//! H.264 by openh264: constrained baseline, one slice, one thread; quantisers by our own [`RateControl`].
 //!
-//! **Bitrate at run time.** The safe interface of the crate fixes the bitrate when the encoder is made, and making a new
-//! one costs a key frame at the worst moment. Its rate control by timestamps, however, budgets bits per *elapsed time*,
-//! and the time is what we tell it: an encoder built for `base` kbit/s whose clock runs at `kbps / base` of the real one
-//! spends `kbps`. Only a wish above the base, or far below it, makes a new encoder.
+//! The library's own rate control holds the rate only over many seconds, skips the blocks that stand still before they are
+//! sharp, and steps down slowly. Here each frame has one quantiser, and background detection is off, so that repeating a
+//! still picture sharpens it. A new rate is a number for the next plan: nothing is built anew, no key frame.
+//!
+//! Measured at 1280x720 and 8 Mbit/s on one core (with nasm): a textured pan 5.6 ms a frame, 40 sprites over a still
+//! picture 4.6 ms (4.0 with background detection, and 1.5 dB less). Screen content mode takes 3 to 6 times as long for at
+//! most 2 dB, and two threads cost a fifth more work than they save where the game needs the other core: neither is used.
 
+use super::rate_control::{Change, QP, RateControl};
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
 use crate::games::Rect;
 use crate::runner::i420::{I420, Matrix};
-use openh264::encoder::{
-    BitRate, Complexity, Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile, QpRange,
-    RateControlMode, SpsPpsStrategy, UsageType, VuiConfig,
-};
-use openh264::{OpenH264API, Timestamp};
-use std::time::{Duration, Instant};
+use playgate_openh264_control::{Control, Encoder, Error, Frame, Planes, Settings, Slices};
+use std::time::Instant;
 
-/// Slowest encoder clock: below this the millisecond timestamps of 60 frames a second would run into each other.
-const SLOWEST: f64 = 0.1;
-/// The encoder takes a longer gap than a second for one frame's time.
-const LONGEST_GAP: Duration = Duration::from_millis(1000);
+/// Every so many rows are looked at to see how much of a picture has changed.
+const SAMPLED_ROWS: usize = 8;
 
 /// Makes [`OpenH264`] encoders.
 #[derive(Debug, Clone, Copy)]
@@ -34,19 +32,20 @@ impl MakeEncoder for MakeOpenH264 {
     }
 }
 
-/// An encoder for one picture size.
 pub struct OpenH264 {
     encoder: Encoder,
     format: Format,
-    base_kbps: u32,
-    kbps: u32,
-    /// The newest request, and whether a key frame has yet to answer it.
+    rate: RateControl,
+    /// The colours that the parameter sets tell of.
+    matrix: Matrix,
+    /// The newest request, and whether the next frame is to be a key frame.
     requested: u64,
     owes_key_frame: bool,
-    /// The colours that its parameter sets tell of.
-    matrix: Matrix,
-    clock_ms: f64,
-    last: Option<Instant>,
+    /// The last frame was left out, and showed something new.
+    left_out: bool,
+    start: Option<Instant>,
+    /// Rows of luma of the picture that was encoded last.
+    sampled: Vec<u8>,
     bytes: Vec<u8>,
 }
 
@@ -54,131 +53,160 @@ impl std::fmt::Debug for OpenH264 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenH264")
             .field("format", &self.format)
-            .field("kbps", &self.kbps)
+            .field("rate", &self.rate)
             .finish_non_exhaustive()
     }
 }
 
 impl OpenH264 {
     pub fn new(format: Format, kbps: u32) -> Result<Self, EncodeError> {
-        Self::with_matrix(format, kbps, Matrix::of(format.width, format.height))
-    }
-
-    fn with_matrix(format: Format, kbps: u32, matrix: Matrix) -> Result<Self, EncodeError> {
         let kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
-        let fps = f32::from(u16::try_from(format.fps).unwrap_or(60).max(1));
-        let config = EncoderConfig::new()
-            .bitrate(BitRate::from_bps(kbps * 1000))
-            .max_frame_rate(FrameRate::from_hz(fps))
-            .rate_control_mode(RateControlMode::Timestamp)
-            .skip_frames(false)
-            .profile(Profile::Baseline)
-            .usage_type(UsageType::CameraVideoRealTime)
-            .complexity(Complexity::Low)
-            // Fine enough for flat colours and type to look clean, coarse enough to survive a thin link.
-            .qp(QpRange::new(14, 42))
-            .scene_change_detect(false)
-            .adaptive_quantization(false)
-            .background_detection(true)
-            .intra_frame_period(IntraFramePeriod::from_num_frames(0))
-            .sps_pps_strategy(SpsPpsStrategy::ConstantId)
-            .num_threads(1)
-            .vui(match matrix {
-                Matrix::Bt601 => VuiConfig::bt601(),
-                Matrix::Bt709 => VuiConfig::bt709(),
-            });
-        let encoder = Encoder::with_api_config(OpenH264API::from_source(), config).map_err(failed)?;
+        let matrix = Matrix::of(format.width, format.height);
         Ok(Self {
-            encoder,
+            encoder: encoder(format, kbps, matrix)?,
             format,
-            base_kbps: kbps,
-            kbps,
-            requested: 0,
-            owes_key_frame: false,
             matrix,
-            clock_ms: 1.0,
-            last: None,
+            rate: RateControl::new(format.width * format.height, kbps, format.fps),
+            requested: 0,
+            owes_key_frame: true,
+            left_out: false,
+            start: None,
+            sampled: Vec::new(),
             bytes: Vec::new(),
         })
     }
 
-    /// Starts over: the next frame is a key frame, and answers what was asked for.
-    fn remake(&mut self, format: Format, kbps: u32) -> Result<(), EncodeError> {
-        let (requested, owes_key_frame) = (self.requested, self.owes_key_frame);
-        *self = Self { requested, owes_key_frame, ..Self::with_matrix(format, kbps, self.matrix)? };
+    /// For another size or other colours; the next frame is a key frame.
+    fn remake(&mut self, kbps: u32) -> Result<(), EncodeError> {
+        self.encoder = encoder(self.format, kbps.clamp(*KBPS.start(), *KBPS.end()), self.matrix)?;
+        self.rate.set_pixels(self.format.width * self.format.height);
+        self.owes_key_frame = true;
+        self.start = None;
         Ok(())
+    }
+
+    /// The mean difference of the sampled rows from those of the picture that was encoded last.
+    fn difference(&self, frame: &I420) -> f64 {
+        let width = self.width();
+        let (mut sum, mut count) = (0_u32, 0_u32);
+        for (row, before) in sampled_rows(frame, width).zip(self.sampled.chunks_exact(width)) {
+            sum += row.iter().zip(before).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>();
+            count += self.format.width;
+        }
+        f64::from(sum) / f64::from(count.max(1))
+    }
+
+    fn sample(&mut self, frame: &I420) {
+        self.sampled.clear();
+        for row in sampled_rows(frame, self.width()) {
+            self.sampled.extend_from_slice(row);
+        }
+    }
+
+    fn width(&self) -> usize {
+        usize::try_from(self.format.width).unwrap_or(1).max(1)
     }
 }
 
-fn failed(source: openh264::Error) -> EncodeError {
+fn sampled_rows(frame: &I420, width: usize) -> impl Iterator<Item = &[u8]> {
+    let [luma, ..] = frame.planes();
+    luma.chunks_exact(width).step_by(SAMPLED_ROWS)
+}
+
+fn encoder(format: Format, kbps: u32, matrix: Matrix) -> Result<Encoder, EncodeError> {
+    let settings = Settings {
+        width: format.width,
+        height: format.height,
+        fps: f32::from(u16::try_from(format.fps).unwrap_or(60)),
+        bits_per_second: kbps * 1000,
+        control: Control::Qp,
+        qp: (*QP.start(), *QP.end()),
+        screen_content: false,
+        background_detection: false,
+        complexity: 0,
+        temporal_layers: 1,
+        threads: 1,
+        slices: Slices::Count(1),
+        colour: match matrix {
+            Matrix::Bt601 => 6,
+            Matrix::Bt709 => 1,
+        },
+    };
+    Encoder::new(settings).map_err(failed)
+}
+
+fn failed(source: Error) -> EncodeError {
     EncodeError { encoder: "openh264", source: source.into() }
 }
 
 impl VideoEncoder for OpenH264 {
     fn configure(&mut self, format: Format, kbps: u32) -> Result<(), EncodeError> {
-        if (format.width, format.height) == (self.format.width, self.format.height) {
-            return self.set_rate(kbps, format.fps);
+        self.set_rate(kbps, format.fps)?;
+        if (format.width, format.height) != (self.format.width, self.format.height) {
+            self.format = format;
+            self.matrix = Matrix::of(format.width, format.height);
+            self.remake(kbps)?;
         }
-        self.remake(format, kbps)
+        Ok(())
     }
 
     fn set_rate(&mut self, kbps: u32, fps: u32) -> Result<(), EncodeError> {
-        let kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
         self.format.fps = fps;
-        if kbps > self.base_kbps || f64::from(kbps) < f64::from(self.base_kbps) * SLOWEST {
-            return self.remake(self.format, kbps);
-        }
-        self.kbps = kbps;
+        self.rate.set_rate(kbps.clamp(*KBPS.start(), *KBPS.end()), fps);
         Ok(())
     }
 
     fn request_key_frame(&mut self, number: u64) {
-        if number <= self.requested {
-            return;
-        }
-        self.requested = number;
-        self.owes_key_frame = true;
-        // Before its first frame the encoder is not initialised, and that frame is an IDR frame anyway.
-        if self.last.is_some() {
-            self.encoder.force_intra_frame();
+        if number > self.requested {
+            self.requested = number;
+            self.owes_key_frame = true;
         }
     }
 
     fn encode(
         &mut self,
         frame: &I420,
-        _damage: &[Rect],
+        damage: &[Rect],
         at: Instant,
     ) -> Result<Option<Encoded<'_>>, EncodeError> {
         // A picture that was made smaller keeps the colours it was drawn with.
         if frame.matrix() != self.matrix {
             self.matrix = frame.matrix();
-            self.remake(self.format, self.kbps)?;
+            self.remake(*KBPS.end())?;
         }
-        if let Some(last) = self.last {
-            let gap = at.saturating_duration_since(last).min(LONGEST_GAP);
-            let speed = f64::from(self.kbps) / f64::from(self.base_kbps);
-            // A millisecond at least: the encoder would take equal times for a whole frame's.
-            self.clock_ms += (gap.as_secs_f64() * 1000.0 * speed).max(1.0);
-        }
-        self.last = Some(at);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, centuries below 2^53"
-        )]
-        let timestamp = Timestamp::from_millis(self.clock_ms as u64);
-        let stream = self.encoder.encode_at(frame, timestamp).map_err(failed)?;
-        let key = match stream.frame_type() {
-            FrameType::IDR => true,
-            FrameType::I | FrameType::P | FrameType::IPMixed => false,
-            FrameType::Skip => return Ok(None),
-            FrameType::Invalid => return Err(failed(openh264::Error::msg("it gave no frame"))),
+        let key = self.owes_key_frame;
+        let changed = self.left_out || !damage.is_empty();
+        let change = match (key, changed) {
+            (true, _) => Change::Key,
+            (false, true) => Change::Mean(self.difference(frame)),
+            (false, false) => Change::None,
         };
-        let answers = (key && std::mem::take(&mut self.owes_key_frame)).then_some(self.requested);
-        self.bytes.clear();
-        stream.write_vec(&mut self.bytes);
-        Ok(Some(Encoded { key, answers, at, bytes: &self.bytes }))
+        let Some(qp) = self.rate.plan(change, at) else {
+            self.left_out = changed;
+            return Ok(None);
+        };
+        self.left_out = false;
+        if key || changed {
+            self.sample(frame);
+        }
+        self.encoder.set_qp(qp).map_err(failed)?;
+        if key && self.start.is_some() {
+            self.encoder.request_idr().map_err(failed)?;
+        }
+        let start = *self.start.get_or_insert(at);
+        let [y, u, v] = frame.planes();
+        let planes = Planes { y, u, v };
+        let made = self.encoder.encode(planes, at.saturating_duration_since(start), &mut self.bytes);
+        let made = made.map_err(failed)?;
+        self.rate.sent(self.bytes.len());
+        let key = match made {
+            Frame::Idr => true,
+            Frame::Delta => false,
+            Frame::Skipped => return Ok(None),
+        };
+        let answers = key.then_some(self.requested).filter(|number| *number > 0);
+        self.owes_key_frame &= !key;
+        Ok(Some(Encoded { key, answers, at, sharp: self.rate.is_sharp(), bytes: &self.bytes }))
     }
 }
 
@@ -189,6 +217,9 @@ mod tests {
     use crate::h264::nal_units;
     use openh264::decoder::Decoder;
     use openh264::formats::YUVSource;
+    use std::time::Duration;
+
+    const WHOLE: Rect = Rect { x: 0, y: 0, width: 320, height: 192 };
 
     fn scene(width: u32, height: u32, step: u32) -> I420 {
         let mut rgba = Vec::new();
@@ -209,7 +240,7 @@ mod tests {
     }
 
     fn encode<'a>(encoder: &'a mut OpenH264, frame: &I420, at: Instant) -> Encoded<'a> {
-        encoder.encode(frame, &[], at).expect("encodes").expect("a frame")
+        encoder.encode(frame, &[WHOLE], at).expect("encodes").expect("a frame")
     }
 
     fn types(bytes: &[u8]) -> Vec<u8> {
@@ -218,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_key_frame_has_its_parameter_sets_and_only_comes_when_asked_for() {
-        let mut encoder = encoder(60, 2000);
+        let mut encoder = encoder(60, 20_000);
         encoder.request_key_frame(1);
         let start = Instant::now();
         for frame in 0..90_u32 {
@@ -253,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_frame_decodes_to_what_was_drawn() {
-        let mut encoder = encoder(60, 8000);
+        let mut encoder = encoder(60, 20_000);
         let mut decoder = Decoder::new().expect("decoder");
         let start = Instant::now();
         for step in 0..20_u32 {
@@ -272,41 +303,27 @@ mod tests {
         }
     }
 
-    /// Bytes of three seconds at a bitrate, after two seconds to settle.
-    fn settled_kbps(encoder: &mut OpenH264, from: &mut Instant, step: &mut u32) -> u64 {
-        let mut bytes = 0;
-        for frame in 0..150 {
-            *from += Duration::from_micros(33_333);
-            *step += 1;
-            let encoded = encode(encoder, &scene(320, 192, *step), *from);
-            assert!(!encoded.key, "no key frame");
-            if frame >= 60 {
-                bytes += encoded.bytes.len() as u64;
+    #[test]
+    fn a_frame_that_was_left_out_is_made_up_for() {
+        let mut encoder = encoder(60, 100);
+        let mut at = Instant::now();
+        // Cut after cut is more than such a rate carries, however coarse.
+        let mut steps = (0..200).map(|step| step * 40);
+        let next = loop {
+            let picture = scene(320, 192, steps.next().expect("one of them is left out"));
+            at += Duration::from_millis(17);
+            if encoder.encode(&picture, &[WHOLE], at).expect("no error").is_none() {
+                break picture;
+            }
+        };
+        let mut made_up = None;
+        for _ in 0..100 {
+            at += Duration::from_millis(40);
+            if let Some(encoded) = encoder.encode(&next, &[], at).expect("encodes") {
+                made_up = Some(encoded.bytes.len());
+                break;
             }
         }
-        bytes * 8 / 3000
-    }
-
-    #[test]
-    fn the_bitrate_follows_at_run_time_without_a_key_frame() {
-        let mut encoder = encoder(30, 1500);
-        let (mut at, mut step) = (Instant::now(), 0);
-        encode(&mut encoder, &scene(320, 192, 0), at);
-        let full = settled_kbps(&mut encoder, &mut at, &mut step);
-        encoder.set_rate(500, 30).expect("set");
-        let third = settled_kbps(&mut encoder, &mut at, &mut step);
-        encoder.set_rate(1500, 30).expect("set");
-        let again = settled_kbps(&mut encoder, &mut at, &mut step);
-        assert!((300..=700).contains(&third), "{full} then {third} then {again} kbit/s");
-        assert!(full > 2 * third && again > 2 * third, "{full} then {third} then {again} kbit/s");
-    }
-
-    #[test]
-    fn a_bitrate_above_the_base_starts_over_with_a_key_frame() {
-        let mut encoder = encoder(60, 1000);
-        let at = Instant::now();
-        encode(&mut encoder, &scene(320, 192, 0), at);
-        encoder.set_rate(5000, 60).expect("set");
-        assert!(encode(&mut encoder, &scene(320, 192, 1), at + Duration::from_millis(17)).key);
+        assert!(made_up.expect("made up for") > 300, "the change itself, not its repetition");
     }
 }

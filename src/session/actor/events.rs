@@ -78,8 +78,8 @@ impl Actor {
                 self.viewer_gone(viewer);
                 self.push(Push::ViewerGone { viewer, reason });
             }
-            RelayEvent::KeyFrameWanted => {
-                self.tell_runner(GatewayMessage::Keyframe);
+            RelayEvent::KeyFrameWanted { number } => {
+                self.tell_runner(GatewayMessage::Keyframe { number });
             }
             RelayEvent::SourceFaults(faults) => self.on_source_faults(faults),
             RelayEvent::LinkRate(kbps) => self.on_link_rate(kbps),
@@ -401,7 +401,7 @@ impl Actor {
             return self.end(EndReason::LaunchFailed, Some(detail)).await;
         }
         self.tell_runner(GatewayMessage::Slots { taken: self.roster.taken_slots() });
-        self.tell_runner(GatewayMessage::Keyframe);
+        self.tell_runner(GatewayMessage::Keyframe { number: 0 });
         if std::mem::replace(&mut self.runner_known, true) {
             // It may have been paused before it lost the connection.
             self.tell_runner(GatewayMessage::Resume);
@@ -461,7 +461,7 @@ impl Actor {
         self.pause_at = None;
         if std::mem::take(&mut self.paused) {
             self.tell_runner(GatewayMessage::Resume);
-            self.tell_runner(GatewayMessage::Keyframe);
+            self.tell_runner(GatewayMessage::Keyframe { number: 0 });
         }
     }
 }
