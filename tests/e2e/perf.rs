@@ -3,7 +3,6 @@
 
 mod baseline;
 mod endurance;
-mod key_frames;
 mod spectators;
 
 use crate::GARDEN;

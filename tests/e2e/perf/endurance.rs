@@ -127,10 +127,13 @@ async fn goes_on(name: &str, lasts: Duration, most: f64) {
             let pass = ClientMessage::PassControl { viewer_id, slot: None, seconds: None };
             host.signaling.send(pass).await.unwrap();
             told(&mut guest, "the guest plays", |control| control.you.slot == Some(0)).await;
+            // Words of an earlier turn that nobody has read would be taken for those of the next.
+            told(&mut host, "the host plays no more", |control| control.you.slot.is_none()).await;
             presses(&guest).await;
             every.tick().await;
             host.signaling.send(ClientMessage::TakeControl { slot: Some(0) }).await.unwrap();
             told(&mut host, "the host plays", |control| control.you.slot == Some(0)).await;
+            told(&mut guest, "the guest plays no more", |control| control.you.slot.is_none()).await;
             presses(&host).await;
             handed += 2;
         }

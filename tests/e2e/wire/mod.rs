@@ -29,7 +29,7 @@ pub(crate) async fn arcade(client: &Client) -> String {
 }
 
 /// Joins with the client's token and keeps pictures.
-pub(crate) async fn joined(client: &Client, session: &str, role: Role) -> Result<Joined, JoinError> {
+async fn joined(client: &Client, session: &str, role: Role) -> Result<Joined, JoinError> {
     let options = JoinOptions { role, srtp: Srtp::Gcm, keep_picture: true, insecure: false };
     join(&client.api(), session, &options).await
 }
