@@ -155,7 +155,14 @@ impl GStreamerEncoder {
         }
         let output = self.output.insert(output);
         let answers = waiting.answers.filter(|_| output.key);
-        Ok(Some(Encoded { key: output.key, answers, at: waiting.at, bytes: &output.bytes }))
+        Ok(Some(Encoded {
+            key: output.key,
+            answers,
+            at: waiting.at,
+            // No element tells.
+            sharp: false,
+            bytes: &output.bytes,
+        }))
     }
 }
 

@@ -1,9 +1,6 @@
 //! The encoders that Debian has in software, by the suite that every encoder passes.
 
-#[path = "suite/mod.rs"]
-mod suite;
-
-use playgate::runner::encoder::{Codec, MakeEncoder};
+use playgate::runner::encoder::{Codec, MakeEncoder, conformance};
 use playgate_runner_gstreamer::find;
 use std::sync::Arc;
 
@@ -13,28 +10,16 @@ fn encoder(name: &str, codec: Codec) -> Arc<dyn MakeEncoder> {
     maker
 }
 
-/// The suite for one encoder.
-macro_rules! passes {
+macro_rules! keeps_what_every_encoder_must {
     ($($name:ident: $codec:ident,)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn key_frames_come_only_when_asked_for() {
-                let maker = encoder(stringify!($name), Codec::$codec);
-                suite::key_frames_come_only_when_asked_for(maker.as_ref());
-            }
-
-            #[test]
-            fn the_rate_is_kept_and_changes_without_a_key_frame() {
-                let maker = encoder(stringify!($name), Codec::$codec);
-                suite::the_rate_is_kept_and_changes_without_a_key_frame(maker.as_ref());
-            }
+        #[test]
+        fn $name() {
+            conformance::run(encoder(stringify!($name), Codec::$codec).as_ref());
         }
     )*};
 }
 
-passes! {
+keeps_what_every_encoder_must! {
     x264enc: H264,
     vp8enc: Vp8,
     vp9enc: Vp9,
