@@ -4,9 +4,9 @@
 //! sharp, and steps down slowly. Here each frame has one quantiser, and background detection is off, so that repeating a
 //! still picture sharpens it. A new rate is a number for the next plan: nothing is built anew, no key frame.
 //!
-//! Measured at 1280x720 and 8 Mbit/s on one core (with nasm): a textured pan 5.6 ms a frame, 40 sprites over a still
-//! picture 4.6 ms (4.0 with background detection, and 1.5 dB less). Screen content mode takes 3 to 6 times as long for at
-//! most 2 dB, and two threads cost a fifth more work than they save where the game needs the other core: neither is used.
+//! CPU time a frame at 1280x720 and 8 Mbit/s, one run on a busy machine with nasm: 40 sprites over a still picture 5.8 ms (4.8
+//! with background detection, and 1.5 dB less), a textured pan 7.1 ms (7.0). Screen content mode took 2 to 6 times as long for
+//! at most 2.4 dB and is not used. Several threads have not been measured on a quiet machine.
 
 use super::rate_control::{Change, QP, RateControl};
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
