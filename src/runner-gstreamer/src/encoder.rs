@@ -12,11 +12,11 @@ use playgate::runner::i420::{I420, Matrix};
 use std::time::{Duration, Instant};
 
 /// For the first frame: a device is opened, a GPU's context made.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
-/// For every other frame, in one call.
-const PATIENCE: Duration = Duration::from_millis(500);
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+/// For every other frame, in one call: a machine with other things to do is slow for so long, and the encoder not stuck.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Calls in a row without a frame, after which the encoder counts as stuck.
-const MOST_LATE: u32 = 6;
+const MOST_LATE: u32 = 5;
 /// Two pictures are at least so far apart for the encoder, whatever their instants.
 const LEAST_GAP: Duration = Duration::from_millis(1);
 

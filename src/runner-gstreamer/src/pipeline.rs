@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// More threads make an encoder's frames larger, not sooner.
 const MOST_THREADS: usize = 4;
+/// Pixels of a picture up to which one thread encodes it: threads that wait for each other, which some encoders' do busily, would cost
+/// more than they save.
+const ONE_THREAD: u64 = 640 * 360;
 /// Frames that may wait for an encoder that fell behind; the port gives one at a time, so there are never as many.
 const QUEUE: u32 = 4;
 
@@ -55,12 +58,12 @@ impl Pipeline {
         matrix: Matrix,
         kbps: u32,
     ) -> Result<Self, PipelineError> {
-        let threads =
-            std::thread::available_parallelism().map_or(1, |threads| threads.get().min(MOST_THREADS));
         let Format { width, height, fps } = format;
-        let pixels = u64::from(width) * u64::from(height) * u64::from(fps);
+        let size = u64::from(width) * u64::from(height);
+        let most = if size <= ONE_THREAD { 1 } else { MOST_THREADS };
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(most));
         let (property, value) = element.rate.property(kbps);
-        let text = element.pipeline(pixels, threads, &format!("{property}=\"{value}\""));
+        let text = element.pipeline(size * u64::from(fps), threads, &format!("{property}=\"{value}\""));
         let pipeline = gst::parse::launch(&text).map_err(PipelineError::Build)?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| missing("pipeline"))?;
         let part = |name: &'static str| pipeline.by_name(name).ok_or_else(|| missing(name));
