@@ -142,9 +142,9 @@ impl Stripes {
 
     /// Whether a replica has asked for a key frame since the last time.
     pub(super) fn take_key_frame_request(&self) -> bool {
-        self.stripes
-            .iter()
-            .fold(false, |any, stripe| stripe.back.key_frame.swap(false, Ordering::AcqRel) || any)
+        // Each is taken, also behind one that has asked.
+        let asked = self.stripes.iter().filter(|stripe| stripe.back.key_frame.swap(false, Ordering::AcqRel));
+        asked.count() > 0
     }
 
     /// Connected viewers of the replicas.

@@ -53,10 +53,9 @@ async fn watched(stage: &Stage, session: SessionId) -> Watcher {
 }
 
 async fn faults(opened: &mut OpenedSession) -> Vec<SourceFault> {
-    match event(opened, |event| matches!(event, RelayEvent::SourceFaults(_))).await {
-        RelayEvent::SourceFaults(faults) => faults,
-        other => panic!("{other:?}"),
-    }
+    let event = event(opened, |event| matches!(event, RelayEvent::SourceFaults(_))).await;
+    let RelayEvent::SourceFaults(faults) = event else { panic!("{event:?}") };
+    faults
 }
 
 /// A NAL unit of this size whose bytes are no start code.

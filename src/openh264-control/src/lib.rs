@@ -74,7 +74,7 @@ pub struct Settings {
 impl Settings {
     fn checked(mut self) -> Result<Self, Error> {
         let (long, short) = (self.width.max(self.height), self.width.min(self.height));
-        if short < 16 || short > 2160 || long > 3840 || (self.width | self.height) & 1 != 0 {
+        if !(16..=2160).contains(&short) || long > 3840 || (self.width | self.height) & 1 != 0 {
             return Err(Error::Size);
         }
         self.temporal_layers = self.temporal_layers.clamp(1, 4);

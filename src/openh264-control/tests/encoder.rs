@@ -28,7 +28,8 @@ struct Picture(Vec<u8>, Vec<u8>);
 impl Picture {
     fn new(settings: &Settings, step: u32) -> Self {
         let (width, height) = (settings.width, settings.height);
-        let shade = |x: u32, y: u32| u8::try_from((x * 7 ^ y * 13) % 61 + 80 + (x / 16 + y / 16) % 2 * 60);
+        let shade =
+            |x: u32, y: u32| u8::try_from(((x * 7) ^ (y * 13)) % 61 + 80 + (x / 16 + y / 16) % 2 * 60);
         let luma = (0..height).flat_map(|y| (0..width).map(move |x| shade(x + step * 3, y)));
         let luma = luma.map(|shade| shade.expect("below 256")).collect();
         Self(luma, vec![128; usize::try_from(width * height / 4).expect("small")])
@@ -81,7 +82,7 @@ fn the_quantiser_is_what_was_asked_for_and_no_change_of_it_is_a_key_frame() {
     for qp in [51, 30, 12, 51] {
         bench.encoder.set_qp(qp).expect("set");
         let frames: Vec<Frame> = (0..10).map(|_| bench.next()).collect();
-        assert_eq!(frames.iter().any(|frame| *frame == Frame::Idr), sizes.is_empty());
+        assert_eq!(frames.contains(&Frame::Idr), sizes.is_empty());
         sizes.push(bench.bytes.len());
     }
     assert!(sizes[0] < sizes[1] && sizes[1] < sizes[2] && sizes[3] < sizes[1], "{sizes:?}");
