@@ -4,6 +4,7 @@
 //! what cannot be said is dropped, and what matters is said again after the next welcome.
 
 use super::client::{FromGateway, Welcome};
+use super::key_requests::Way;
 use super::life::StopCause;
 use super::settings::{OnGatewayLoss, Settings};
 use super::threads::{Part, Shared, Threads};
@@ -138,7 +139,7 @@ impl Host {
         let Shared { stage, video, .. } = &self.shared;
         match message {
             GatewayMessage::Keyframe { number } => {
-                video.change(|inbox| inbox.key_frames.request(Instant::now(), number));
+                video.change(|inbox| inbox.key_frames.request(Instant::now(), Way::Control, number));
             }
             GatewayMessage::Bitrate { kbps } => video.change(|inbox| inbox.kbps = kbps),
             GatewayMessage::Fps { fps } => stage.change(|inbox| inbox.fps = fps.max(1)),
@@ -149,7 +150,7 @@ impl Host {
             GatewayMessage::Resume => {
                 video.change(|inbox| {
                     inbox.paused = false;
-                    inbox.key_frames.request(Instant::now(), 0);
+                    inbox.key_frames.request(Instant::now(), Way::Control, 0);
                 });
                 stage.change(|inbox| inbox.paused = false);
             }
@@ -186,7 +187,7 @@ impl Host {
             inbox.kbps = welcome.kbps;
             inbox.paused = false;
             inbox.key_frames.new_gateway();
-            inbox.key_frames.request(Instant::now(), 0);
+            inbox.key_frames.request(Instant::now(), Way::Control, 0);
         });
         self.welcome = welcome;
         if self.ready {

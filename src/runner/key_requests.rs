@@ -1,7 +1,7 @@
 //! Key frame requests of the gateway: each is answered by one key frame, however many ways it came by.
 //!
 //! A request comes as RTCP and as a control message, in either order. Where both carry its number they are the same request.
-//! From a gateway that sends no numbers, or a program that asks by itself, what comes within [`SAME`] is taken for the same one.
+//! From a gateway that sends no numbers, what comes within [`SAME`] by the other way is taken for the same one.
 //!
 //! Pure: instants in, decisions out.
 
@@ -14,10 +14,17 @@ const SPACING: Duration = Duration::from_millis(100);
 /// An encoder that was asked may give its key frame some frames later: it is given the picture again after this.
 const AGAIN: Duration = Duration::from_millis(30);
 
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Rtcp,
+    Control,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct KeyRequests {
     newest: u64,
-    unnumbered: Option<Instant>,
+    unnumbered: Option<(Instant, Way)>,
     /// Requests so far that were not the same as another.
     count: u64,
     answered: u64,
@@ -27,11 +34,11 @@ pub(super) struct KeyRequests {
 
 impl KeyRequests {
     /// A request by one of the ways; 0 is one without a number.
-    pub(super) fn request(&mut self, now: Instant, number: u64) {
+    pub(super) fn request(&mut self, now: Instant, way: Way, number: u64) {
         let is_new = if number > 0 {
             number > self.newest
         } else {
-            self.unnumbered.is_none_or(|at| now.saturating_duration_since(at) >= SAME)
+            self.unnumbered.is_none_or(|(at, by)| by == way || now.saturating_duration_since(at) >= SAME)
         };
         if !is_new {
             return;
@@ -39,7 +46,7 @@ impl KeyRequests {
         if number > 0 {
             self.newest = number;
         } else {
-            self.unnumbered = Some(now);
+            self.unnumbered = Some((now, way));
         }
         self.count += 1;
     }
@@ -103,17 +110,18 @@ mod tests {
         };
         encoder.encode(&picture, &whole, start).expect("encodes");
         // When each request comes by RTCP and by the control channel.
-        let mut arrivals: Vec<(u32, u64)> = (1..=1000_u32)
+        let mut arrivals: Vec<(u32, u64, bool)> = (1..=1000_u32)
             .flat_map(|n| {
                 let number = if numbered { u64::from(n) } else { 0 };
-                [(n * 400 + random(40), number), (n * 400 + random(150), number)]
+                [(n * 400 + random(40), number, true), (n * 400 + random(150), number, false)]
             })
             .collect();
         arrivals.sort_unstable();
         let (mut made, mut arrivals) = (0, arrivals.into_iter().peekable());
         for now in (0..402_000).step_by(16) {
-            while let Some((_, number)) = arrivals.next_if(|(at, _)| *at <= now) {
-                requests.request(start + now * MS, number);
+            while let Some((_, number, by_rtcp)) = arrivals.next_if(|(at, ..)| *at <= now) {
+                let way = if by_rtcp { Way::Rtcp } else { Way::Control };
+                requests.request(start + now * MS, way, number);
             }
             let now = start + now * MS;
             if let Some(request) = requests.due(now) {
@@ -143,11 +151,11 @@ mod tests {
     #[test]
     fn a_request_that_comes_early_waits_and_is_not_forgotten() {
         let (mut requests, start) = (KeyRequests::default(), Instant::now());
-        requests.request(start, 5);
+        requests.request(start, Way::Rtcp, 5);
         assert_eq!(requests.due(start), Some(1));
         requests.key_frame(start, Some(1));
         assert!(!requests.is_waiting());
-        requests.request(start + 20 * MS, 6);
+        requests.request(start + 20 * MS, Way::Rtcp, 6);
         assert_eq!((requests.due(start + 20 * MS), requests.deadline()), (None, Some(start + SPACING)));
         assert_eq!(requests.due(start + SPACING), Some(2));
         // A key frame for another reason, before the encoder knew of the request.
@@ -158,12 +166,23 @@ mod tests {
     #[test]
     fn another_gateway_is_heard_also_when_it_counts_lower() {
         let (mut requests, start) = (KeyRequests::default(), Instant::now());
-        requests.request(start, 900);
+        requests.request(start, Way::Rtcp, 900);
         requests.key_frame(start, Some(1));
-        requests.request(start + 300 * MS, 1);
+        requests.request(start + 300 * MS, Way::Control, 1);
         assert!(!requests.is_waiting(), "an old one that came late");
         requests.new_gateway();
-        requests.request(start + 300 * MS, 1);
+        requests.request(start + 300 * MS, Way::Control, 1);
         assert!(requests.is_waiting());
+    }
+
+    #[test]
+    fn whoever_asks_again_by_the_same_way_soon_after_the_answer_is_answered_again() {
+        let (mut requests, start) = (KeyRequests::default(), Instant::now());
+        for number in 1..=3 {
+            let now = start + u32::try_from(number).unwrap_or(0) * SPACING;
+            requests.request(now, Way::Rtcp, 0);
+            assert_eq!(requests.due(now), Some(number));
+            requests.key_frame(now, Some(number));
+        }
     }
 }

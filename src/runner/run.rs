@@ -9,6 +9,7 @@ use super::desktop::desk::Desktop;
 use super::encoder::open_h264::MakeOpenH264;
 use super::encoder::{Format, MakeEncoder};
 use super::host::Host;
+use super::key_requests::Way;
 use super::life::StopCause;
 use super::media::MediaStream;
 use super::rtcp::Feedback;
@@ -204,7 +205,7 @@ async fn feedback(socket: tokio::net::UdpSocket, video: Arc<Signal<video::Inbox>
         match socket.recv(&mut buffer).await {
             Ok(length) => {
                 if let Some(number) = feedback.key_frame_request(&buffer[..length], ssrc) {
-                    video.change(|inbox| inbox.key_frames.request(Instant::now(), number));
+                    video.change(|inbox| inbox.key_frames.request(Instant::now(), Way::Rtcp, number));
                 }
             }
             // A refused port: the relay is not there yet, or not any more.

@@ -132,6 +132,8 @@ impl Video {
                 deadline,
                 |inbox| {
                     (held.is_none() && inbox.has_frame())
+                        // One that came meanwhile and is to wait has a deadline of its own.
+                        || inbox.key_frames.deadline() != key_at
                         || inbox.key_frames.due(Instant::now()).is_some()
                         || inbox.end
                         || inbox.kbps != kbps

@@ -81,14 +81,8 @@ async fn pli_fir_and_the_control_message_each_give_a_key_frame_of_a_still_pictur
     fir.extend_from_slice(&ssrc);
     fir.extend_from_slice(&[1, 0, 0, 0]);
     for feedback in [pli, fir] {
-        // One that comes soon after another is the same request, so it is asked again with each picture that is no key frame.
-        let key = loop {
-            stand.video.send_to(&feedback, runner).await.expect("sends");
-            let picture = stand.picture().await;
-            if picture.key {
-                break picture;
-            }
-        };
+        stand.video.send_to(&feedback, runner).await.expect("sends");
+        let key = stand.until(|picture| picture.key).await;
         assert_eq!(key.steps(), [0]);
     }
     assert!(stand.link.sender.send(GatewayMessage::Keyframe { number: 1 }));

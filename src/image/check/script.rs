@@ -92,7 +92,7 @@ async fn first_picture(stand: &Stand) -> bool {
 async fn key_requests(stand: &Stand) -> Vec<KeyRequest> {
     let recorder = &stand.recorder;
     let mut asked = Vec::new();
-    for by in KEY_REQUESTS {
+    for (number, by) in (1..).zip(KEY_REQUESTS) {
         if recorder.tape().ended.is_some() {
             break;
         }
@@ -100,7 +100,7 @@ async fn key_requests(stand: &Stand) -> Vec<KeyRequest> {
         let sent = recorder.now();
         let told = match by {
             KeyRequestBy::Pli => stand.send_pli().await,
-            KeyRequestBy::Control => stand.control.send(GatewayMessage::Keyframe { number: 0 }),
+            KeyRequestBy::Control => stand.control.send(GatewayMessage::Keyframe { number }),
         };
         let answer =
             recorder.wait(KEY_WAIT, |tape| tape.video.keys().last().copied().filter(|at| *at > sent));
