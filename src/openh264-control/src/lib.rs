@@ -62,7 +62,7 @@ pub struct Settings {
     pub background_detection: bool,
     /// 0-2.
     pub complexity: u8,
-    /// 1-4; of two, every second frame is one that no other refers to.
+    /// 1 or 2; of two, no frame refers to every second one. More need references that screen content has no room for.
     pub temporal_layers: u8,
     /// 1-4, not more than slices.
     pub threads: u8,
@@ -71,13 +71,17 @@ pub struct Settings {
     pub colour: u8,
 }
 
+fn int(number: u32) -> c_int {
+    c_int::try_from(number).unwrap_or(c_int::MAX)
+}
+
 impl Settings {
     fn checked(mut self) -> Result<Self, Error> {
         let (long, short) = (self.width.max(self.height), self.width.min(self.height));
         if !(16..=2160).contains(&short) || long > 3840 || (self.width | self.height) & 1 != 0 {
             return Err(Error::Size);
         }
-        self.temporal_layers = self.temporal_layers.clamp(1, 4);
+        self.temporal_layers = self.temporal_layers.clamp(1, 2);
         self.fps = if self.fps.is_finite() { self.fps.clamp(1.0, 60.0) } else { 60.0 };
         // Beyond these the library's 32 bits overflow: half a second times 100, and a group of layers times 2000.
         let group = 1_000_000 >> (self.temporal_layers - 1);
@@ -98,21 +102,17 @@ impl Settings {
     }
 
     fn write(&self, to: &mut sys::SEncParamExt) {
-        let int = |number: u32| c_int::try_from(number).unwrap_or(c_int::MAX);
-        let (width, height, bits) = (int(self.width), int(self.height), int(self.bits_per_second));
+        let [width, height, bits] = [self.width, self.height, self.bits_per_second].map(int);
         to.iUsageType =
             if self.screen_content { sys::SCREEN_CONTENT_REAL_TIME } else { sys::CAMERA_VIDEO_REAL_TIME };
         to.iComplexityMode = self.complexity.into();
-        to.iRCMode = match self.control {
-            Control::Rate => sys::RC_TIMESTAMP_MODE,
-            Control::Qp => sys::RC_OFF_MODE,
-        };
+        let own_rate = self.control == Control::Rate;
+        to.iRCMode = if own_rate { sys::RC_TIMESTAMP_MODE } else { sys::RC_OFF_MODE };
         (to.iPicWidth, to.iPicHeight, to.fMaxFrameRate, to.iTargetBitrate) = (width, height, self.fps, bits);
         (to.iMinQp, to.iMaxQp) = (self.qp.0.into(), self.qp.1.into());
         to.iTemporalLayerNum = self.temporal_layers.into();
         to.iMultipleThreadIdc = self.threads.into();
         to.bUseLoadBalancing = false;
-        to.uiIntraPeriod = 0;
         to.eSpsPpsIdStrategy = sys::CONSTANT_ID;
         to.bEnableFrameSkip = false;
         to.bEnableSceneChangeDetect = false;
@@ -120,8 +120,8 @@ impl Settings {
         to.bEnableBackgroundDetection = self.background_detection;
         let layer = &mut to.sSpatialLayers[0];
         (layer.iVideoWidth, layer.iVideoHeight, layer.fFrameRate) = (width, height, self.fps);
-        (layer.iSpatialBitrate, layer.uiProfileIdc, layer.iDLayerQp) =
-            (bits, sys::PRO_BASELINE, self.qp.1.into());
+        (layer.iSpatialBitrate, layer.iDLayerQp) = (bits, self.qp.1.into());
+        layer.uiProfileIdc = sys::PRO_BASELINE;
         match self.slices {
             Slices::Count(count) => {
                 let mode = if count == 1 { sys::SM_SINGLE_SLICE } else { sys::SM_FIXEDSLCNUM_SLICE };
@@ -138,13 +138,8 @@ impl Settings {
     }
 }
 
-/// Planes of an I420 picture, of the settings' size and without padding.
-#[derive(Debug, Clone, Copy)]
-pub struct Planes<'a> {
-    pub y: &'a [u8],
-    pub u: &'a [u8],
-    pub v: &'a [u8],
-}
+/// Planes Y, U and V of an I420 picture, of the settings' size and without padding.
+pub type Planes<'a> = [&'a [u8]; 3];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
@@ -199,28 +194,20 @@ impl Encoder {
     pub fn set_rate(&mut self, bits_per_second: u32, fps: f32) -> Result<(), Error> {
         self.settings = Settings { bits_per_second, fps, ..self.settings }.checked()?;
         self.set(sys::ENCODER_OPTION_FRAME_RATE, &mut self.settings.fps.clone())?;
-        let bits = c_int::try_from(self.settings.bits_per_second).unwrap_or(c_int::MAX);
+        let of = |bits| sys::SBitrateInfo { iLayer: sys::SPATIAL_LAYER_0, iBitrate: bits };
         // The highest first: the library refuses a bitrate above it.
-        for (option, bits) in
-            [(sys::ENCODER_OPTION_MAX_BITRATE, HIGHEST), (sys::ENCODER_OPTION_BITRATE, bits)]
-        {
-            self.set(option, &mut sys::SBitrateInfo { iLayer: sys::SPATIAL_LAYER_0, iBitrate: bits })?;
-        }
-        Ok(())
+        self.set(sys::ENCODER_OPTION_MAX_BITRATE, &mut of(HIGHEST))?;
+        self.set(sys::ENCODER_OPTION_BITRATE, &mut of(int(self.settings.bits_per_second)))
     }
 
     /// The quantiser of all blocks from the next frame on, within the settings' range; with [`Control::Qp`].
     pub fn set_qp(&mut self, qp: u8) -> Result<(), Error> {
         let qp = c_int::from(qp.clamp(self.settings.qp.0, self.settings.qp.1));
-        if self.broken {
-            return Err(Error::Broken);
-        }
         if self.settings.control == Control::Rate || self.parameters.sSpatialLayers[0].iDLayerQp == qp {
-            return Ok(());
+            return if self.broken { Err(Error::Broken) } else { Ok(()) };
         }
         self.parameters.sSpatialLayers[0].iDLayerQp = qp;
-        let mut parameters = self.parameters.clone();
-        self.set(sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, &mut *parameters)
+        self.set(sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, &mut *self.parameters.clone())
     }
 
     /// Makes the next frame an IDR frame.
@@ -237,10 +224,10 @@ impl Encoder {
         out.clear();
         let (width, height) = (self.parameters.iPicWidth, self.parameters.iPicHeight);
         let luma = usize::try_from(width * height).map_err(|_| Error::Planes)?;
-        if picture.y.len() < luma || picture.u.len() < luma / 4 || picture.v.len() < luma / 4 {
+        if picture.iter().zip([luma, luma / 4, luma / 4]).any(|(plane, least)| plane.len() < least) {
             return Err(Error::Planes);
         }
-        let [y, u, v] = [picture.y, picture.u, picture.v].map(|plane| plane.as_ptr().cast_mut());
+        let [y, u, v] = picture.map(|plane| plane.as_ptr().cast_mut());
         let source = sys::SSourcePicture {
             iColorFormat: sys::videoFormatI420,
             iStride: [width, width / 2, width / 2, 0],
@@ -263,15 +250,15 @@ impl Encoder {
             sys::videoFrameTypeI | sys::videoFrameTypeP | sys::videoFrameTypeIPMixed => Frame::Delta,
             code => return Err(Error::Library { call: "EncodeFrame", code }),
         };
-        let layers = usize::try_from(self.info.iLayerNum).unwrap_or(0);
-        for layer in self.info.sLayerInfo.iter().take(layers) {
-            let units = usize::try_from(layer.iNalCount).unwrap_or(0);
+        let length = |number: c_int| usize::try_from(number).unwrap_or(0);
+        for layer in self.info.sLayerInfo.iter().take(length(self.info.iLayerNum)) {
+            let units = length(layer.iNalCount);
             if units == 0 || layer.pNalLengthInByte.is_null() || layer.pBsBuf.is_null() {
                 continue;
             }
             // SAFETY: the library has filled `iNalCount` lengths, which stay until its next call.
             let lengths = unsafe { std::slice::from_raw_parts(layer.pNalLengthInByte, units) };
-            let bytes = lengths.iter().map(|length| usize::try_from(*length).unwrap_or(0)).sum();
+            let bytes = lengths.iter().map(|bytes| length(*bytes)).sum();
             // SAFETY: the units of these lengths lie one behind the other from `pBsBuf` on, until the next call.
             out.extend_from_slice(unsafe { std::slice::from_raw_parts(layer.pBsBuf, bytes) });
         }

@@ -36,7 +36,7 @@ impl Picture {
     }
 
     fn planes(&self) -> Planes<'_> {
-        Planes { y: &self.0, u: &self.1, v: &self.1 }
+        [&self.0, &self.1, &self.1]
     }
 }
 
@@ -121,6 +121,14 @@ fn of_two_layers_every_second_frame_can_be_dropped() {
 }
 
 #[test]
+fn screen_content_in_more_layers_than_the_library_has_references_for_is_encoded() {
+    let mut bench = Bench::new(Settings { temporal_layers: 4, screen_content: true, ..SMALL });
+    for frame in 0..20 {
+        assert_eq!(bench.next() == Frame::Idr, frame == 0);
+    }
+}
+
+#[test]
 fn slices_come_by_number_and_by_size() {
     let wide = Settings { width: 640, height: 384, ..SMALL };
     let mut bench = Bench::new(Settings { threads: 2, slices: Slices::Count(2), ..wide });
@@ -140,7 +148,7 @@ fn what_cannot_be_had_is_an_error() {
         assert_eq!(Encoder::new(Settings { width, height, ..SMALL }).err(), Some(Error::Size));
     }
     let mut encoder = Encoder::new(SMALL).expect("an encoder");
-    let short = Planes { y: &[0; 100], u: &[0; 100], v: &[] };
+    let short: Planes<'_> = [&[0; 100], &[0; 100], &[]];
     assert_eq!(encoder.encode(short, Duration::ZERO, &mut Vec::new()), Err(Error::Planes));
 }
 

@@ -12,7 +12,7 @@ use super::rate_control::{Change, QP, RateControl};
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
 use crate::games::Rect;
 use crate::runner::i420::{I420, Matrix};
-use playgate_openh264_control::{Control, Encoder, Error, Frame, Planes, Settings, Slices};
+use playgate_openh264_control::{Control, Encoder, Error, Frame, Settings, Slices};
 use std::time::Instant;
 
 /// Every so many rows are looked at to see how much of a picture has changed.
@@ -194,10 +194,8 @@ impl VideoEncoder for OpenH264 {
             self.encoder.request_idr().map_err(failed)?;
         }
         let start = *self.start.get_or_insert(at);
-        let [y, u, v] = frame.planes();
-        let planes = Planes { y, u, v };
-        let made = self.encoder.encode(planes, at.saturating_duration_since(start), &mut self.bytes);
-        let made = made.map_err(failed)?;
+        let since = at.saturating_duration_since(start);
+        let made = self.encoder.encode(frame.planes(), since, &mut self.bytes).map_err(failed)?;
         self.rate.sent(self.bytes.len());
         let key = match made {
             Frame::Idr => true,
