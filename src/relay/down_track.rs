@@ -159,11 +159,6 @@ impl DownTrack {
         self.highest + 1
     }
 
-    /// The oldest and the newest index that was sent since the newest boundary.
-    pub(super) fn sent_since_the_boundary(&self) -> Option<(u64, u64)> {
-        (self.highest >= self.current.index).then_some((self.current.index, self.highest))
-    }
-
     /// The packet index after the greatest one used.
     pub(super) fn next_packet(&self) -> u64 {
         self.next_packet

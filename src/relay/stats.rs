@@ -122,8 +122,6 @@ counted!(
         Retransmits = "retransmits",
         /// Second copies of packets sent again
         DuplicateRetransmits = "retransmits_doubled",
-        /// Packets sent again to find out what a player's link carries
-        Probes = "probe_packets",
         /// Packets that found the media socket full and were sent later
         HeldBack = "held_back_packets",
         /// Timestamps of viewers echoed to them, by which they measure their round trip

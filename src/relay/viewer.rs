@@ -295,7 +295,7 @@ impl Viewer {
         }
     }
 
-    /// Puts retransmissions, their copies and probes into the outbox, as far as it is time for them.
+    /// Puts retransmissions and their copies into the outbox, as far as it is time for them.
     pub(super) fn send_again(&mut self, now: Instant, ring: &Ring, out: &mut Outbox, stats: &mut Stats) {
         if self.has_unsent() {
             return;
@@ -307,18 +307,9 @@ impl Viewer {
                 (Why::Lost, true) => stats.count(Count::Retransmits, 1),
                 (Why::Lost, false) => self.gone(index, stats),
                 (Why::Copy, true) => stats.count(Count::DuplicateRetransmits, 1),
-                (Why::Probe, true) => stats.count(Count::Probes, 1),
-                (Why::Copy | Why::Probe, false) => {}
+                (Why::Copy, false) => {}
             }
         }
-    }
-
-    /// Sends so many bytes within a time, of packets that were sent before, so that the viewer's feedback shows whether its
-    /// link carries them. False: this connection cannot be probed, or there is nothing to send again. They go out by
-    /// [`Self::send_again`].
-    #[expect(dead_code, reason = "nothing asks for probes yet")]
-    pub(super) fn probe(&mut self, now: Instant, bytes: usize, within: Duration) -> bool {
-        self.peer.can_be_probed() && self.pacer.probe(now, bytes, within)
     }
 
     /// Whether a message may pass, by size and rate.

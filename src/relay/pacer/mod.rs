@@ -1,5 +1,5 @@
-//! What one viewer is sent of a session's video, and when: joins, waits, key frames, retransmissions and probes, at the rate
-//! that its link is known to carry.
+//! What one viewer is sent of a session's video, and when: joins, waits, key frames and retransmissions, at the rate that its
+//! link is known to carry.
 //!
 //! A machine without a clock, a socket or memory of packets: it is told what happens (`join`, `arrived`, `ask`, `skip`, ...)
 //! and says what is to be sent (`wants`, `due`, `again`) and when to ask again (`deadline`). Numbers are given by
@@ -18,7 +18,6 @@
 
 mod behind;
 mod link;
-mod probe;
 mod reach;
 mod repairs;
 
@@ -31,7 +30,6 @@ use super::feedback::Reception;
 use super::ring::Ring;
 use behind::Behind;
 use link::Link;
-use probe::Probe;
 use reach::Reach;
 use repairs::Repairs;
 use std::ops::Range;
@@ -81,7 +79,6 @@ pub(super) enum Why {
     Lost,
     /// The second copy of such a one.
     Copy,
-    Probe,
 }
 
 #[derive(Debug)]
@@ -98,7 +95,6 @@ pub(super) struct Pacer {
     state: State,
     link: Link,
     repairs: Repairs,
-    probe: Option<Probe>,
     reach: Reach,
 }
 
@@ -110,7 +106,6 @@ impl Pacer {
             state: State::Waiting,
             link: Link::new(now),
             repairs: Repairs::new(now),
-            probe: None,
             reach: Reach::default(),
         }
     }
@@ -237,7 +232,6 @@ impl Pacer {
     pub(super) fn skip(&mut self) {
         self.state = State::Waiting;
         self.repairs.clear();
-        self.probe = None;
     }
 
     /// Whether one NACK shows an outage: of what was sent since the newest key frame, more is missed than could be sent
@@ -275,22 +269,7 @@ impl Pacer {
                 return Some((copy, Why::Copy));
             }
         }
-        let (oldest, newest) = self.track.sent_since_the_boundary()?;
-        let index = self.probe.as_mut()?.next(now, ring, oldest, newest);
-        let Some(index) = index else {
-            self.probe.take_if(|probe| probe.deadline().is_none_or(|at| at <= now));
-            return None;
-        };
-        Some((Numbered { index, packet: self.track.packet_index(index) }, Why::Probe))
-    }
-
-    /// Sends `bytes` on the link within a time, of packets that were sent before, so that feedback shows whether the link
-    /// carries so much. It takes the place of a probe that is under way, and goes beside what the link is known to carry.
-    /// False: there is nothing that it could send.
-    pub(super) fn probe(&mut self, now: Instant, bytes: usize, within: Duration) -> bool {
-        let any = !self.is_waiting() && self.track.sent_since_the_boundary().is_some();
-        self.probe = any.then(|| Probe::new(now, bytes, within));
-        any
+        None
     }
 
     /// A report block on the video, of which the track knows already. Its loss is the link's.
@@ -319,8 +298,7 @@ impl Pacer {
             State::Waiting | State::Live => None,
         };
         let repair = self.repairs.is_waiting().then(|| self.link.room_at(1, self.link.rate()));
-        let probe = self.probe.as_ref().and_then(Probe::deadline);
-        [step, repair, self.repairs.copy_at(), probe].into_iter().flatten().min()
+        [step, repair, self.repairs.copy_at()].into_iter().flatten().min()
     }
 
     /// Goes on at a key frame, without what lies before it.

@@ -293,31 +293,14 @@ fn an_outage_is_more_than_the_link_repairs_in_half_a_second() {
 }
 
 #[test]
-fn a_skip_ends_repairs_and_probes() {
+fn a_skip_ends_repairs() {
     let mut stand = Stand::new(Some(1e6));
     stand.frame(30, true);
     stand.pass(Duration::from_secs(1));
-    assert!(stand.ask(1..31) > 0 && stand.pacer.probe(stand.now, 10_000, FRAME));
+    assert!(stand.ask(1..31) > 0);
     stand.pacer.skip();
     stand.step();
     assert_eq!((stand.again.len(), stand.pacer.deadline()), (0, None));
-    assert!(!stand.pacer.probe(stand.now, 10_000, FRAME), "nothing to probe with");
-}
-
-#[test]
-fn a_probe_sends_what_was_sent_before_beside_the_known_rate() {
-    let mut stand = Stand::new(Some(1e6));
-    stand.frame(4, true);
-    stand.pass(Duration::from_secs(1));
-    assert!(stand.pacer.probe(stand.now, 12_000, Duration::from_millis(15)));
-    let start = stand.now;
-    stand.step();
-    stand.pass(Duration::from_millis(20));
-    assert_eq!(stand.again.len(), 10);
-    assert!(
-        stand.again.iter().all(|(at, _, why)| *why == Why::Probe && *at - start <= Duration::from_millis(15))
-    );
-    assert_eq!(stand.pacer.deadline(), None);
 }
 
 fn report(highest: u64, last_report: u32) -> Reception {

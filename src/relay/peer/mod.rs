@@ -160,11 +160,6 @@ impl Peer {
         self.rate.as_mut().filter(|_| self.video.extensions.transport.is_some())
     }
 
-    /// Whether packets can be sent again only to measure the link: the viewer reports on each, and drops the repeated ones.
-    pub(super) fn can_be_probed(&self) -> bool {
-        self.video.rtx.is_some() && self.video.extensions.transport.is_some()
-    }
-
     /// Begins or ends the measuring of the link. Whatever was agreed on stays: no new offer is needed. What was measured
     /// stays too, and the transport-wide numbering goes on where it stopped: to the viewer it is one numbering, and one
     /// that began again would make it report on packets of long ago.

@@ -38,6 +38,8 @@ const WARM: Duration = Duration::from_secs(8);
 pub(super) struct World {
     /// Rates in bit/s, and since when each.
     pub(super) rates: Vec<(Duration, f64)>,
+    /// From here on the path takes another 20 ms.
+    pub(super) longer: Duration,
     pub(super) loss: f64,
     /// Bytes of a moving picture at the encoder's coarsest.
     pub(super) coarsest: f64,
@@ -78,7 +80,8 @@ struct Encoder {
 impl World {
     pub(super) fn line(mbps: f64) -> Self {
         let rates = vec![(Duration::ZERO, mbps * 1e6)];
-        Self { rates, loss: 0.0, coarsest: 3200.0, demand: f64::MAX, lasts: Duration::from_secs(30) }
+        let (longer, lasts) = (Duration::MAX, Duration::from_secs(30));
+        Self { rates, longer, loss: 0.0, coarsest: 3200.0, demand: f64::MAX, lasts }
     }
 
     fn rate(&self, at: Duration) -> f64 {
@@ -89,7 +92,8 @@ impl World {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bits a second")]
         let rate = Rate { bits_per_second: self.rate(at) as u64, queue: Queue::Time(100 * MS) };
         let loss = if self.loss > 0.0 { Loss::Independent(self.loss) } else { Loss::None };
-        Shape { rate: Some(rate), delay: 20 * MS, loss, ..Shape::CLEAR }
+        let delay = if at < self.longer { 20 * MS } else { 40 * MS };
+        Shape { rate: Some(rate), delay, loss, ..Shape::CLEAR }
     }
 
     pub(super) fn play(&self) -> Seen {
@@ -373,6 +377,26 @@ fn a_line_that_opens_again_is_used_within_seconds_and_without_a_pause() {
     }
     // The first one, and one for each other size.
     assert!(seen.key_frames <= 1 + 2 * 10, "{}", seen.key_frames);
+}
+
+#[test]
+fn a_path_that_becomes_longer_costs_a_source_that_sends_little_nothing() {
+    for demand in [3e4, 1e5, 1e6] {
+        let longer = Duration::from_secs(12);
+        let seen = World { demand, longer, coarsest: 50.0, ..World::line(8.0) }.play();
+        let least = seen.targets.iter().map(|(_, target)| *target).fold(f64::MAX, f64::min);
+        assert!(least > 0.8 * 8e6, "{least} of 8 Mbit/s, of which {demand} are used");
+    }
+}
+
+#[test]
+fn a_line_that_was_as_good_as_gone_is_used_again_within_seconds() {
+    let second = Duration::from_secs(1);
+    let rates = vec![(Duration::ZERO, 8e6), (10 * second, 0.25e6), (25 * second, 5e6)];
+    let seen = World { rates, lasts: 45 * second, ..World::line(8.0) }.play();
+    let there = seen.targets.iter().find(|(at, target)| *at > 25 * second && *target > 4e6);
+    let there = there.expect("it rises").0 - 25 * second;
+    assert!(there < 5 * second, "after {there:?}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //!   meanwhile; else the line itself drops what is too much.
 //! - Otherwise bursts say what the line carries ([`Trains`](super::trains::Trains)), and the rate goes there, a little below.
 //!   Where there are none, it grows while it is used, never far beyond what has arrived.
-//! - A source that sends little moves nothing.
+//! - A source that sends little moves nothing. A queue that stands while what it sends is carried is not its own: the path
+//!   became longer, or somebody else fills the line.
 
 use super::trains::Line;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ const SAME_LINE: std::ops::Range<f64> = 0.7..1.4;
 const BEYOND: f64 = 1.5;
 /// Less than this part of the rate in use: the source is the limit, not the line.
 const USED: f64 = 0.6;
+/// What arrives at this part of the rate at which it was sent does not gather before the line.
+const CARRIED: f64 = 0.9;
 /// Loss that is congestion; below it is what radio links do.
 const HEAVY_LOSS: f64 = 0.1;
 /// A packet that waited this long was in a queue that may overflow.
@@ -51,6 +54,8 @@ const BUSY_MEMORY: Duration = Duration::from_secs(2);
 pub(super) struct Measured {
     /// Arrived lately, in bit/s.
     pub(super) received: Option<f64>,
+    /// The rate at which that was sent.
+    pub(super) sent: Option<f64>,
     /// The same while packets waited for the line.
     pub(super) busy: Option<f64>,
     /// The standing queue, and what is to be thought of it.
@@ -62,6 +67,17 @@ pub(super) struct Measured {
     /// The part that was lost, when there is news of it.
     pub(super) loss: Option<f64>,
     pub(super) line: Option<Line>,
+}
+
+impl Measured {
+    /// Whether less arrives than is sent.
+    fn gathers(&self) -> bool {
+        match (self.received, self.sent) {
+            (Some(received), Some(sent)) => received < sent * CARRIED,
+            // A source that has just begun to send.
+            _ => true,
+        }
+    }
 }
 
 /// What is to be done besides following the target.
@@ -87,6 +103,8 @@ pub(super) struct Control {
     busy: Option<(f64, Instant)>,
     /// When the line was last full.
     full: Option<Instant>,
+    /// Since when a queue stands that is not ours.
+    other: Option<Instant>,
     updated: Option<Instant>,
 }
 
@@ -97,6 +115,8 @@ struct Congestion {
     lowered: Instant,
     queue: Duration,
     in_vain: u32,
+    /// What bursts said while the line was full, and what it carried then.
+    said: Option<(f64, f64)>,
 }
 
 impl Control {
@@ -109,6 +129,7 @@ impl Control {
             loss: 0.0,
             busy: None,
             full: None,
+            other: None,
             updated: None,
         }
     }
@@ -133,8 +154,9 @@ impl Control {
         let passed = passed.as_secs_f64().min(0.5);
         self.busy = measured.busy.map(|rate| (rate, now)).or(self.busy);
         self.loss = measured.loss.unwrap_or(self.loss);
-        if measured.is_full {
-            self.full = Some(now);
+        let is_ours = self.congestion.is_some() || !self.is_carried(measured);
+        if measured.is_full && is_ours {
+            (self.full, self.other) = (Some(now), None);
             return self.congested(now, measured);
         }
         if self.loss > HEAVY_LOSS {
@@ -149,7 +171,7 @@ impl Control {
                 return Verdict::Fine;
             }
             self.congestion = None;
-            if let (Some(Line::Carries(rate)), Some(busy)) = (measured.line, self.busy(now)) {
+            if let Some((rate, busy)) = congestion.said {
                 self.trust = (busy / rate).min(self.trust).max(LEAST_TRUST);
                 self.trusted = Some(rate);
             }
@@ -161,7 +183,18 @@ impl Control {
             (self.trust, self.trusted) = (1.0, None);
         }
         self.follow(now, measured, passed);
+        self.other = if measured.is_full { self.other.or(Some(now)) } else { None };
+        if self.other.is_some_and(|since| now.saturating_duration_since(since) >= IN_VAIN * SETTLE) {
+            self.other = None;
+            return Verdict::NotOurQueue;
+        }
         Verdict::Fine
+    }
+
+    /// Whether the source sends little, and all of it arrives as fast as it is sent.
+    fn is_carried(&self, measured: &Measured) -> bool {
+        let little = measured.received.is_some_and(|received| received < self.target * USED);
+        little && !measured.gathers()
     }
 
     fn busy(&self, now: Instant) -> Option<f64> {
@@ -171,12 +204,17 @@ impl Control {
     /// The line is full: what arrives is what it carries.
     fn congested(&mut self, now: Instant, measured: &Measured) -> Verdict {
         let Some(received) = measured.busy.or(measured.received) else { return Verdict::Fine };
+        let said = match (measured.line, measured.busy) {
+            (Some(Line::Carries(rate)), Some(busy)) => Some((rate, busy)),
+            _ => None,
+        };
         let Some(congestion) = &mut self.congestion else {
-            let carries = received.min(self.target / SHARE);
-            self.congestion = Some(Congestion { carries, lowered: now, queue: measured.queue, in_vain: 0 });
+            let (carries, queue) = (received.min(self.target / SHARE), measured.queue);
+            self.congestion = Some(Congestion { carries, lowered: now, queue, in_vain: 0, said });
             self.set(carries * DRAIN);
             return Verdict::LineIsFull;
         };
+        congestion.said = said.or(congestion.said);
         if now.saturating_duration_since(congestion.lowered) < SETTLE {
             return Verdict::Fine;
         }
@@ -194,7 +232,10 @@ impl Control {
             self.set(carries);
             return Verdict::NotOurQueue;
         }
-        congestion.carries = congestion.carries.min(received);
+        // What flows without gathering is less because less is sent.
+        if measured.gathers() {
+            congestion.carries = congestion.carries.min(received);
+        }
         congestion.queue = congestion.queue.max(measured.queue);
         let carries = congestion.carries;
         self.set(carries * DRAIN);

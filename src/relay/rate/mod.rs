@@ -151,12 +151,14 @@ impl Estimator {
             let sent = *sent;
             self.losses.all += 1;
             self.losses.lost += u32::from(!arrived);
-            if let Some(at) = at.filter(|_| arrived) {
-                self.arrived(sent, at);
+            match at {
+                Some(at) if arrived => self.arrived(sent, at),
+                Some(_) | None => self.received.lost(sent.bytes),
             }
         }
         let measured = Measured {
             received: self.received.rate(),
+            sent: self.received.sent_rate(),
             busy: self.received.busy_rate(),
             queue: self.delay.standing().unwrap_or_default(),
             is_full: self.delay.is_full(),
@@ -165,7 +167,9 @@ impl Estimator {
             loss: self.losses.take(now),
             line: self.trains.line(),
         };
-        match self.control.update(now, &measured) {
+        let verdict = self.control.update(now, &measured);
+        tracing::trace!(target = self.target(), ?verdict, ?measured, "feedback");
+        match verdict {
             Verdict::Fine => {}
             Verdict::LineIsFull => self.trains.forget(),
             Verdict::NotOurQueue => self.delay.forget(),

@@ -1,11 +1,12 @@
-//! What arrives, in bit/s, by the times of arrival that the player reports: in all, and while the line was busy.
+//! What arrives, in bit/s, by the times of arrival that the player reports: in all, and while the line was busy; and how fast
+//! that was sent.
 //!
 //! Before a packet that waited in the queue the line was busy, so the time since the packet before it is what the line took
 //! for it. Of a source that sends a large frame now and then, that alone says what the line carries.
 
 use super::Arrival;
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Over the last so long, and over at least so many packets.
 const WINDOW: Duration = Duration::from_millis(250);
@@ -20,14 +21,21 @@ pub(super) struct Received {
     /// Oldest first.
     packets: VecDeque<Packet>,
     bytes: usize,
+    /// Of these and of those that were lost among them.
+    sent_bytes: usize,
+    /// Lost since the newest packet.
+    lost_bytes: usize,
     busy_bytes: usize,
     busy: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Packet {
+    sent: Instant,
     at: Duration,
     bytes: usize,
+    /// With those before it that were lost.
+    sent_bytes: usize,
     /// How long the line took for it; `None`: it did not wait.
     took: Option<Duration>,
 }
@@ -38,8 +46,10 @@ impl Received {
         let before = self.packets.back().map_or(packet.at, |before| before.at);
         let at = packet.at.max(before);
         let took = waited.then(|| at - before);
-        self.packets.push_back(Packet { at, bytes: packet.bytes, took });
+        let sent_bytes = packet.bytes + std::mem::take(&mut self.lost_bytes);
+        self.packets.push_back(Packet { sent: packet.sent, at, bytes: packet.bytes, sent_bytes, took });
         self.bytes += packet.bytes;
+        self.sent_bytes += sent_bytes;
         if let Some(took) = took {
             self.busy_bytes += packet.bytes;
             self.busy += took;
@@ -50,6 +60,7 @@ impl Received {
         {
             let Some(old) = self.packets.pop_front() else { break };
             self.bytes -= old.bytes;
+            self.sent_bytes -= old.sent_bytes;
             if let Some(took) = old.took {
                 self.busy_bytes -= old.bytes;
                 self.busy -= took;
@@ -57,10 +68,21 @@ impl Received {
         }
     }
 
+    /// So many bytes did not arrive.
+    pub(super) fn lost(&mut self, bytes: usize) {
+        self.lost_bytes += bytes;
+    }
+
     pub(super) fn rate(&self) -> Option<f64> {
         let (first, last) = (self.packets.front()?, self.packets.back()?);
         // The first packet's own time lies before the span.
         rate(self.bytes - first.bytes, last.at.saturating_sub(first.at))
+    }
+
+    /// The rate at which they were sent, with those that were lost meanwhile.
+    pub(super) fn sent_rate(&self) -> Option<f64> {
+        let (first, last) = (self.packets.front()?, self.packets.back()?);
+        rate(self.sent_bytes - first.sent_bytes, last.sent.saturating_duration_since(first.sent))
     }
 
     /// The line's own rate, from the packets that waited.
