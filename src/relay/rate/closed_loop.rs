@@ -18,10 +18,13 @@ use super::control::MOST;
 use crate::netem::{Fate, Loss, Queue, Rate, Shape, Shaper};
 use crate::runner::fit::{Fit, Sent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 const FPS: u32 = 60;
+/// What is left of that while a game stands still, as sound and pointer have it.
+const STILL_FPS: u32 = 10;
 const PIXELS: u32 = 1280 * 720;
 /// What the game wants, in kbit/s.
 const GAME_KBPS: u32 = 8000;
@@ -45,6 +48,8 @@ pub(super) struct World {
     pub(super) coarsest: f64,
     /// What the game's pictures are worth, in bit/s: a source that sends no more, however wide the line is.
     pub(super) demand: f64,
+    /// Meanwhile the game stands still, and sends next to nothing.
+    pub(super) still: Range<Duration>,
     pub(super) lasts: Duration,
 }
 
@@ -81,7 +86,8 @@ impl World {
     pub(super) fn line(mbps: f64) -> Self {
         let rates = vec![(Duration::ZERO, mbps * 1e6)];
         let (longer, lasts) = (Duration::MAX, Duration::from_secs(30));
-        Self { rates, longer, loss: 0.0, coarsest: 3200.0, demand: f64::MAX, lasts }
+        let still = Duration::MAX..Duration::MAX;
+        Self { rates, longer, loss: 0.0, coarsest: 3200.0, demand: f64::MAX, still, lasts }
     }
 
     fn rate(&self, at: Duration) -> f64 {
@@ -105,7 +111,8 @@ impl World {
         while at < self.lasts {
             at += MS;
             if at >= next_picture {
-                next_picture += Duration::from_secs(1) / FPS;
+                let rate = if self.still.contains(&at) { STILL_FPS } else { FPS };
+                next_picture += Duration::from_secs(1) / rate;
                 waiting = true;
             }
             run.hear(at);
@@ -185,7 +192,11 @@ impl Run {
         self.encoder.half = self.fit.is_half();
         let key = resized || self.pictures == 0;
         self.seen.key_frames += u32::from(key);
-        let bytes = self.encoder.encode(world, self.kbps, self.fit.fps(), key);
+        let bytes = if world.still.contains(&at) {
+            120
+        } else {
+            self.encoder.encode(world, self.kbps, self.fit.fps(), key)
+        };
         self.fit.sent(self.start + at, Sent { pixels: PIXELS, bytes, moving: !key });
         let packets = bytes.div_ceil(1200).max(1);
         self.missing.insert(self.pictures, packets);
@@ -386,6 +397,23 @@ fn a_path_that_becomes_longer_costs_a_source_that_sends_little_nothing() {
         let seen = World { demand, longer, coarsest: 50.0, ..World::line(8.0) }.play();
         let least = seen.targets.iter().map(|(_, target)| *target).fold(f64::MAX, f64::min);
         assert!(least > 0.8 * 8e6, "{least} of 8 Mbit/s, of which {demand} are used");
+    }
+}
+
+#[test]
+fn a_path_that_becomes_longer_while_the_game_comes_to_rest_costs_it_little() {
+    let rest = Duration::from_secs(12);
+    for (longer, loss) in
+        [800, 960, 1000, 1040, 1100, 1300].into_iter().flat_map(|ms| [(ms, 0.0), (ms, 0.02)])
+    {
+        let longer = rest + longer * MS - 1000 * MS;
+        let seen = World { longer, loss, still: rest..rest + rest, ..World::line(8.0) }.play();
+        let after = |at: &&(Duration, f64)| at.0 > rest;
+        let least = seen.targets.iter().filter(after).map(|(_, target)| *target).fold(f64::MAX, f64::min);
+        assert!(
+            least > 2e6,
+            "{least} of 8 Mbit/s, when the path is longer from {longer:?} on, with a loss of {loss}"
+        );
     }
 }
 

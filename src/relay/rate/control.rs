@@ -32,6 +32,8 @@ const GROW: f64 = 1.4;
 const FAR: f64 = 1.04;
 const NEAR: f64 = 1.01;
 const MEMORY: Duration = Duration::from_secs(15);
+/// Below this few frames are bursts, and every step up is small.
+const SMALL: f64 = 1_000_000.0;
 /// However wrong bursts were, so much of what they say is believed.
 const LEAST_TRUST: f64 = 0.3;
 /// When they say something else by more than this, the line is another one.
@@ -197,6 +199,11 @@ impl Control {
         little && !measured.gathers()
     }
 
+    /// Whether the source sends about as much as it may.
+    fn is_used(&self, measured: &Measured) -> bool {
+        measured.sent.is_none_or(|sent| sent > self.target * USED)
+    }
+
     fn busy(&self, now: Instant) -> Option<f64> {
         self.busy.filter(|(_, at)| now.saturating_duration_since(*at) < BUSY_MEMORY).map(|(rate, _)| rate)
     }
@@ -208,6 +215,7 @@ impl Control {
             (Some(Line::Carries(rate)), Some(busy)) => Some((rate, busy)),
             _ => None,
         };
+        let used = self.is_used(measured);
         let Some(congestion) = &mut self.congestion else {
             let (carries, queue) = (received.min(self.target / SHARE), measured.queue);
             self.congestion = Some(Congestion { carries, lowered: now, queue, in_vain: 0, said });
@@ -232,8 +240,8 @@ impl Control {
             self.set(carries);
             return Verdict::NotOurQueue;
         }
-        // What flows without gathering is less because less is sent.
-        if measured.gathers() {
+        // Of a source that sends less than it may, less arrives for that.
+        if used && measured.gathers() {
             congestion.carries = congestion.carries.min(received);
         }
         congestion.queue = congestion.queue.max(measured.queue);
@@ -249,7 +257,10 @@ impl Control {
             (Some(busy), _) if measured.longest >= LONG_WAIT => {
                 self.set((self.target * kept).max((busy * DRAIN).min(self.target)));
             }
-            (_, received) => self.set(received.unwrap_or(self.target).min(self.target) * kept),
+            (_, received) => {
+                let all = received.filter(|_| self.is_used(measured)).unwrap_or(self.target);
+                self.set(all.min(self.target) * kept);
+            }
         }
     }
 
@@ -257,7 +268,8 @@ impl Control {
     fn follow(&mut self, now: Instant, measured: &Measured, passed: f64) {
         let received = measured.received.unwrap_or(0.0);
         let used = received > self.target * USED;
-        let near = self.full.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
+        let near =
+            self.target > SMALL && self.full.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
         if used {
             self.trust = (self.trust * if near { NEAR } else { FAR }.powf(passed)).min(3.0);
         }

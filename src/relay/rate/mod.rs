@@ -24,8 +24,9 @@ use trains::Trains;
 const HISTORY: usize = 4096;
 /// Header, tag, UDP and IP of each packet.
 const OVERHEAD: usize = 24 + 16 + 28;
-/// Loss is counted over this.
+/// Loss is counted over this, and over at least so many packets.
 const LOSS_SPAN: Duration = Duration::from_millis(500);
+const LOSS_PACKETS: u32 = 20;
 /// The receiver's clock counts 24 bits of 64 ms.
 const CLOCK: Duration = Duration::from_millis(64 << 24);
 /// The receiver's clock and ours differ by more than this from one packet to the next: it is another clock.
@@ -215,7 +216,7 @@ impl Losses {
     /// The part that was lost, once a span is over.
     fn take(&mut self, now: Instant) -> Option<f64> {
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) < LOSS_SPAN || self.all == 0 {
+        if now.saturating_duration_since(since) < LOSS_SPAN || self.all < LOSS_PACKETS {
             return None;
         }
         let part = f64::from(self.lost) / f64::from(self.all);
