@@ -3,8 +3,10 @@
 //!
 //! An encoder has a coarsest step. Pictures that cost more than the bitrate even then become delay on a full line, so the
 //! stream goes down a ladder: the whole size, half of width and height, then fewer pictures a second, never below
-//! [`SMOOTH`] while there are [`SMOOTH_KBPS`]. It comes up again when there is clearly more than what a rung was seen to
-//! need, when the bitrate is not spent, or for a try. Another size costs a key frame, so tries that fail come less and less often.
+//! [`SMOOTH`] while there are [`SMOOTH_KBPS`]. An encoder that tells how coarse its pictures are is not at its end before they
+//! are the coarsest: until then, pictures that wait only make the next ones larger. The stream comes up again when there is
+//! clearly more than what a rung was seen to need, when the bitrate is not spent or pictures have become fine, or for a try.
+//! Another size costs a key frame, so tries that fail come less and less often.
 //!
 //! Whatever the rung, pictures wait while more was sent ahead of the bitrate than [`AHEAD`]: none of them is late.
 
@@ -35,6 +37,11 @@ const SAME: f64 = 0.5;
 const MOVING: f64 = 0.3;
 /// What is left of the bitrate when less than this part of it is spent is better spent on a higher rung.
 const UNSPENT: f64 = 0.7;
+/// Pictures this coarse can be made hardly any smaller.
+const COARSEST: f32 = 0.9;
+/// Pictures finer than this leave room for more of them, or for a larger size.
+const FINE_FOR_MORE: f32 = 0.75;
+const FINE_FOR_LARGER: f32 = 0.5;
 /// Times what a rung was seen to need: enough to come back to it.
 const CLEARLY: f64 = 1.2;
 /// No rung is left upwards sooner than this; a try without a reason comes after the patience, which doubles when it fails.
@@ -95,6 +102,8 @@ pub(crate) struct Sent {
     pub(crate) bytes: usize,
     /// It shows something new, and is no key frame.
     pub(crate) moving: bool,
+    /// As [`Encoded`](super::encoder::Encoded) has it.
+    pub(crate) coarseness: Option<f32>,
 }
 
 /// What pictures cost lately.
@@ -107,6 +116,10 @@ struct Cost {
     held: u32,
     /// The most that there was for them.
     kbps: f64,
+    /// Of pictures whose encoder tells: how many, how coarse together, and how many were the coarsest.
+    told: u32,
+    coarseness: f32,
+    coarsest: u32,
 }
 
 impl Fit {
@@ -163,7 +176,7 @@ impl Fit {
 
     /// A picture was sent.
     pub(crate) fn sent(&mut self, now: Instant, picture: Sent) {
-        let Sent { pixels, bytes, moving } = picture;
+        let Sent { pixels, bytes, moving, coarseness } = picture;
         self.pixels = f64::from(pixels.max(1));
         let bits = f64::from(u32::try_from(bytes * 8).unwrap_or(u32::MAX));
         let time = Duration::from_secs_f64(bits / (f64::from(self.kbps) * 1000.0));
@@ -184,6 +197,11 @@ impl Fit {
             self.cost.pictures += 1;
             self.cost.bits += bits;
             self.cost.held += u32::from(waits.as_secs_f64() > 1.0 / f64::from(self.fps()));
+            if let Some(coarseness) = coarseness {
+                self.cost.told += 1;
+                self.cost.coarseness += coarseness;
+                self.cost.coarsest += u32::from(coarseness >= COARSEST);
+            }
         }
         let passed = now.saturating_duration_since(since);
         if passed >= SPAN && (self.cost.pictures >= PICTURES || passed >= 2 * SPAN) {
@@ -203,7 +221,8 @@ impl Fit {
         let spent = cost.bits / 1000.0 / passed.as_secs_f64();
         let is_moving = cost.pictures >= PICTURES || spent > kbps * MOVING;
         let held = cost.held >= cost.pictures.div_ceil(4);
-        let too_much = is_moving && held && needs > kbps * TOO_MUCH;
+        let at_its_end = cost.told == 0 || 2 * cost.coarsest >= cost.told;
+        let too_much = is_moving && held && at_its_end && needs > kbps * TOO_MUCH;
         self.too_much = if too_much { self.too_much + 1 } else { 0 };
         if kbps < self.least(self.rung, TOO_FEW_BITS) || self.too_much >= SPANS {
             let Some(lower) = self.lower() else { return };
@@ -218,10 +237,13 @@ impl Fit {
         if now.saturating_duration_since(since) < HOLD || kbps < self.least(higher, ENOUGH_BITS) {
             return;
         }
-        let unspent = spent < kbps * UNSPENT;
+        let fine = if self.at(higher).half == self.is_half() { FINE_FOR_MORE } else { FINE_FOR_LARGER };
+        #[expect(clippy::cast_precision_loss, reason = "few pictures")]
+        let is_fine = cost.told > 0 && cost.coarseness < fine * cost.told as f32;
+        let room = is_fine || spent < kbps * UNSPENT;
         let worth = self.left[higher].is_none_or(|left| {
             let away = now.saturating_duration_since(left.at);
-            kbps >= left.kbps * CLEARLY || away >= left.patience || (unspent && away >= left.patience / 4)
+            kbps >= left.kbps * CLEARLY || away >= left.patience || (room && away >= left.patience / 4)
         });
         if worth {
             self.go(now, higher);

@@ -38,7 +38,7 @@ impl Game {
             let coarsest = if half { self.coarsest / 3 } else { self.coarsest };
             let size = (self.kbps * 125 / self.fit.fps()) as usize;
             let size = size.max(coarsest) * if key { 3 } else { 1 };
-            self.fit.sent(at, Sent { pixels: HD, bytes: size, moving: !key });
+            self.fit.sent(at, Sent { pixels: HD, bytes: size, moving: !key, coarseness: None });
             (pictures, bytes, longest) = (pictures + 1, bytes + size, longest.max(at - last));
             last = at;
         }
@@ -61,7 +61,7 @@ fn an_encoder_too_slow_for_so_many_pictures_keeps_the_size() {
     for picture in 0..200 {
         let at = start + 50 * MS * picture;
         assert_eq!(fit.next(at), None);
-        fit.sent(at, Sent { pixels: HD, bytes: 25_000, moving: true });
+        fit.sent(at, Sent { pixels: HD, bytes: 25_000, moving: true, coarseness: None });
     }
     assert!(!fit.is_half() && fit.fps() == 60);
 }
@@ -73,6 +73,33 @@ fn pictures_that_cost_too_much_become_smaller_before_they_become_fewer() {
     assert!(game.fit.is_half() && game.fit.fps() == 60);
     let (pictures, kbps, longest, _) = game.play(5);
     assert!(pictures >= 58 && kbps <= 2100 && longest < 35 * MS, "{pictures} {kbps} {longest:?}");
+}
+
+#[test]
+fn pictures_that_could_be_coarser_do_not_become_smaller_or_fewer() {
+    let (start, mut fit) = (Instant::now(), Fit::new(60, 3000));
+    for frame in 0..300_u32 {
+        let at = start + Duration::from_secs(1) * frame / 60;
+        if fit.next(at).is_none() {
+            fit.sent(at, Sent { pixels: HD, bytes: 20_000, moving: true, coarseness: Some(0.6) });
+        }
+    }
+    assert!(!fit.is_half() && fit.fps() == 60, "{fit:?}");
+}
+
+#[test]
+fn pictures_that_have_become_fine_come_more_often_again() {
+    let mut game = Game::new(1350, 20_000);
+    game.play(10);
+    assert!(game.fit.is_half() && game.fit.fps() < 60, "{:?}", game.fit);
+    for frame in 0..900_u32 {
+        let at = game.now + Duration::from_secs(1) * frame / 60;
+        if game.fit.next(at).is_none() {
+            let bytes = (game.kbps * 125 / game.fit.fps()) as usize;
+            game.fit.sent(at, Sent { pixels: HD, bytes, moving: true, coarseness: Some(0.6) });
+        }
+    }
+    assert_eq!(game.fit.fps(), 60);
 }
 
 #[test]
@@ -116,7 +143,10 @@ fn a_still_picture_gets_its_whole_size_back() {
     game.play(3);
     assert!(game.fit.is_half());
     for second in 1..=6 {
-        game.fit.sent(game.now + second * 1000 * MS, Sent { pixels: HD, bytes: 100, moving: false });
+        game.fit.sent(
+            game.now + second * 1000 * MS,
+            Sent { pixels: HD, bytes: 100, moving: false, coarseness: None },
+        );
     }
     assert!(!game.fit.is_half());
 }
@@ -137,7 +167,7 @@ fn hardly_any_bits_for_a_pixel_are_too_few_for_the_whole_size() {
 #[test]
 fn one_huge_picture_holds_the_next_for_less_than_half_a_second() {
     let (now, mut fit) = (Instant::now(), Fit::new(60, 100));
-    fit.sent(now, Sent { pixels: HD, bytes: 1_000_000, moving: false });
+    fit.sent(now, Sent { pixels: HD, bytes: 1_000_000, moving: false, coarseness: None });
     assert_eq!(fit.next(now), Some(now + LONGEST - AHEAD));
     fit.set_kbps(now, 100_000);
     assert_eq!(fit.next(now), None, "what is owed is bits, and soon paid at more");

@@ -28,6 +28,10 @@ const REFINE_EVERY: Duration = Duration::from_millis(40);
 /// So often at most: an encoder may not know when a picture is sharp.
 const REFINEMENTS: u32 = 30;
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
+/// Pictures this far apart, in seconds, are not those of a movement.
+const RESTED: f64 = 0.15;
+/// An encoder is told another number of pictures a second when it is this part of the old one away.
+const OTHER_FPS: f64 = 0.1;
 
 /// A picture to encode.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Inbox {
     frame: Option<Frame>,
+    drawn: Drawn,
     pub(super) key_frames: KeyRequests,
     pub(super) kbps: u32,
     /// No new pictures and no repetitions; a key frame that is asked for is still given.
@@ -52,12 +57,20 @@ pub(super) struct Inbox {
 
 impl Inbox {
     pub(super) fn new(kbps: u32) -> Self {
-        Self { frame: None, key_frames: KeyRequests::default(), kbps, paused: false, end: false }
+        Self {
+            frame: None,
+            drawn: Drawn::default(),
+            key_frames: KeyRequests::default(),
+            kbps,
+            paused: false,
+            end: false,
+        }
     }
 
     /// Leaves a picture for encoding. An older one that still waits is never encoded, but what changed with it is said of
     /// this one.
     pub(super) fn put(&mut self, mut frame: Frame) {
+        self.drawn.at(frame.at);
         if let Some(older) = self.frame.take() {
             frame.damage.join(&older.damage);
         }
@@ -71,6 +84,32 @@ impl Inbox {
     /// The newest picture, unless it was taken before.
     pub(super) fn take(&mut self) -> Option<Frame> {
         self.frame.take()
+    }
+}
+
+/// How often pictures come, whatever becomes of them.
+#[derive(Debug, Default)]
+struct Drawn {
+    last: Option<Instant>,
+    /// Mean time between pictures while things move, in seconds.
+    interval: f64,
+}
+
+impl Drawn {
+    fn at(&mut self, at: Instant) {
+        let gap = self.last.map_or(0.0, |last| at.saturating_duration_since(last).as_secs_f64());
+        self.last = Some(at);
+        // More is a rest, and says nothing about what follows.
+        if gap < RESTED {
+            self.interval += (gap - self.interval) * 0.1;
+        }
+    }
+
+    /// Pictures a second.
+    fn fps(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1000")]
+        let fps = (1.0 / self.interval.max(0.001)).round() as u32;
+        fps
     }
 }
 
@@ -99,6 +138,7 @@ struct Work {
     due: bool,
     key_due: Option<u64>,
     kbps: u32,
+    fps: u32,
     paused: bool,
     end: bool,
 }
@@ -143,7 +183,8 @@ impl Video {
                     let key_due = inbox.key_frames.due(now);
                     let due = key_due.is_some() || held.is_none_or(|until| now >= until);
                     let frame = if due { inbox.take() } else { None };
-                    Work { now, frame, due, key_due, kbps: inbox.kbps, paused: inbox.paused, end: inbox.end }
+                    let (kbps, fps) = (inbox.kbps, inbox.drawn.fps());
+                    Work { now, frame, due, key_due, kbps, fps, paused: inbox.paused, end: inbox.end }
                 },
             );
             if work.end {
@@ -154,9 +195,10 @@ impl Video {
                 kbps = work.kbps;
                 fit.set_kbps(now, kbps);
             }
-            if rate != (kbps, fit.fps()) {
-                rate = (kbps, fit.fps());
-                encoder.set_rate(rate.0, rate.1)?;
+            let fps = work.fps.min(fit.fps());
+            if rate.0 != kbps || f64::from(fps.abs_diff(rate.1)) > OTHER_FPS * f64::from(rate.1) {
+                rate = (kbps, fps);
+                encoder.set_rate(kbps, fps)?;
             }
             let fresh = work.frame.as_ref().map(|frame| frame.at);
             if let Some(newer) = work.frame {
@@ -212,7 +254,8 @@ impl Video {
             let timestamp = later_than(last_timestamp, self.stream.clock.timestamp(encoded.at));
             last_timestamp = Some(timestamp);
             let moving = fresh.is_some() && !encoded.key;
-            fit.sent(now, Sent { pixels, bytes: encoded.bytes.len(), moving });
+            let coarseness = encoded.coarseness;
+            fit.sent(now, Sent { pixels, bytes: encoded.bytes.len(), moving, coarseness });
             burst.clear();
             packetizer.frame(encoded.bytes, encoded.key, timestamp, |packet| burst.push(packet));
             self.stream.send_all(&burst);

@@ -197,7 +197,7 @@ impl Run {
         } else {
             self.encoder.encode(world, self.kbps, self.fit.fps(), key)
         };
-        self.fit.sent(self.start + at, Sent { pixels: PIXELS, bytes, moving: !key });
+        self.fit.sent(self.start + at, Sent { pixels: PIXELS, bytes, moving: !key, coarseness: None });
         let packets = bytes.div_ceil(1200).max(1);
         self.missing.insert(self.pictures, packets);
         for _ in 0..packets {

@@ -44,6 +44,8 @@ const BEYOND: f64 = 1.5;
 const USED: f64 = 0.6;
 /// What arrives at this part of the rate at which it was sent does not gather before the line.
 const CARRIED: f64 = 0.9;
+/// Bursts that arrive so many times as fast as all that was sent are no sign of a full line.
+const BY_FAR: f64 = 4.0;
 /// Loss that is congestion; below it is what radio links do.
 const HEAVY_LOSS: f64 = 0.1;
 /// A packet that waited this long was in a queue that may overflow.
@@ -193,10 +195,16 @@ impl Control {
         Verdict::Fine
     }
 
-    /// Whether the source sends little, and all of it arrives as fast as it is sent.
+    /// Whether the source sends little, and all of it arrives as fast as it is sent or by far could.
     fn is_carried(&self, measured: &Measured) -> bool {
-        let little = measured.received.is_some_and(|received| received < self.target * USED);
-        little && !measured.gathers()
+        let Some(received) = measured.received.filter(|received| *received < self.target * USED) else {
+            return false;
+        };
+        let wide = match measured.line {
+            Some(Line::Carries(rate) | Line::CarriesAtLeast(rate)) => rate * self.trust > received * BY_FAR,
+            None => false,
+        };
+        wide || !measured.gathers()
     }
 
     /// Whether the source sends about as much as it may.

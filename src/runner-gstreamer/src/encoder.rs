@@ -161,6 +161,7 @@ impl GStreamerEncoder {
             at: waiting.at,
             // No element tells.
             sharp: false,
+            coarseness: None,
             bytes: &output.bytes,
         }))
     }

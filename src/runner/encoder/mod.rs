@@ -76,6 +76,8 @@ pub struct Encoded<'a> {
     pub at: Instant,
     /// Encoding the same frame again would not make it better; an encoder that does not know says false.
     pub sharp: bool,
+    /// From 0, as fine as this encoder makes frames, to 1, the coarsest that it can; an encoder that does not tell says `None`.
+    pub coarseness: Option<f32>,
     /// In the form of the encoder's [`Codec`].
     pub bytes: &'a [u8],
 }

@@ -8,7 +8,7 @@
 //! with background detection, and 1.5 dB less), a textured pan 7.1 ms (7.0). Screen content mode took 2 to 6 times as long for
 //! at most 2.4 dB and is not used. Several threads have not been measured on a quiet machine.
 
-use super::rate_control::{Change, QP, RateControl};
+use super::rate_control::{Change, QP, RateControl, coarseness};
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
 use crate::games::Rect;
 use crate::runner::i420::{I420, Matrix};
@@ -204,7 +204,8 @@ impl VideoEncoder for OpenH264 {
         };
         let answers = key.then_some(self.requested).filter(|number| *number > 0);
         self.owes_key_frame &= !key;
-        Ok(Some(Encoded { key, answers, at, sharp: self.rate.is_sharp(), bytes: &self.bytes }))
+        let (sharp, coarseness) = (self.rate.is_sharp(), Some(coarseness(qp)));
+        Ok(Some(Encoded { key, answers, at, sharp, coarseness, bytes: &self.bytes }))
     }
 }
 
