@@ -33,6 +33,8 @@ const VIDEO_SHARE: f64 = 0.93;
 const AUDIO_KBPS: f64 = 110.0;
 /// Between two reports of the browser.
 const REPORT: Duration = Duration::from_millis(50);
+/// More lost packets than this are not sent again: a key frame comes instead, as the pacer has it.
+const OUTAGE: usize = 24;
 /// The first seconds are the start and do not count.
 const WARM: Duration = Duration::from_secs(8);
 
@@ -61,6 +63,7 @@ pub(super) struct Seen {
     pub(super) pictures_a_second: f64,
     /// Waits in the line's queue, in ms, sorted.
     pub(super) waits: Vec<f64>,
+    /// Without those that an outage needs.
     pub(super) key_frames: u32,
     /// When pictures were whole at the browser.
     pub(super) shown: Vec<Duration>,
@@ -148,6 +151,8 @@ struct Run {
     arriving: BTreeSet<(Duration, u16)>,
     under_way: BTreeMap<u16, Packet>,
     lost: VecDeque<Packet>,
+    /// The next picture is a key frame: too much was lost.
+    outage: bool,
     /// Reports on their way back: when they are there, and what they say.
     reports: VecDeque<(Duration, Report, usize)>,
     /// Bitrates on their way to the runner.
@@ -171,6 +176,7 @@ impl Run {
             arriving: BTreeSet::new(),
             under_way: BTreeMap::new(),
             lost: VecDeque::new(),
+            outage: false,
             reports: VecDeque::new(),
             told: (GAME_KBPS, Duration::ZERO),
             arrived_bytes: 0,
@@ -190,8 +196,9 @@ impl Run {
     fn draw(&mut self, world: &World, at: Duration) {
         let resized = self.encoder.half != self.fit.is_half();
         self.encoder.half = self.fit.is_half();
-        let key = resized || self.pictures == 0;
-        self.seen.key_frames += u32::from(key);
+        let outage = std::mem::take(&mut self.outage);
+        let key = resized || self.pictures == 0 || outage;
+        self.seen.key_frames += u32::from(key && !outage);
         let bytes = if world.still.contains(&at) {
             120
         } else {
@@ -257,6 +264,11 @@ impl Run {
                 self.lost.push_back(packet);
             }
             packets.push((number, arrives.map(coarse)));
+        }
+        if self.lost.len() > OUTAGE {
+            self.outage = true;
+            self.lost.clear();
+            self.missing.clear();
         }
         self.reports.push_back((at + 20 * MS, packets, self.lost.len()));
         while let Some((_, packets, lost)) = self.reports.pop_front_if(|(there, _, _)| *there <= at) {

@@ -17,7 +17,7 @@ pub(super) const START: f64 = 12_000_000.0;
 pub(super) const MOST: f64 = 50_000_000.0;
 const LEAST: f64 = 200_000.0;
 /// Part of what the line carries that is sent: the rest takes up frames that came out too large.
-const SHARE: f64 = 0.93;
+const SHARE: f64 = 0.9;
 /// The same while the queue drains.
 const DRAIN: f64 = 0.75;
 /// Between two steps down, so that each is seen before the next.
@@ -32,7 +32,8 @@ const GROW: f64 = 1.4;
 const FAR: f64 = 1.04;
 const NEAR: f64 = 1.01;
 const MEMORY: Duration = Duration::from_secs(15);
-/// Below this few frames are bursts, and every step up is small.
+/// Below this the rate grows whether it is used or not: few frames are bursts, every step up is small, and sound that is not
+/// sent has a large part of it.
 const SMALL: f64 = 1_000_000.0;
 /// However wrong bursts were, so much of what they say is believed.
 const LEAST_TRUST: f64 = 0.3;
@@ -276,14 +277,18 @@ impl Control {
     fn follow(&mut self, now: Instant, measured: &Measured, passed: f64) {
         let received = measured.received.unwrap_or(0.0);
         let used = received > self.target * USED;
-        let near =
-            self.target > SMALL && self.full.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
+        let small = self.target < SMALL;
+        let near = self.full.is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
         if used {
             self.trust = (self.trust * if near { NEAR } else { FAR }.powf(passed)).min(3.0);
         }
         let (rise, fall) = (self.target * RISE.powf(passed), self.target * FALL.powf(passed));
         match measured.line {
             Some(Line::Carries(rate)) => {
+                // More than both bursts and full moments say would be a queue.
+                if let Some(busy) = self.busy(now) {
+                    self.trust = self.trust.min((busy / rate).max(1.0));
+                }
                 let wanted = rate * self.trust * SHARE;
                 // What flows without a queue is carried, whatever bursts say.
                 let fall = fall.max(received.min(self.target));
@@ -292,6 +297,7 @@ impl Control {
             Some(Line::CarriesAtLeast(rate)) if rate * self.trust * SHARE > self.target => {
                 self.set((rate * self.trust * SHARE).min(rise));
             }
+            Some(Line::CarriesAtLeast(_)) | None if small => self.set(self.target * GROW.powf(passed)),
             Some(Line::CarriesAtLeast(_)) | None if used => {
                 let most = (received * BEYOND).max(self.target);
                 let grown = self.target * if near { FAR } else { GROW }.powf(passed);
@@ -370,12 +376,20 @@ mod tests {
     #[test]
     fn without_bursts_a_rate_in_use_grows_and_an_unused_one_stays() {
         let (mut control, mut now) = (Control::new(), Instant::now());
-        hear(&mut control, &mut now, 500, full(1e6, 60));
-        hear(&mut control, &mut now, 5000, fine(0.1e6));
+        hear(&mut control, &mut now, 500, full(4e6, 60));
+        hear(&mut control, &mut now, 5000, fine(0.4e6));
         let target = control.target();
-        assert!((0.9e6..1e6).contains(&target), "{target}");
+        assert!((3.5e6..4e6).contains(&target), "{target}");
         hear(&mut control, &mut now, 5000, fine(target));
         assert!((target * 1.1..target * 1.5).contains(&control.target()), "{}", control.target());
+    }
+
+    #[test]
+    fn a_small_rate_grows_whether_it_is_used_or_not() {
+        let (mut control, mut now) = (Control::new(), Instant::now());
+        hear(&mut control, &mut now, 1000, full(0.3e6, 60));
+        hear(&mut control, &mut now, 10_000, fine(0.05e6));
+        assert!((SMALL..1.2 * SMALL).contains(&control.target()), "{}", control.target());
     }
 
     #[test]
