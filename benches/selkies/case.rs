@@ -211,11 +211,9 @@ async fn press(stage: &Stage, presses: usize) {
 
 /// For each key the time to the first picture that knows of it.
 fn latencies(seen: &Seen) -> Vec<f64> {
-    let Some(first) = seen.keys.first() else { return Vec::new() };
-    // Pictures before the first key tell where the count stood; without one the first key's own is missing.
-    let before = seen.pictures.iter().take_while(|picture| picture.shown < *first).last();
-    let base = before.or(seen.pictures.first()).map_or(0, |picture| picture.keys);
-    let base = if before.is_some() { base } else { base.wrapping_sub(1) };
+    // The last picture knows all of them, however many keys there were before the first of these.
+    let Some(last) = seen.pictures.last() else { return Vec::new() };
+    let base = last.keys.wrapping_sub(seen.keys.len() as u8);
     let mut latencies = Vec::new();
     for (index, key) in seen.keys.iter().enumerate() {
         let wanted = index + 1;

@@ -7,6 +7,10 @@ import * as codec from "./input.js";
 const BACKLOG_BYTES = 16 * 1024;
 /** A position that was not followed by another is said once more: the channel may have lost it. */
 const REPEAT_MOVE_MS = 60;
+/** After a press or release, so many heartbeats follow it, one every so many milliseconds: SCTP sends a lost packet again once
+ * three later ones arrived (RFC 9260, 7.2.4), and else not before its timer ends, a quarter of a second later. */
+const NUDGES = 3;
+const NUDGE_MS = 15;
 
 /** @typedef {{ readyState: string, bufferedAmount: number, send(data: any): void }} Channel */
 
@@ -22,6 +26,8 @@ export class InputSender {
   #beating;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #repeat;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #nudging;
   /** Frames left out because a channel was full. */
   dropped = 0;
   /** Frames sent. */
@@ -35,6 +41,7 @@ export class InputSender {
   /** @param {{ reliable: Channel, pointer: Channel } | null} channels */
   bind(channels) {
     this.#channels = channels;
+    clearTimeout(this.#nudging);
     this.#forget();
   }
 
@@ -148,6 +155,17 @@ export class InputSender {
     if (!this.#reliable(frame(), false)) return;
     if (down) this.#hold(what);
     else this.#letGo(what);
+    this.#nudge(NUDGES);
+  }
+
+  /** @param {number} left */
+  #nudge(left) {
+    clearTimeout(this.#nudging);
+    if (left === 0) return;
+    this.#nudging = setTimeout(() => {
+      this.#unreliable(codec.encodeHeartbeat());
+      this.#nudge(left - 1);
+    }, NUDGE_MS);
   }
 
   /** @param {string} what */

@@ -56,6 +56,21 @@ test("a heartbeat every 250 ms while anything is held, and none after", () => {
   }
 });
 
+test("three heartbeats follow a press on the other channel, so that its loss is noticed", () => {
+  mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+  try {
+    const { made, pointer } = sender();
+    made.key(4, true);
+    mock.timers.tick(20);
+    made.key(5, true);
+    assert.deepEqual(pointer.frames, [[6]]);
+    for (let passed = 0; passed < 1_000; passed += 5) mock.timers.tick(5);
+    assert.deepEqual(pointer.frames, [[6], [6], [6], [6]]);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test("release-all is said once and only when something is held", () => {
   const { made, reliable } = sender();
   made.releaseAll();

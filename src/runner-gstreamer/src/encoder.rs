@@ -17,6 +17,8 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Calls in a row without a frame, after which the encoder counts as stuck.
 const MOST_LATE: u32 = 5;
+/// Pixels for each of which there is less than a byte when a frame adds nothing to the one before.
+const NOTHING_ADDED: usize = 400;
 /// Two pictures are at least so far apart for the encoder, whatever their instants.
 const LEAST_GAP: Duration = Duration::from_millis(1);
 
@@ -46,6 +48,8 @@ pub(crate) struct GStreamerEncoder {
     /// In the pipeline.
     waiting: Option<Waiting>,
     late: u32,
+    /// The pictures stand still.
+    still: bool,
     output: Option<Output>,
 }
 
@@ -57,6 +61,7 @@ struct Waiting {
     key: bool,
     /// The request that this answers.
     answers: Option<u64>,
+    still: bool,
 }
 
 impl GStreamerEncoder {
@@ -86,6 +91,7 @@ impl GStreamerEncoder {
             asked: None,
             waiting: None,
             late: 0,
+            still: false,
             output: None,
         })
     }
@@ -120,7 +126,11 @@ impl GStreamerEncoder {
         time
     }
 
-    fn put(&mut self, frame: &I420, at: Instant) -> Result<(), PipelineError> {
+    /// `still`: the picture before again.
+    fn put(&mut self, frame: &I420, still: bool, at: Instant) -> Result<(), PipelineError> {
+        if std::mem::replace(&mut self.still, still) != still {
+            self.pipeline.set_still(still);
+        }
         if self.last.is_none() {
             self.start = at;
         }
@@ -133,7 +143,7 @@ impl GStreamerEncoder {
         self.pipeline.put(frame, time, key && !first)?;
         let answers = self.requested.filter(|_| key);
         self.asked = self.asked.max(answers);
-        self.waiting = Some(Waiting { at, key, answers });
+        self.waiting = Some(Waiting { at, key, answers, still });
         Ok(())
     }
 
@@ -155,12 +165,14 @@ impl GStreamerEncoder {
         }
         let output = self.output.insert(output);
         let answers = waiting.answers.filter(|_| output.key);
+        // No element tells. One that spends next to nothing on the same picture has nothing to add to it.
+        let next_to_nothing = self.format.width as usize * self.format.height as usize / NOTHING_ADDED;
+        let sharp = waiting.still && !output.key && output.bytes.len() < next_to_nothing;
         Ok(Some(Encoded {
             key: output.key,
             answers,
             at: waiting.at,
-            // No element tells.
-            sharp: false,
+            sharp,
             coarseness: None,
             bytes: &output.bytes,
         }))
@@ -192,7 +204,7 @@ impl VideoEncoder for GStreamerEncoder {
     fn encode(
         &mut self,
         frame: &I420,
-        _damage: &[Rect],
+        damage: &[Rect],
         at: Instant,
     ) -> Result<Option<Encoded<'_>>, EncodeError> {
         let element = self.element;
@@ -200,7 +212,7 @@ impl VideoEncoder for GStreamerEncoder {
             self.remake(self.format, frame.matrix(), self.kbps)?;
         }
         if self.waiting.is_none() {
-            self.put(frame, at).map_err(|error| failed(element, error.into()))?;
+            self.put(frame, damage.is_empty(), at).map_err(|error| failed(element, error.into()))?;
         }
         self.take().map_err(|error| failed(element, error))
     }
