@@ -1,6 +1,6 @@
 //! The video thread: takes pictures, gives RTP.
 //!
-//! Encodes only when there is a new picture, when a key frame is requested, and to follow a picture up: from 80 ms after the
+//! Encodes only when there is a new picture, when a key frame is requested, and to follow a picture up: from 50 ms after the
 //! last change on until it is sharp, which also shows the loss of its last packet, then once a second. When the encoder is
 //! slower than the game, the newest picture wins and the game is not held up. [`Fit`] decides at which size a picture is sent,
 //! and whether it waits because the bitrate is too little.
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// After a change, the picture is encoded once more; then again and again until the encoder calls it sharp.
-const REFINE_AFTER: Duration = Duration::from_millis(80);
+const REFINE_AFTER: Duration = Duration::from_millis(50);
 const REFINE_EVERY: Duration = Duration::from_millis(40);
 /// So often at most: an encoder may not know when a picture is sharp.
 const REFINEMENTS: u32 = 30;

@@ -26,8 +26,6 @@ pub struct Element {
     /// What goes after it, ending in `!`.
     pub after: &'static str,
     pub rate: Rate,
-    /// `None`: pictures are as fine as the rate allows.
-    pub finest: Option<Finest>,
     pub pacing: Pacing,
     pub key_frames: KeyFrames,
     pub source: Source,
@@ -40,15 +38,6 @@ pub enum Rate {
     KilobitsPerSecond(&'static str),
     /// The V4L2 control `video_bitrate`, in bit/s, by the property `extra-controls`.
     V4l2,
-}
-
-/// How fine pictures become at most, by a property that is changed while the encoder works. What moves need not be finer
-/// than eyes see, and what stands still costs little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finest {
-    pub property: &'static str,
-    pub moving: &'static str,
-    pub still: &'static str,
 }
 
 /// What the encoder's rate control goes by.
@@ -102,14 +91,13 @@ pub static ELEMENTS: [Element; 8] = [
         settings: &[
             "tune=zerolatency speed-preset=superfast sliced-threads=true threads={threads} bframes=0",
             "key-int-max=1073741824 option-string=scenecut=0 vbv-buf-capacity=100 byte-stream=true aud=false",
-            // Constant quality, and the bitrate is the most that there is.
-            "pass=qual quantizer=25",
+            // 47 dB of luma: finer, a picture that stands still would never be done.
+            "qp-min=13",
         ],
         fast: "speed-preset=ultrafast",
         gives: BASELINE,
         after: "",
         rate: Rate::KilobitsPerSecond("bitrate"),
-        finest: Some(Finest { property: "quantizer", moving: "25", still: "8" }),
         pacing: Pacing::Frames,
         key_frames: KeyFrames::Event,
         source: Source::Software("gstreamer1.0-plugins-ugly"),
@@ -123,7 +111,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: "video/x-vp8",
         after: "",
         rate: Rate::BitsPerSecond("target-bitrate"),
-        finest: None,
         pacing: Pacing::Timestamps,
         key_frames: KeyFrames::Event,
         source: Source::Software("gstreamer1.0-plugins-good"),
@@ -137,7 +124,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: "video/x-vp9,profile=(string)0",
         after: "",
         rate: Rate::BitsPerSecond("target-bitrate"),
-        finest: None,
         pacing: Pacing::Timestamps,
         key_frames: KeyFrames::Event,
         source: Source::Software("gstreamer1.0-plugins-good"),
@@ -157,7 +143,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: "video/x-av1",
         after: "",
         rate: Rate::KilobitsPerSecond("target-bitrate"),
-        finest: None,
         pacing: Pacing::Timestamps,
         // Of GStreamer 1.22; key frames by distance come when the mode is automatic, and this distance makes the next frame one.
         key_frames: KeyFrames::Properties {
@@ -178,7 +163,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: BASELINE,
         after: REPEAT_SETS,
         rate: Rate::KilobitsPerSecond("bitrate"),
-        finest: None,
         pacing: Pacing::Frames,
         key_frames: KeyFrames::Event,
         source: Source::Hardware(
@@ -198,7 +182,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: BASELINE,
         after: REPEAT_SETS,
         rate: Rate::KilobitsPerSecond("bitrate"),
-        finest: None,
         pacing: Pacing::Frames,
         key_frames: KeyFrames::Event,
         source: Source::Hardware(
@@ -217,7 +200,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: BASELINE,
         after: REPEAT_SETS,
         rate: Rate::KilobitsPerSecond("bitrate"),
-        finest: None,
         pacing: Pacing::Frames,
         key_frames: KeyFrames::Event,
         source: Source::Hardware("gstreamer1.0-vaapi", "a GPU with a VA-API driver and /dev/dri/renderD128"),
@@ -231,7 +213,6 @@ pub static ELEMENTS: [Element; 8] = [
         gives: BASELINE,
         after: REPEAT_SETS,
         rate: Rate::V4l2,
-        finest: None,
         pacing: Pacing::Frames,
         key_frames: KeyFrames::Event,
         source: Source::Hardware(

@@ -48,8 +48,6 @@ pub(crate) struct GStreamerEncoder {
     /// In the pipeline.
     waiting: Option<Waiting>,
     late: u32,
-    /// The pictures stand still.
-    still: bool,
     output: Option<Output>,
 }
 
@@ -91,7 +89,6 @@ impl GStreamerEncoder {
             asked: None,
             waiting: None,
             late: 0,
-            still: false,
             output: None,
         })
     }
@@ -128,9 +125,6 @@ impl GStreamerEncoder {
 
     /// `still`: the picture before again.
     fn put(&mut self, frame: &I420, still: bool, at: Instant) -> Result<(), PipelineError> {
-        if std::mem::replace(&mut self.still, still) != still {
-            self.pipeline.set_still(still);
-        }
         if self.last.is_none() {
             self.start = at;
         }

@@ -2,7 +2,7 @@
 //!
 //! Ends with its value: the elements are stopped and their devices closed.
 
-use crate::elements::{Element, Finest, KeyFrames, Pacing};
+use crate::elements::{Element, KeyFrames, Pacing};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};
@@ -90,13 +90,6 @@ impl Pipeline {
     pub(crate) fn set_kbps(&self, kbps: u32) {
         let (property, value) = self.element.rate.property(kbps);
         self.encoder.set_property_from_str(property, &value);
-    }
-
-    /// The pictures from the next one on stand still, or move.
-    pub(crate) fn set_still(&self, still: bool) {
-        if let Some(Finest { property, moving, still: fine }) = self.element.finest {
-            self.set(&[(property, if still { fine } else { moving })]);
-        }
     }
 
     /// Puts a picture of the size the pipeline was made for. The encoder is asked to make it a key frame, if that is wanted;
