@@ -17,8 +17,8 @@ fn main() {
     if x86 && (std::env::var_os("OPENH264_NO_ASM").is_some() || !has_nasm()) {
         println!("cargo::rustc-cfg=without_nasm");
         println!(
-            "cargo::warning=nasm was not found: the video encoder is built without its assembly, and games take about \
-             1.4 times the CPU. Install it (apt-get install nasm), then: cargo clean -p openh264-sys2 -p playgate"
+            "cargo::warning=nasm was not found: the video encoder is built without its assembly, and takes almost \
+             three times the CPU. Install it (apt-get install nasm), then: cargo clean -p openh264-sys2 -p playgate"
         );
     }
 }

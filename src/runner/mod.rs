@@ -44,7 +44,7 @@ use playgate_signaling::runner::RunnerMessage;
 /// What whoever runs this build should know of its video encoder: that it was compiled from plain C (see `src/build.rs`).
 pub const ENCODER_WARNING: Option<&str> = if cfg!(without_nasm) {
     Some(
-        "this build's video encoder is plain C, because nasm was missing: games take about 1.4 times the CPU",
+        "this build's video encoder is plain C, because nasm was missing: encoding takes almost three times the CPU",
     )
 } else {
     None
