@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Bytes of an RTP payload.
-pub(crate) const PAYLOAD: usize = 1192;
+pub(crate) const PAYLOAD: usize = 1184;
 /// The same for the source and all viewers, so that no server has to rewrite it.
 pub(crate) const PAYLOAD_TYPE: u8 = 102;
 /// Between two frames, in units of the 90 kHz clock.
