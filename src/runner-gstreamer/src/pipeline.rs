@@ -12,11 +12,6 @@ use playgate::runner::i420::{I420, Matrix};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// More threads make an encoder's frames larger, not sooner.
-const MOST_THREADS: usize = 4;
-/// Pixels of a picture up to which one thread encodes it: threads that wait for each other, which some encoders' do busily, would cost
-/// more than they save.
-const ONE_THREAD: u64 = 640 * 360;
 /// Frames that may wait for an encoder that fell behind; the port gives one at a time, so there are never as many.
 const QUEUE: u32 = 4;
 
@@ -60,10 +55,9 @@ impl Pipeline {
     ) -> Result<Self, PipelineError> {
         let Format { width, height, fps } = format;
         let size = u64::from(width) * u64::from(height);
-        let most = if size <= ONE_THREAD { 1 } else { MOST_THREADS };
-        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(most));
         let (property, value) = element.rate.property(kbps);
-        let text = element.pipeline(size * u64::from(fps), threads, &format!("{property}=\"{value}\""));
+        let text =
+            element.pipeline(size * u64::from(fps), format.threads(), &format!("{property}=\"{value}\""));
         let pipeline = gst::parse::launch(&text).map_err(PipelineError::Build)?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| missing("pipeline"))?;
         let part = |name: &'static str| pipeline.by_name(name).ok_or_else(|| missing(name));

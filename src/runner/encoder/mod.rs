@@ -57,11 +57,24 @@ pub struct Format {
     pub fps: u32,
 }
 
+/// More threads make an encoder's frames larger, not sooner.
+const MOST_THREADS: usize = 4;
+/// Pixels of a picture up to which one thread encodes it: threads that wait for each other, which some encoders' do busily,
+/// would cost more than they save.
+const ONE_THREAD: u64 = 640 * 360;
+
 impl Format {
     /// For frames of the size of this one.
     pub fn of(frame: &I420, fps: u32) -> Self {
         let (width, height) = frame.size();
         Self { width, height, fps }
+    }
+
+    /// Threads that encode such frames: as many as there are cores, up to [`MOST_THREADS`].
+    pub fn threads(self) -> usize {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let most = if pixels > ONE_THREAD { MOST_THREADS } else { 1 };
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(most))
     }
 }
 

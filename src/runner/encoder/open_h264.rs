@@ -6,8 +6,8 @@
 //!
 //! CPU time a frame at 1280x720 and 8 Mbit/s, one run on a busy machine with nasm: 40 sprites over a still picture 5.8 ms (4.8
 //! with background detection, and 1.5 dB less), a textured pan 7.1 ms (7.0). Screen content mode took 2 to 6 times as long for
-//! at most 2.4 dB and is not used. Two threads with a slice each take the same CPU time and
-//! half as long: 1.7 instead of 3.1 ms at quantiser 20.
+//! at most 2.4 dB and is not used. Two threads with a slice each take the same CPU time and half as long: 1.7 instead of 3.1
+//! ms at quantiser 20.
 
 use super::rate_control::{Change, QP, RateControl, coarseness};
 use super::{Codec, EncodeError, Encoded, Format, KBPS, MakeEncoder, VideoEncoder};
@@ -18,10 +18,6 @@ use std::time::Instant;
 
 /// Every so many rows are looked at to see how much of a picture has changed.
 const SAMPLED_ROWS: usize = 8;
-
-/// Threads take a slice each, and are through with a picture the sooner; one of up to so many pixels is quick with one.
-const MOST_THREADS: usize = 4;
-const ONE_THREAD: u64 = 640 * 360;
 
 /// Makes [`OpenH264`] encoders.
 #[derive(Debug, Clone, Copy)]
@@ -119,10 +115,7 @@ fn sampled_rows(frame: &I420, width: usize) -> impl Iterator<Item = &[u8]> {
 }
 
 fn encoder(format: Format, kbps: u32, matrix: Matrix) -> Result<Encoder, EncodeError> {
-    let pixels = u64::from(format.width) * u64::from(format.height);
-    let most = if pixels > ONE_THREAD { MOST_THREADS } else { 1 };
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(most));
-    let threads = u8::try_from(threads).unwrap_or(1);
+    let threads = u8::try_from(format.threads()).unwrap_or(1);
     let settings = Settings {
         width: format.width,
         height: format.height,
