@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::contestant::Stage;
 use crate::cpu;
 use crate::judge::{self, Picture, Seen};
+use crate::program::STRETCH;
 use crate::program::scene::{Painter, Scene};
 use playgate::netem::{Direction, Loss, Queue, Rate, Shape};
 use serde::{Deserialize, Serialize};
@@ -255,10 +256,16 @@ pub(crate) fn intervals(pictures: &[Picture]) -> Vec<f64> {
     intervals
 }
 
-/// The standard deviation of those intervals.
+/// The standard deviation of those intervals while the program keeps its beat: the middle one of all stretches.
 fn evenness(pictures: &[Picture]) -> f64 {
-    let intervals = intervals(pictures);
-    let count = intervals.len().max(1) as f64;
-    let mean = intervals.iter().sum::<f64>() / count;
-    (intervals.iter().map(|interval| (interval - mean).powi(2)).sum::<f64>() / count).sqrt()
+    let stretches = pictures.chunk_by(|one, other| one.number / STRETCH == other.number / STRETCH);
+    let mut deviations: Vec<f64> = stretches.map(|stretch| deviation(&intervals(stretch))).collect();
+    deviations.sort_by(f64::total_cmp);
+    deviations.get(deviations.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
 }

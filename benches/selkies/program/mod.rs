@@ -22,6 +22,12 @@ pub(crate) const WIDTH: u32 = 1280;
 pub(crate) const HEIGHT: u32 = 720;
 /// Pictures a second while something moves.
 pub(crate) const RATE: u32 = 60;
+/// The program's pictures, the browser's screen and a contestant that looks at fixed times all keep 60 a second, so how they
+/// happen to lie to each other would be most of what is measured. After this many pictures the next comes an [`PHASES`]th of
+/// a period later: each contestant is measured at every phase.
+pub(crate) const STRETCH: u16 = 32;
+/// Phases until the first comes again.
+pub(crate) const PHASES: u32 = 8;
 /// How long a picture that is drawn in several requests takes.
 const SPREAD: Duration = Duration::from_millis(5);
 /// Between two looks at keys and commands while nothing moves.
@@ -71,7 +77,11 @@ pub(crate) fn run(control: &Path) -> Outcome<()> {
             std::thread::sleep(LOOK);
         } else {
             program.draw(news.exposed)?;
-            beat += Duration::from_secs(1) / RATE;
+            let period = Duration::from_secs(1) / RATE;
+            beat += period;
+            if program.marker.frame.is_multiple_of(STRETCH) {
+                beat += period / PHASES;
+            }
             std::thread::sleep(beat.saturating_duration_since(Instant::now()));
         }
     }
