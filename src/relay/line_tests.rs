@@ -252,3 +252,32 @@ fn a_receiver_that_nothing_reached_for_fourteen_seconds_of_4k_can_open_what_foll
     assert!(broken.is_empty(), "from {from} on: {broken:?}");
     assert!(world.requests <= 8, "{} requests", world.requests);
 }
+
+/// Ten pictures a second, three packets each, as a game that mostly stands still has.
+struct Slow(Game);
+
+impl Camera for Slow {
+    fn frame(&mut self, _: Duration, requested: bool) -> (Vec<Vec<u8>>, Option<Duration>) {
+        let Game { frame, sequence, .. } = &mut self.0;
+        let mark = |part| Mark { frame: *frame, part, parts: 3, key: requested || *frame == 0 };
+        let packets = (0..3).map(|part| packet(mark(part), sequence.wrapping_add(part), 900)).collect();
+        (*frame, *sequence) = (*frame + 1, sequence.wrapping_add(3));
+        (packets, Some(MS(100) * *frame))
+    }
+}
+
+#[test]
+fn a_picture_whose_last_packet_is_lost_does_not_wait_for_the_next_one() {
+    let shape = Shape { delay: MS(20), loss: Loss::Independent(0.03), ..Shape::CLEAR };
+    let never = Duration::ZERO..Duration::ZERO;
+    let setup =
+        Setup { seed: 7, rtx: true, player: true, base: 30_000, shape, cut: never.clone(), full: never };
+    let mut world = World::new(setup, Slow(Game::new(0.0, 0)));
+    world.at(Duration::ZERO, Event::Frame);
+    world.at(MS(1), Event::Join);
+    world.run(MS(120_000));
+    // From the first report of loss on.
+    let age = |frame: &u32| world.complete.get(frame).map_or(Duration::MAX, |at| *at - MS(100) * *frame);
+    let late = (100..1190).filter(|frame| age(frame) > MS(95)).count();
+    assert!(late <= 5, "{late} pictures of 1090 were late");
+}

@@ -4,6 +4,7 @@
 //! waits, and the next key frame answers it. A spectator whose link loses too much is not repaired over and over: it is
 //! sent nothing for a while and starts again with a whole group of pictures. On a link that loses a little, retransmissions
 //! are sent twice, a moment apart: a browser asks for a lost retransmission only a tenth of a second later, which is a freeze.
+//! So is the last packet of a picture that nothing follows, whose loss nothing would show.
 
 use super::budget::Budget;
 use super::feedback::Reception;
@@ -68,7 +69,7 @@ impl Quality {
         self.trip.unwrap_or(UNKNOWN_TRIP)
     }
 
-    /// Whether retransmissions are sent twice: the link loses some packets, and is not congested.
+    /// Whether retransmissions and last packets are sent twice: the link loses some packets, and is not congested.
     pub(super) fn duplicates(&self, now: Instant) -> bool {
         self.heavy == 0 && self.lossy_until.is_some_and(|until| now < until)
     }

@@ -172,6 +172,9 @@ impl Viewer {
             self.pacer.sent(packet.index);
             sent = true;
         }
+        if sent && self.quality.duplicates(now) {
+            self.pacer.repeat_last(now);
+        }
         sent
     }
 

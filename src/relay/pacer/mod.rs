@@ -77,7 +77,7 @@ pub(super) enum Due {
 pub(super) enum Why {
     /// The viewer asked for it.
     Lost,
-    /// The second copy of such a one.
+    /// The second copy of such a one, or of the last packet of a picture that nothing followed.
     Copy,
 }
 
@@ -226,6 +226,12 @@ impl Pacer {
     /// A packet was sealed under its number.
     pub(super) fn sent(&mut self, index: u64) {
         self.track.sent(index);
+    }
+
+    /// What was sent last is repeated unless something follows it soon: the link loses some packets.
+    pub(super) fn repeat_last(&mut self, now: Instant) {
+        let last = self.track.next_unsent() - 1;
+        self.repairs.tail(now, Numbered { index: last, packet: self.track.packet_index(last) });
     }
 
     /// Nothing more is sent before the next key frame.

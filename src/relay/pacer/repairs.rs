@@ -2,6 +2,9 @@
 //!
 //! Packets of the newest group of pictures go first, the oldest of them before the others: decoding waits for it. What is
 //! asked for beyond a viewer's share of its link is not kept: it will be asked for again.
+//!
+//! A receiver finds a loss by what comes behind it, so of a picture behind which nothing comes the last packet is repeated
+//! unasked, as TCP does it (RFC 8985 section 7, tail loss probe).
 
 use super::link::on_the_link;
 use crate::relay::budget::Budget;
@@ -23,6 +26,9 @@ const WAITING: usize = 256;
 const COPIES: usize = 64;
 /// Between a retransmission and its copy: longer than most bursts of loss, shorter than a frame.
 const COPY_AFTER: Duration = Duration::from_millis(8);
+/// From the last packet of a picture to its repetition: longer than a frame of 60 a second, after which the next one tells
+/// of a loss.
+const TAIL_AFTER: Duration = Duration::from_millis(20);
 /// Retransmissions whose time is remembered: one is not repeated before it can have arrived.
 const REMEMBERED: usize = 256;
 
@@ -44,6 +50,8 @@ pub(super) struct Repairs {
     waiting: Vec<Numbered>,
     /// Sent again, and to be sent once more at this time.
     copies: VecDeque<(Instant, Numbered)>,
+    /// What was sent last, to be repeated at this time.
+    tail: Option<(Instant, Numbered)>,
     share: Budget,
     /// Index and time of the last retransmissions, by index; no memory before the first one.
     sent: Vec<(u64, Instant)>,
@@ -54,6 +62,7 @@ impl Repairs {
         Self {
             waiting: Vec::new(),
             copies: VecDeque::new(),
+            tail: None,
             share: Budget::new(now, AT_ONCE),
             sent: Vec::new(),
         }
@@ -90,9 +99,15 @@ impl Repairs {
         }
     }
 
+    /// This was sent last. It is repeated unless something else is sent soon.
+    pub(super) fn tail(&mut self, now: Instant, sent: Numbered) {
+        self.tail = Some((now + TAIL_AFTER, sent));
+    }
+
     /// Takes out a copy that is due.
     pub(super) fn next_copy(&mut self, now: Instant) -> Option<Numbered> {
-        self.copies.pop_front_if(|(at, _)| *at <= now).map(|(_, copy)| copy)
+        let copy = self.copies.pop_front_if(|(at, _)| *at <= now);
+        copy.or_else(|| self.tail.take_if(|(at, _)| *at <= now)).map(|(_, copy)| copy)
     }
 
     /// Whether anything waits for room.
@@ -102,13 +117,14 @@ impl Repairs {
 
     /// When the next copy is due.
     pub(super) fn copy_at(&self) -> Option<Instant> {
-        self.copies.front().map(|(at, _)| *at)
+        self.copies.front().into_iter().chain(&self.tail).map(|(at, _)| *at).min()
     }
 
     /// Nothing that was asked for is of use any more.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.copies.clear();
+        self.tail = None;
     }
 
     fn is_under_way(&self, now: Instant, index: u64, trip: Duration) -> bool {
@@ -206,5 +222,18 @@ mod tests {
         assert_eq!((repairs.next_copy(now), repairs.copy_at()), (None, Some(now + COPY_AFTER)));
         assert_eq!(repairs.next_copy(now + COPY_AFTER), Some(lost(4)));
         assert_eq!((repairs.next_copy(now + COPY_AFTER), repairs.copy_at()), (None, None));
+    }
+
+    #[test]
+    fn the_last_packet_is_repeated_once_when_nothing_follows_it() {
+        let now = Instant::now();
+        let mut repairs = Repairs::new(now);
+        repairs.tail(now, lost(4));
+        let next = now + Duration::from_millis(17);
+        assert_eq!(repairs.next_copy(next), None);
+        repairs.tail(next, lost(5));
+        assert_eq!((repairs.next_copy(now + TAIL_AFTER), repairs.copy_at()), (None, Some(next + TAIL_AFTER)));
+        assert_eq!(repairs.next_copy(next + TAIL_AFTER), Some(lost(5)));
+        assert_eq!((repairs.next_copy(next + TAIL_AFTER), repairs.copy_at()), (None, None));
     }
 }
