@@ -3,7 +3,6 @@
 //! Invariants: frames leave in the order in which pictures came, none is lost, and a pipeline never holds more than one: when
 //! an encoder did not answer in time, the next call waits for that frame instead of putting another picture behind it.
 
-use crate::cadence::Cadence;
 use crate::elements::{Element, Pacing};
 use crate::pipeline::{Output, Pipeline, PipelineError};
 use playgate::games::Rect;
@@ -37,7 +36,8 @@ pub(crate) struct GStreamerEncoder {
     /// The colours that the stream tells of.
     matrix: Matrix,
     kbps: u32,
-    cadence: Cadence,
+    /// Frames a second that the element was told of.
+    told_fps: u32,
     /// Instants are told to the encoder from here.
     start: Instant,
     /// The last picture's time for the encoder.
@@ -82,7 +82,7 @@ impl GStreamerEncoder {
             format,
             matrix,
             kbps,
-            cadence: Cadence::new(format.fps),
+            told_fps: format.fps,
             start: Instant::now(),
             last: None,
             requested: None,
@@ -100,18 +100,13 @@ impl GStreamerEncoder {
         Ok(())
     }
 
-    /// What the encoder is asked for, from how often frames come.
+    /// Asks the element for the bitrate. One that gives every frame the same share of a second is asked for as much more as
+    /// frames come less often than it was told.
     fn apply_rate(&self) {
-        let scale = match self.element.pacing {
-            Pacing::Frames => self.cadence.scale(),
-            Pacing::Timestamps => 1.0,
+        let kbps = match self.element.pacing {
+            Pacing::Frames => self.kbps.saturating_mul(self.told_fps.max(1)) / self.format.fps.max(1),
+            Pacing::Timestamps => self.kbps,
         };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, and it saturates"
-        )]
-        let kbps = (f64::from(self.kbps) * scale) as u32;
         self.pipeline.set_kbps(kbps.max(1));
     }
 
@@ -127,9 +122,6 @@ impl GStreamerEncoder {
     fn put(&mut self, frame: &I420, still: bool, at: Instant) -> Result<(), PipelineError> {
         if self.last.is_none() {
             self.start = at;
-        }
-        if self.cadence.frame(at).is_some() && self.element.pacing == Pacing::Frames {
-            self.apply_rate();
         }
         let first = self.last.is_none();
         let key = first || self.requested > self.asked;
@@ -183,10 +175,7 @@ impl VideoEncoder for GStreamerEncoder {
 
     fn set_rate(&mut self, kbps: u32, fps: u32) -> Result<(), EncodeError> {
         self.kbps = kbps.clamp(*KBPS.start(), *KBPS.end());
-        if fps != self.format.fps {
-            self.format.fps = fps;
-            self.cadence.set_fps(fps);
-        }
+        self.format.fps = fps;
         self.apply_rate();
         Ok(())
     }

@@ -3,8 +3,6 @@
 //! A program of its own, so that the gateway never links GStreamer: the runner is the library's, with encoders made here
 //! (`maker`). Everything that needs GStreamer is behind the cargo feature `gstreamer`; the table of elements is not.
 
-#[cfg(any(feature = "gstreamer", test))]
-mod cadence;
 pub mod elements;
 #[cfg(feature = "gstreamer")]
 mod encoder;

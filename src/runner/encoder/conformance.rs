@@ -174,8 +174,9 @@ fn another_size_is_a_key_frame_and_another_rate_is_none(makers: &dyn MakeEncoder
 
 fn the_rate_holds(makers: &dyn MakeEncoder, scenes: &[I420]) {
     let mut bench = Bench::new(makers, SMALL, 1200, scenes);
-    for kbps in [1200, 400, 900] {
-        bench.encoder.set_rate(kbps, 30).expect("a rate");
+    for (kbps, fps) in [(1200, 30), (400, 30), (900, 30), (600, 15)] {
+        bench.format.fps = fps;
+        bench.encoder.set_rate(kbps, fps).expect("a rate");
         let (from, first) = (bench.now, bench.kept.len());
         bench.moving(210);
         let after = &bench.kept[first..];
