@@ -158,7 +158,7 @@ impl Shard {
         let watched = session.is_watched();
         if fresh && session.codec == Codec::H264 && session.still.is_stale(Instant::now(), watched) {
             session.still.wait(reply);
-            session.want_key_frame(Cause::Still, &mut self.stats);
+            session.request_key_frame(Cause::Still, &mut self.stats);
             self.ask(key);
         } else {
             let newest = session.newest();

@@ -181,7 +181,7 @@ pub enum RelayEvent {
     /// A data-channel message of a viewer that has a slot. At most [`playgate_signaling::input::MAX_FRAME_BYTES`].
     Input { viewer: ViewerId, slot: u8, frame: Bytes },
     /// The merged, rate-limited key frame request, for encoders that ignore RTCP; its number is in the RTCP too.
-    KeyFrameWanted {
+    KeyFrameRequested {
         /// Rises from one request to the next.
         number: u64,
     },

@@ -242,7 +242,7 @@ impl Session {
         self.video.source.next_index() - 1
     }
 
-    pub(super) fn want_key_frame(&mut self, cause: Cause, stats: &mut Stats) {
+    pub(super) fn request_key_frame(&mut self, cause: Cause, stats: &mut Stats) {
         stats.key_frame(cause);
         self.keys.request();
     }
@@ -255,7 +255,7 @@ impl Session {
     pub(super) fn ask(&mut self, now: Instant, stats: &mut Stats) {
         let Some(number) = self.keys.poll(now) else { return };
         if let Some(feed) = &self.feed {
-            return feed.want_key_frame();
+            return feed.request_key_frame();
         }
         stats.key_frame(Cause::Sent);
         if let (Some((from, source_ssrc)), Some(socket)) =
@@ -265,7 +265,7 @@ impl Session {
             let request = rtp::key_frame_request(self.ssrc, source_ssrc, number);
             socket.send(Path { remote, local: None }, &request, stats);
         }
-        self.emit(RelayEvent::KeyFrameWanted { number }, stats);
+        self.emit(RelayEvent::KeyFrameRequested { number }, stats);
     }
 
     /// Now on the clock that sender reports of video carry: the middle 32 bits of NTP time (RFC 3550 section 6.4.1).

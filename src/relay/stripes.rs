@@ -185,7 +185,7 @@ impl Feed {
         self.batches.try_recv().ok()
     }
 
-    pub(super) fn want_key_frame(&self) {
+    pub(super) fn request_key_frame(&self) {
         if !self.back.key_frame.swap(true, Ordering::AcqRel) {
             let _ = self.home.wake();
         }

@@ -105,7 +105,7 @@ fn a_joiner_without_a_cached_group_waits_for_the_key_frame_it_asked_for() {
         source.picture_loss_requests();
         let watcher = Watcher::new(Traits::default()).await;
         watcher.watch(&stage, session, None).await.expect("answered");
-        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameWanted { .. })).await;
+        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameRequested { .. })).await;
         until("the request", || source.picture_loss_requests() > 0).await;
         source.frame(2);
         let key_frame = source.sent.len();
@@ -167,7 +167,7 @@ fn key_frame_requests_of_all_viewers_are_merged() {
             watcher.seen.track().expect("a track").write_rtcp(vec![Box::new(pli)]).await.expect("sent");
         }
         until("all requests", || stage.counted("viewer") >= 3).await;
-        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameWanted { .. })).await;
+        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameRequested { .. })).await;
         until("the merged request", || source.picture_loss_requests() > 0).await;
         source.key_frame(2);
         until("the answer", || watchers.iter().all(|watcher| watcher.seen.video_count() >= 8)).await;
@@ -298,7 +298,7 @@ fn viewers_come_back_after_a_panic_of_their_shard() {
         let again = Watcher { id: first.id, ..Watcher::new(Traits::default()).await };
         again.watch(&stage, session, Some(0)).await.expect("answered");
         event(&mut opened, |event| matches!(event, RelayEvent::ViewerConnected { .. })).await;
-        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameWanted { .. })).await;
+        event(&mut opened, |event| matches!(event, RelayEvent::KeyFrameRequested { .. })).await;
         source.key_frame(2);
         until("the picture again", || again.seen.video_count() >= 2).await;
     });

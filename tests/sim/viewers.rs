@@ -216,7 +216,7 @@ async fn a_game_nobody_watches_pauses_after_five_seconds_and_resumes_with_a_key_
     let id = world.play("ada").await;
     world.planes.relay(id, RelayEvent::Watched(true)).await;
     world.planes.relay(id, RelayEvent::Watched(false)).await;
-    world.planes.relay(id, RelayEvent::KeyFrameWanted { number: 9 }).await;
+    world.planes.relay(id, RelayEvent::KeyFrameRequested { number: 9 }).await;
     let keyframes = || {
         let sent = world.planes.all_sent(id);
         sent.iter().filter(|message| matches!(message, GatewayMessage::Keyframe { .. })).count()

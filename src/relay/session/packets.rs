@@ -126,7 +126,7 @@ impl Session {
         }
         if !key && (place.restarted || opens) {
             // Came in the middle of a group: nobody can start from that.
-            self.want_key_frame(Cause::Loss, stats);
+            self.request_key_frame(Cause::Loss, stats);
         }
         self.still.came(&self.ring, timestamp, rtp.marker, self.newest());
     }

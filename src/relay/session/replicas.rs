@@ -65,7 +65,7 @@ impl Session {
     /// Looks what the replicas have handed back. True: their links carry something else than before.
     pub(in crate::relay) fn look_at_replicas(&mut self, stats: &mut Stats) -> bool {
         if self.stripes.take_key_frame_request() {
-            self.want_key_frame(Cause::Replica, stats);
+            self.request_key_frame(Cause::Replica, stats);
         }
         self.count_viewers(stats);
         self.stripes.look_at_rates()

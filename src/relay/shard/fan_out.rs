@@ -96,7 +96,7 @@ impl Shard {
         session.fresh.clear();
         session.hand_over(&mut self.stats);
         if let Some(cause) = request {
-            session.want_key_frame(cause, &mut self.stats);
+            session.request_key_frame(cause, &mut self.stats);
         }
         between.more
     }

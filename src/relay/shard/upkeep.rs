@@ -30,7 +30,7 @@ impl Shard {
                     session.emit(RelayEvent::ViewerConnected { viewer: viewer.id, cipher }, &mut self.stats);
                     session.viewer_came(&mut self.stats);
                     if !viewer.join(now, session) {
-                        session.want_key_frame(Cause::Joiner, &mut self.stats);
+                        session.request_key_frame(Cause::Joiner, &mut self.stats);
                     }
                 }
                 PeerEvent::Feedback(Feedback::KeyFrame) => viewer.quality.request_key_frame(Cause::Viewer),
@@ -81,7 +81,7 @@ impl Shard {
         viewer.peer.drain(&mut self.out);
         viewer.flush(&mut self.socket, &mut self.out, video, &mut self.stats);
         if let Some(cause) = viewer.take_request(now) {
-            session.want_key_frame(cause, &mut self.stats);
+            session.request_key_frame(cause, &mut self.stats);
         }
         self.timers.set(Deadline::Viewer(key), viewer.deadline(now));
         self.ask(session_key);

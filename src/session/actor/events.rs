@@ -78,7 +78,7 @@ impl Actor {
                 self.viewer_gone(viewer);
                 self.push(Push::ViewerGone { viewer, reason });
             }
-            RelayEvent::KeyFrameWanted { number } => {
+            RelayEvent::KeyFrameRequested { number } => {
                 self.tell_runner(GatewayMessage::Keyframe { number });
             }
             RelayEvent::SourceFaults(faults) => self.on_source_faults(faults),
