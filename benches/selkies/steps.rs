@@ -1,5 +1,5 @@
 //! A line that falls from 8 to 1 Mbit/s and comes back, five times, under the moving scene: how many key frames that
-//! makes, and how long the picture stands still.
+//! makes, and how long the picture stands still. Another size of the picture begins with a key frame that nobody asks for.
 
 use crate::Outcome;
 use crate::case::{Condition, intervals};
@@ -40,7 +40,7 @@ pub(crate) async fn measure(kinds: &[Kind], tools: &Tools) -> Outcome<bool> {
         over(&stage, WIDE);
         tokio::time::sleep(WIDE_FOR).await;
         let before = key_frames(&stage).await?;
-        let (mut down, mut up) = (Vec::new(), Vec::new());
+        let (mut down, mut up, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..TIMES {
             judge::take(&stage.page).await?;
             over(&stage, SLIM);
@@ -49,6 +49,7 @@ pub(crate) async fn measure(kinds: &[Kind], tools: &Tools) -> Outcome<bool> {
             over(&stage, WIDE);
             tokio::time::sleep(WIDE_FOR).await;
             let wide = judge::take(&stage.page).await?;
+            widths.extend(slim.pictures.iter().chain(&wide.pictures).map(|picture| picture.width));
             down.extend(intervals(&slim.pictures));
             up.extend(intervals(&wide.pictures));
         }
@@ -56,14 +57,16 @@ pub(crate) async fn measure(kinds: &[Kind], tools: &Tools) -> Outcome<bool> {
         stage.end().await;
         let longest = |of: &[f64]| of.iter().copied().fold(0.0, f64::max);
         let (decoded, asked) = (after.decoded - before.decoded, after.asked - before.asked);
-        let freely = decoded.saturating_sub(asked);
+        widths.dedup();
+        let sizes = widths.len().saturating_sub(1) as u64;
+        let freely = decoded.saturating_sub(asked + sizes);
         // A picture that never came back is no short freeze.
         let good = freely == 0 && longest(&up) <= MOST_MS && up.len() > TIMES;
         held &= good || !kind.is_ours();
         let counted = if after.connections == 0 {
             "key frames are not counted in this mode".to_owned()
         } else {
-            format!("{decoded} key frames, {asked} asked for by the browser")
+            format!("{decoded} key frames, {asked} asked for by the browser and {sizes} for another size")
         };
         crate::tell(&format!(
             "{}{}: 8 to 1 Mbit/s and back, {TIMES} times: {counted}; longest without a new picture: {:.0} ms on the way up, \

@@ -114,7 +114,11 @@ impl Window {
             self.segment,
             0,
         )?;
-        // The memory is written again for the next picture, and the server must have read it by then.
+        Ok(self.conn.flush()?)
+    }
+
+    /// Waits until all that was drawn is on the screen: the memory is written again for the next picture.
+    pub(super) fn settle(&self) -> Outcome<()> {
         self.conn.get_input_focus()?.reply()?;
         Ok(())
     }

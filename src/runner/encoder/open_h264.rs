@@ -305,6 +305,42 @@ mod tests {
     }
 
     #[test]
+    fn half_a_second_after_the_last_change_the_picture_is_as_drawn_to_46_db_of_luma() {
+        let (width, height) = (640, 360);
+        let mut encoder = OpenH264::new(Format { width, height, fps: 60 }, 4000).expect("an encoder");
+        let mut decoder = Decoder::new().expect("decoder");
+        let mut at = Instant::now();
+        for step in 0..40 {
+            at += Duration::from_millis(17);
+            if let Some(encoded) = encoder.encode(&scene(width, height, step), &[WHOLE], at).expect("encodes")
+            {
+                decoder.decode(encoded.bytes).expect("decodes");
+            }
+        }
+        let picture = scene(width, height, 39);
+        // As the video thread repeats a picture that stands still.
+        let mut squares = u64::MAX;
+        for ms in std::iter::once(50).chain(std::iter::repeat_n(40, 10)) {
+            at += Duration::from_millis(ms);
+            let Some(encoded) = encoder.encode(&picture, &[], at).expect("encodes") else { continue };
+            let sharp = encoded.sharp;
+            let decoded = decoder.decode(encoded.bytes).expect("decodes").expect("a picture");
+            let (stride, _, _) = decoded.strides();
+            let rows = decoded.y().chunks(stride).zip(picture.y().chunks(640));
+            squares = rows
+                .flat_map(|(seen, drawn)| seen.iter().zip(drawn))
+                .map(|(seen, drawn)| u64::from(seen.abs_diff(*drawn)).pow(2))
+                .sum();
+            if sharp {
+                break;
+            }
+        }
+        let mean = squares as f64 / f64::from(width * height);
+        let db = 10.0 * (255.0_f64.powi(2) / mean).log10();
+        assert!(db >= 46.0, "{db:.1} dB");
+    }
+
+    #[test]
     fn a_frame_that_was_left_out_is_made_up_for() {
         let mut encoder = encoder(60, 100);
         let mut at = Instant::now();
