@@ -5,21 +5,26 @@
 //! containers would measure the engine. Client and server share the machine. Rounds alternate, medians count, and
 //! nothing here asserts anything.
 
+#[path = "../tests/support/fake_driver.rs"]
+#[expect(dead_code, reason = "the simulations use the rest")]
+mod fake_driver;
+
 use axum::Router;
 use axum::routing::get;
+use fake_driver::{FakeDriver, Journal};
 use hdrhistogram::Histogram;
 use playgate::app::{ledger_over, open_store};
 use playgate::auth::Auth;
 use playgate::config::{Config, SessionsConfig};
 use playgate::control::ControlHub;
 use playgate::driver::ExternalDriver;
-use playgate::driver::fake::{FakeDriver, Journal};
 use playgate::http::{Access, Assets, EventStreams, HttpMetrics, HttpParts, Machine, Thumbnails, router};
+use playgate::model::nodes::{Announcement, Resources};
+use playgate::node::Scheduler;
 use playgate::relay::{Relay, RelayConfig};
-use playgate::schedule::Scheduler;
 use playgate::session::hosted::{HostRequest, Hosting, Images};
 use playgate::session::{Catalogue, Drivers, SessionDeps, Sessions};
-use playgate::store::{Announcement, DataDir, Resources, SaveStore};
+use playgate::store::{DataDir, SaveStore};
 use playgate::thumbnail::Thumbnailer;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;

@@ -1,10 +1,11 @@
 //! Playgate: launches games and streams them to browsers over WebRTC.
 //!
 //! The map of the house: `cli` holds the roles of the binary, `app` puts a gateway together, `http` and `signal` face
-//! the players, `session` decides, `schedule` places, `content` downloads, `driver` starts and stops games, `control` talks
-//! to their runners, `relay` carries media, `netem` emulates bad lines, `store` remembers, `save_tree` packs and unpacks saves, `events` tells
-//! what happened, `image` makes and judges container images, `thumbnail` shows sessions as
-//! still pictures, `h264` reads streams for several of them. `runner` and `games` live on the other side of the runner contract; `bots` are players.
+//! the players, `session` decides, `schedule` chooses a node and `node` reserves it, `content` downloads, `driver` starts and
+//! stops games, `control` talks to their runners, `relay` carries media, `netem` emulates bad lines, `store` remembers,
+//! `save_tree` packs and unpacks saves, `events` tells what happened, `image` makes and judges container images, `thumbnail`
+//! shows sessions as still pictures, `h264` reads streams for several of them. `model` is what they all speak of. `runner` and
+//! `games` live on the other side of the runner contract; `bots` are players.
 
 pub mod app;
 pub mod auth;
@@ -22,10 +23,11 @@ pub mod fuzz;
 pub mod games;
 pub mod h264;
 pub mod http;
-pub mod ids;
 pub mod image;
 pub mod marker;
+pub mod model;
 pub mod netem;
+pub mod node;
 mod plain_path;
 pub mod relay;
 mod render;

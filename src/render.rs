@@ -1,7 +1,8 @@
 //! Times as the contracts write them (ISO 8601, UTC, with `Z`), and what a session used.
 
-use crate::session::quality::Quality;
-use crate::session::view::{SaveReport, StopReport};
+use crate::model::quality::Quality;
+use crate::model::session::SaveReport;
+use crate::session::view::StopReport;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset};
 

@@ -3,7 +3,8 @@
 use crate::config::{Config, DriverName};
 use crate::content::{ContentCache, ContentSource};
 use crate::driver::docker::Hosting;
-use crate::driver::{DockerDriver, Driver, InstanceRef};
+use crate::driver::{DockerDriver, Driver};
+use crate::model::instance::InstanceRef;
 use crate::store::{DataDir, Store};
 use anyhow::{Context, Result};
 use prometheus_client::registry::Registry;

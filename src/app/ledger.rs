@@ -1,8 +1,10 @@
 //! The list of minted tokens, kept in the store.
 
 use crate::auth::{LedgerError, MintedScope, MintedToken, TokenLedger};
-use crate::ids::GrantId;
-use crate::store::rows::{Millis, TokenRow, TokenScope, millis};
+use crate::model::Millis;
+use crate::model::clock::millis;
+use crate::model::ids::GrantId;
+use crate::model::rows::{TokenRow, TokenScope};
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 use time::OffsetDateTime;

@@ -3,12 +3,13 @@
 use super::engine::Engine;
 use crate::config::Config;
 use crate::content::Content;
-use crate::schedule::health::HealthRules;
-use crate::schedule::heart::HeartTask;
-use crate::schedule::{AlwaysThere, DockerProbe, EngineProbe, HeartParts, NodeHeart, Scheduler, machine};
+use crate::model::Clock;
+use crate::node::health::HealthRules;
+use crate::node::heart::{AlwaysThere, DockerProbe, EngineProbe, HeartParts, HeartTask, NodeHeart};
+use crate::node::{Scheduler, machine};
+use crate::session::Catalogue;
 use crate::session::catalogue::{Game, Source};
 use crate::session::hosted::Hosting;
-use crate::session::{Catalogue, Clock};
 use crate::store::{DataDir, Store};
 use crate::telemetry::Machine;
 use anyhow::Result;

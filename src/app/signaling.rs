@@ -1,6 +1,6 @@
 //! Who opens a signaling connection, by the same rules as every other request.
 
-use crate::auth::{Authenticated, signaling_caller, signaling_token_caller};
+use crate::http::caller::{Authenticated, signaling_caller, signaling_token_caller};
 use crate::signal::{Known, SignalAuth};
 use axum::http::{Extensions, HeaderMap};
 

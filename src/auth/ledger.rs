@@ -2,7 +2,7 @@
 //!
 //! Guests' tokens are not in it: an id the ledger does not know is not revoked.
 
-use crate::ids::GrantId;
+use crate::model::ids::GrantId;
 use dashmap::DashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 //! others can read is refused: whoever reads it can be anybody.
 
 use super::GrantClaims;
-use crate::ids::{GrantId, SessionId};
+use crate::model::ids::{GrantId, SessionId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use playgate_signaling::message::Role;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,6 @@
 //! Tokens never reach a log. What must always hold: a key verifies exactly one algorithm, the local key's id is never
 //! shared with an outside issuer, and a token without an expiry is no token.
 
-pub mod caller;
 pub mod code;
 pub mod cookie;
 mod keys;
@@ -14,7 +13,6 @@ mod opaque;
 mod service;
 mod validity;
 
-pub use caller::{Authenticated, Caller, UserCaller, signaling_caller, signaling_token_caller};
 pub use keys::KeyError;
 pub use ledger::{LedgerError, MemoryLedger, MintedScope, MintedToken, TokenLedger};
 pub use local::{LOCAL_KID, LocalKey, LocalKeyError, Scope};
@@ -22,7 +20,7 @@ pub use opaque::{embed_token_sha256, new_embed_token};
 pub use service::{Auth, AuthError, Minted, MintedForOrganisation, TokenError, Verified};
 pub use validity::{Credential, Lapse, Validity};
 
-use crate::ids::{GrantId, SessionId, UserId};
+use crate::model::ids::{GrantId, SessionId, UserId};
 use playgate_signaling::message::Role;
 
 /// Who a request comes from.

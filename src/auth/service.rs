@@ -6,7 +6,7 @@ use super::local::{LOCAL_KID, LocalClaims, LocalKey, LocalKeyError, Scope};
 use super::validity::{Lapse, Watches};
 use super::{GrantClaims, Principal, User, names, opaque};
 use crate::config::Config;
-use crate::ids::UserId;
+use crate::model::ids::UserId;
 use jsonwebtoken::Validation;
 use std::sync::{Arc, Weak};
 use std::time::Duration;

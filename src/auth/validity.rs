@@ -42,7 +42,7 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    pub(super) fn new(auth: Auth, token: &str, good_until: OffsetDateTime) -> Self {
+    pub(crate) fn new(auth: Auth, token: &str, good_until: OffsetDateTime) -> Self {
         Self { auth, token: Zeroizing::new(token.to_owned()), good_until }
     }
 

@@ -5,12 +5,14 @@
 
 mod load;
 mod overrides;
+mod predicates;
 mod print;
 mod schema;
 mod validate;
 
 pub use load::{ConfigError, ConfigSource};
 pub use overrides::ConfigOverrides;
+pub(crate) use predicates::{is_turn, webhook_key};
 pub use print::print_defaults;
 pub use schema::{
     AuthConfig, AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IceConfig,

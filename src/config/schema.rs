@@ -2,8 +2,8 @@
 //!
 //! Secrets are never serialised and never shown by `Debug`.
 
-use crate::driver::Profile;
-use crate::store::EventKind;
+use crate::model::events::EventKind;
+use crate::model::instance::Profile;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

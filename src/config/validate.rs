@@ -7,8 +7,7 @@ use super::schema::{
     AuthKey, Config, ContainerConfig, DockerConfig, DriverName, GameConfig, IngestStream, NodeConfig,
     WebhookConfig,
 };
-use crate::events::Signer;
-use crate::signal::ice::is_turn;
+use super::{is_turn, webhook_key};
 use axum::http::Uri;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -179,7 +178,7 @@ fn webhooks(webhooks: &[WebhookConfig]) -> Result<(), Problem> {
         check(!webhook.organisation.is_empty(), || path("organisation"), Invalid::Empty)?;
         check(is_web_url(&webhook.url), || path("url"), Invalid::PackageUrl)?;
         let secret = webhook.secret.as_deref().unwrap_or_default();
-        check(Signer::new(secret).is_ok(), || path("secret"), Invalid::WebhookSecret)?;
+        check(webhook_key(secret).is_some(), || path("secret"), Invalid::WebhookSecret)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::metrics::Metrics;
 use super::{ControlEvent, WelcomeSpec};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use aws_lc_rs::{constant_time, rand};
 use base64::Engine;

@@ -7,7 +7,7 @@ mod hub;
 mod metrics;
 mod socket;
 
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use bytes::Bytes;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
 use prometheus_client::registry::Registry;

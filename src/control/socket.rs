@@ -5,7 +5,7 @@
 
 use super::ControlEvent;
 use super::hub::{Ended, Entry, Hub, Outbound, Seat};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};

@@ -1,9 +1,8 @@
 //! Driver `external`: the game runs elsewhere and only its media arrives. Nothing to start, nothing to end.
 
-use super::{
-    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
-};
-use crate::ids::SessionId;
+use super::{Adopted, Driver, DriverError, DriverEvent, Ended, Instance, Site, StartSpec, Usage};
+use crate::model::ids::SessionId;
+use crate::model::instance::InstanceRef;
 use std::time::Duration;
 use tokio::sync::mpsc;
 

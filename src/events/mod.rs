@@ -9,10 +9,10 @@ pub mod webhooks;
 pub use signature::{Signer, SignerError};
 pub use webhooks::{WebhookView, Webhooks};
 
-use crate::ids::Owner;
+use crate::model::clock::to_time;
+use crate::model::events::{EventKind, EventRow};
+use crate::model::ids::Owner;
 use crate::render::{figures, millis};
-use crate::session::clock::to_time;
-use crate::store::{EventKind, EventRow};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -1,15 +1,10 @@
 //! Signatures of webhooks, by the Standard Webhooks specification: HMAC-SHA256 over id, time and body, so that a receiver
 //! knows who sent it and that it is no recording.
 
+use crate::config::webhook_key;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::ops::RangeInclusive;
-
-/// What a secret begins with; base64 of the key follows.
-const PREFIX: &str = "whsec_";
-/// Bytes of a key.
-const KEY: RangeInclusive<usize> = 24..=64;
 
 /// Signs with one webhook's secret.
 pub struct Signer(hmac::Key);
@@ -20,8 +15,7 @@ pub struct SignerError;
 
 impl Signer {
     pub fn new(secret: &str) -> Result<Self, SignerError> {
-        let key = secret.strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok());
-        let key = key.filter(|key| KEY.contains(&key.len())).ok_or(SignerError)?;
+        let key = webhook_key(secret).ok_or(SignerError)?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
     }
 

@@ -7,8 +7,9 @@
 
 use super::{KEPT, Signer, SignerError, body};
 use crate::config::WebhookConfig;
-use crate::session::Clock;
-use crate::store::{Attempt, DeliveryRow, EventKind, EventRow, Millis, Store, StoreError};
+use crate::model::events::{Attempt, DeliveryRow, EventKind, EventRow};
+use crate::model::{Clock, Millis};
+use crate::store::{Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;

@@ -1,13 +1,13 @@
 //! `/api/games`: the catalogue, paged and searched (contract 1.5), and the games' pictures.
 
 use super::HttpState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::input::Params;
 use super::limits::MAX_SEARCH_BYTES;
 use super::offload::offload;
 use super::openapi::ApiProblem;
 use super::pages::{etag, not_modified};
-use crate::auth::Caller;
 use crate::session::view::GameView;
 use axum::Json;
 use axum::extract::{Path, State};

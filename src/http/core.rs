@@ -1,7 +1,7 @@
 //! What the HTTP surface needs of the session core, as a trait: the real one is [`Sessions`], tests put a fake here.
 
 use crate::auth::Principal;
-use crate::ids::{GrantId, SessionId, SlotId, UserId, VersionId};
+use crate::model::ids::{GrantId, SessionId, SlotId, UserId, VersionId};
 use crate::session::ServiceError;
 use crate::session::Sessions;
 use crate::session::service::LaunchRequest;

@@ -5,12 +5,14 @@
 //! known of sessions is to be read anew. A stream ends when the token that opened it lapses.
 
 use super::HttpState;
+use super::caller::Authenticated;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::{Authenticated, Principal, Validity};
+use crate::auth::{Principal, Validity};
 use crate::events;
-use crate::ids::Owner;
-use crate::store::{EventRow, Store, StoreError};
+use crate::model::events::EventRow;
+use crate::model::ids::Owner;
+use crate::store::{Store, StoreError};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};

@@ -16,7 +16,7 @@ use crate::auth::code::Codes;
 use crate::config::Config;
 use crate::events::WebhookView;
 use crate::files;
-use crate::schedule::NodeDirectory;
+use crate::node::NodeDirectory;
 use crate::store::Store;
 use crate::telemetry::Machine;
 use crate::thumbnail::Thumbnailer;

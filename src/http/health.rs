@@ -1,9 +1,9 @@
 //! `/api/health` (public) and `/metrics` (operators, or anybody on the private listener).
 
 use super::HttpState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::Caller;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -4,6 +4,7 @@
 //! ErrorResponse; who asks is settled before what they
 //! ask for; no token reaches a log.
 
+pub mod caller;
 mod catalogue;
 mod connections;
 pub mod context;
@@ -53,7 +54,7 @@ pub use pages::Assets;
 use crate::auth::Auth;
 use crate::auth::code::Codes;
 use crate::events::WebhookView;
-use crate::schedule::NodeDirectory;
+use crate::node::NodeDirectory;
 use crate::store::Store;
 use crate::thumbnail::Thumbnailer;
 use axum::Router;

@@ -6,14 +6,15 @@
 //! `memoryBytes`, `gpus`. `load` is what the whole machine does, in per cent. Times are RFC 3339, UTC.
 
 use super::HttpState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
-use crate::auth::Caller;
+use crate::model::clock::to_time;
+use crate::model::nodes::Resources;
+use crate::node::NodeView;
+use crate::node::directory::PlacedSession;
 use crate::render::millis;
-use crate::schedule::directory::PlacedSession;
-use crate::schedule::{Needs, NodeView};
-use crate::session::clock::to_time;
-use crate::store::Resources;
+use crate::schedule::Needs;
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};

@@ -2,15 +2,16 @@
 //! `/api/game/first-frame`, by which a page reports that it sees the game.
 
 use super::HttpState;
+use super::caller::{Caller, UserCaller};
 use super::context::Context;
 use super::error::ApiError;
 use super::input::{Body, Params, check_slug};
 use super::openapi::ApiProblem;
-use crate::auth::{Caller, UserCaller};
-use crate::ids::{SessionId, SlotId};
+use crate::model::ids::{SessionId, SlotId};
+use crate::model::session::Status;
 use crate::render::{figures, millis, quality, save, seconds};
 use crate::session::service::LaunchRequest;
-use crate::session::view::{SessionView, Status};
+use crate::session::view::SessionView;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

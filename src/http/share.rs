@@ -2,13 +2,14 @@
 //! that carries it is signed here and told once.
 
 use super::HttpState;
+use super::caller::Caller;
 use super::context::Context;
 use super::error::ApiError;
 use super::input::{Body, Params};
 use super::openapi::ApiProblem;
 use super::play::NO_SESSION;
-use crate::auth::{Auth, Caller, GrantClaims, TokenError};
-use crate::ids::{GrantId, SessionId};
+use crate::auth::{Auth, GrantClaims, TokenError};
+use crate::model::ids::{GrantId, SessionId};
 use crate::render::seconds;
 use crate::session::view::GrantView;
 use axum::Json;

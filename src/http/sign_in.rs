@@ -4,12 +4,13 @@
 //! their back.
 
 use super::HttpState;
+use super::caller::Authenticated;
 use super::context::Context;
 use super::error::ApiError;
 use super::input::Body;
 use super::openapi::ApiProblem;
 use crate::auth::code::CodeError;
-use crate::auth::{Authenticated, Principal, TokenError, User, cookie};
+use crate::auth::{Principal, TokenError, User, cookie};
 use crate::render::seconds;
 use axum::Json;
 use axum::extract::State;

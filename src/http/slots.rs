@@ -1,13 +1,14 @@
 //! `/api/game/save-slots`: a user's three slots of a game, and the versions kept in each.
 
 use super::HttpState;
+use super::caller::{Authenticated, UserCaller};
 use super::error::ApiError;
 use super::input::{Params, check_slug};
 use super::lapse::broken_by;
 use super::openapi::ApiProblem;
 use super::play::NO_SLOT;
-use crate::auth::{Authenticated, UserCaller, Validity};
-use crate::ids::{SlotId, VersionId};
+use crate::auth::Validity;
+use crate::model::ids::{SlotId, VersionId};
 use crate::render::seconds;
 use crate::session::view::{SaveDownload, VersionView};
 use axum::Json;

@@ -1,14 +1,14 @@
 //! `GET /session/{id}/thumbnail.jpg`: a running session as a still picture, for its owner and for whoever was given a grant.
 
 use super::HttpState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::openapi::ApiProblem;
 use super::pages::{etag, not_modified};
 use super::play::NO_SESSION;
-use crate::auth::Caller;
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
+use crate::model::session::Status;
 use crate::session::ServiceError;
-use crate::session::view::Status;
 use crate::thumbnail::{LIFE, Refusal};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -4,13 +4,14 @@
 //! is sent again, `error` why the last attempt failed. Times are RFC 3339, UTC.
 
 use super::HttpState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::input::Params;
 use super::openapi::ApiProblem;
-use crate::auth::Caller;
+use crate::model::Millis;
+use crate::model::clock::to_time;
+use crate::model::events::DeliveryRow;
 use crate::render::millis;
-use crate::session::clock::to_time;
-use crate::store::{DeliveryRow, Millis};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};

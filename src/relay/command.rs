@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 

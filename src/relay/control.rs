@@ -6,7 +6,7 @@ use super::session::Session;
 use super::shard::Shard;
 use super::stats::Cause;
 use super::{AddViewer, Codec, KeyFrame, OpenSession, OpenedSession, RelayError};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use std::time::Instant;
 
 /// Sessions on one shard.

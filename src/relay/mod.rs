@@ -55,7 +55,7 @@ mod widths;
 pub use faults::SourceFault;
 pub use still::MAX_KEY_FRAME_BYTES;
 
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use bytes::Bytes;
 use command::{Command, Reply};
 use dashmap::DashMap;

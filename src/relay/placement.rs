@@ -5,7 +5,7 @@
 
 use super::command::{Command, Reply};
 use super::{AddViewer, Handle, Relay, RelayError};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use std::sync::Arc;
 
 /// The shards of a session.

@@ -22,7 +22,7 @@ use super::still::Still;
 use super::stripes::{Feed, Stripes};
 use super::viewer::Fresh;
 use super::{Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use ingest::Ingest;
 use std::collections::HashMap;
 use std::net::IpAddr;

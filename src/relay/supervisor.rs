@@ -86,7 +86,7 @@ mod tests {
     use super::super::{
         Codec, IngestSpec, KeyFrame, OpenSession, OpenedSession, Relay, RelayConfig, RelayError, RelayEvent,
     };
-    use crate::ids::SessionId;
+    use crate::model::ids::SessionId;
     use prometheus_client::registry::Registry;
     use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
     use std::time::{Duration, Instant};

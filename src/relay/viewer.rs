@@ -20,7 +20,7 @@ use super::ring::{Kept, Ring};
 use super::session::Session;
 use super::socket::Socket;
 use super::stats::{Cause, Count, Drop, Stats};
-use crate::ids::ViewerId;
+use crate::model::ids::ViewerId;
 use std::time::{Duration, Instant};
 
 /// Sender reports for both streams this often.

@@ -15,7 +15,7 @@ use super::session::Session;
 use super::stats::{Cause, Metrics, Stats};
 use super::viewer::{Given, Viewer};
 use super::{Codec, IngestSpec, OpenSession, OpenedSession};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use crate::netem::{Fate, Shape, Shaper};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use receiver::Receiver;

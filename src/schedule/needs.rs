@@ -1,7 +1,8 @@
 //! What a session is counted as taking of a node.
 
 use crate::config::ContainerConfig;
-use crate::store::{ProfileRow, Resources};
+use crate::model::nodes::Resources;
+use crate::model::rows::ProfileRow;
 
 /// Sessions of a game before its profile is believed: one player who left at the title screen is no measure.
 pub const TRUSTED_SAMPLES: u64 = 3;

@@ -5,7 +5,7 @@
 //! those alike. Pure: no clock, no chance of its own, no I/O.
 
 use super::needs::{Needs, real};
-use crate::store::Resources;
+use crate::model::nodes::Resources;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -206,5 +206,12 @@ fn draw(chance: u64, name: &str) -> u64 {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    super::chance::mix(hash ^ super::chance::mix(chance))
+    mix(hash ^ mix(chance))
+}
+
+/// Bits that look like chance (SplitMix64).
+pub(crate) fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }

@@ -1,11 +1,11 @@
 //! Who may do what with a session. What is not one's own is not found, in the same words as what is not there (B6, B7).
 
-use super::clock::to_time;
 use super::error::ServiceError;
 use super::service::Sessions;
 use super::view::SessionView;
 use crate::auth::Principal;
-use crate::ids::{GrantId, Owner, SessionId, UserId};
+use crate::model::clock::to_time;
+use crate::model::ids::{GrantId, Owner, SessionId, UserId};
 use playgate_signaling::message::Role;
 
 /// What somebody is to a session.

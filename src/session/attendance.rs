@@ -2,8 +2,10 @@
 //! sessions they are on its list of players too, under the same names, for as long as they play (contract G-5, G-6).
 
 use super::hosted::MAX_PLAYERS;
-use crate::ids::SessionId;
-use crate::store::{EventKind, Millis, Store, StoreError};
+use crate::model::Millis;
+use crate::model::events::EventKind;
+use crate::model::ids::SessionId;
+use crate::store::{Store, StoreError};
 use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use tokio::sync::mpsc;

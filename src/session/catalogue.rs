@@ -3,8 +3,8 @@
 use super::view::GameView;
 use crate::config::{Config, ContainerConfig, DriverName, GameConfig, IngestStream};
 use crate::content::{Content, Package, Sha256};
-use crate::driver::Profile;
 use crate::games::BuiltIn;
+use crate::model::instance::Profile;
 use crate::relay::{Codec, IngestSpec};
 use playgate_signaling::message::{GameHints, PointerMode};
 use std::collections::HashSet;

@@ -2,14 +2,16 @@
 
 use super::attendance::Attendance;
 use super::catalogue::{Game, Source};
-use super::clock::{Clock, after};
 use super::hosted::Hosting;
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
 use crate::config::SessionsConfig;
 use crate::content::ContentSource;
-use crate::driver::{Driver, InstanceRef};
-use crate::ids::SessionId;
+use crate::driver::Driver;
+use crate::model::Clock;
+use crate::model::clock::after;
+use crate::model::ids::SessionId;
+use crate::model::instance::InstanceRef;
 use crate::store::{DataDir, SaveStore, Store};
 use std::net::SocketAddr;
 use std::path::PathBuf;

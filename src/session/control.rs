@@ -8,7 +8,7 @@
 //! Every rule says which viewers' slots it changed; releasing what they held and telling everybody is the caller's.
 
 use super::roster::{Person, Roster, Viewer};
-use crate::ids::{GrantId, ViewerId};
+use crate::model::ids::{GrantId, ViewerId};
 use playgate_signaling::control::{ControlState, Holding, MAX_REQUESTS, Request, Wish, You};
 use playgate_signaling::message::Role;
 use std::collections::BTreeMap;

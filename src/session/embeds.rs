@@ -9,14 +9,15 @@
 use super::access::{internal, no_session, time_of};
 use super::actor::Command;
 use super::catalogue::is_slug;
-use super::clock::after;
 use super::error::ServiceError;
 use super::grants::view as grant_view;
 use super::service::Sessions;
-use super::view::{EmbedView, EndReason, GrantView};
+use super::view::{EmbedView, GrantView};
 use crate::auth::{self, Principal};
-use crate::ids::{EmbedId, GrantId, Owner, SessionId};
-use crate::store::{EmbedRow, EmbedTarget, GrantRow, SessionRow, Visited};
+use crate::model::clock::after;
+use crate::model::ids::{EmbedId, GrantId, Owner, SessionId};
+use crate::model::rows::{EmbedRow, EmbedTarget, GrantRow, SessionRow, Visited};
+use crate::model::session::EndReason;
 use playgate_signaling::message::Role;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -201,7 +202,7 @@ impl Sessions {
         let game = self.game(slug)?;
         self.may_visit(row.id)?;
         // Each token has a door of its own: a crowd at one does not keep its organisation from starting sessions.
-        self.may_start(&format!("embed {}", row.id))?;
+        let slip = self.may_start(&format!("embed {}", row.id))?;
         let permit = self.let_in(&game)?;
         let mut session: SessionRow = self.new_row(row.owner.clone(), &game, None);
         session.lease_until = Some(self.context().idle_until());
@@ -215,6 +216,7 @@ impl Sessions {
             }
             Err(error) => return Err(self.not_entered(session, &error).into()),
         }
+        slip.spend();
         let title = session.title.clone();
         tracing::info!(
             session = %session.id, game = slug, embed = %row.id, node = session.node, "session launched for a visit"

@@ -1,9 +1,11 @@
 //! What is told of a session's end: why its game ended, and what it used.
 
-use super::machine::{ContainerStatus, State};
-use super::view::{EndReason, Milestone, StopReport};
+use super::machine::State;
+use super::view::StopReport;
 use crate::driver::{Ended, Usage};
-use crate::store::{Figures, Millis, SessionRow};
+use crate::model::Millis;
+use crate::model::rows::{Figures, SessionRow};
+use crate::model::session::{ContainerStatus, EndReason, Milestone};
 
 /// Why a game that ended by itself did.
 pub(super) fn verdict(

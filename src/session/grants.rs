@@ -2,13 +2,13 @@
 
 use super::access::{Access, internal, no_session, time_of};
 use super::actor::Command;
-use super::clock::after;
 use super::error::ServiceError;
 use super::service::Sessions;
 use super::view::GrantView;
 use crate::auth::Principal;
-use crate::ids::{GrantId, SessionId};
-use crate::store::GrantRow;
+use crate::model::clock::after;
+use crate::model::ids::{GrantId, SessionId};
+use crate::model::rows::GrantRow;
 use playgate_signaling::message::Role;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! numbers of snapshots are checked per viewer and given anew per slot, so that a viewer that comes back and counts
 //! from nothing is not taken for an old one.
 
-use crate::ids::ViewerId;
+use crate::model::ids::ViewerId;
 use playgate_signaling::input::{Control, Effect, HELD_TIMEOUT_MS, InputFrame, PadState, is_newer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

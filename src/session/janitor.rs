@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::keep;
-use crate::store::SessionRow;
+use crate::model::rows::SessionRow;
 use std::sync::Arc;
 use std::time::Duration;
 

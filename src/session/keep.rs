@@ -7,11 +7,14 @@
 //! there by the janitor after the retention time.
 
 use super::context::Context;
-use super::view::{SaveReport, SaveStatus};
-use crate::driver::{CollectError, DriverError, Instance, InstanceRef};
-use crate::ids::{SessionId, SlotId};
+use crate::driver::{CollectError, DriverError, Instance};
+use crate::model::Millis;
+use crate::model::ids::{SessionId, SlotId};
+use crate::model::instance::InstanceRef;
+use crate::model::rows::{Fenced, SessionRow};
+use crate::model::session::{SaveReport, SaveStatus};
 use crate::save_tree::{LeftOut, SaveRefused};
-use crate::store::{Committed, Fenced, Millis, SaveError, SessionRow};
+use crate::store::{Committed, SaveError};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -247,7 +250,7 @@ impl Unsaved {
         &self,
         context: &Context,
         slot: SlotId,
-    ) -> Result<Option<crate::store::VersionRow>, KeepError> {
+    ) -> Result<Option<crate::model::rows::VersionRow>, KeepError> {
         let versions = context.store.versions(slot).await.map_err(SaveError::Store)?;
         Ok(versions.into_iter().next())
     }

@@ -7,14 +7,14 @@
 use super::catalogue::{ContainerGame, Game, Source};
 use super::context::Context;
 use super::contract;
-use super::hosted::{self, Hosted};
+use super::hosted;
 use super::ports::RunnerLink;
-use super::view::{EndReason, Milestone};
 use crate::content::{Progress, Ready};
-use crate::driver::{
-    Driver, DriverError, DriverEvent, ExposedPort, ImageFacts, Instance, Port, Site, SiteRequest, StartSpec,
-};
-use crate::ids::{Generation, SessionId, SlotId};
+use crate::driver::{Driver, DriverError, DriverEvent, ImageFacts, Instance, Site, SiteRequest, StartSpec};
+use crate::model::hosted::Hosted;
+use crate::model::ids::{Generation, SessionId, SlotId};
+use crate::model::instance::{ExposedPort, Port};
+use crate::model::session::{EndReason, Milestone};
 use crate::relay::OpenedSession;
 use playgate_signaling::runner::env;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What holds launches back here, whatever room the nodes have: how often one user may ask, which games are taken, and
 //! a gateway that shuts down.
 
-use crate::ids::UserId;
+use crate::model::ids::UserId;
 use dashmap::DashMap;
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
@@ -25,8 +25,8 @@ impl<K: Eq + Hash + Clone> LaunchLimiter<K> {
         Self { per_minute: usize::try_from(per_minute).unwrap_or(usize::MAX), recent: DashMap::new() }
     }
 
-    /// Counts one launch, or tells how long to wait. A refused one does not count.
-    pub fn check(&self, now: Instant, user: &K) -> Result<(), Duration> {
+    /// Counts one launch, or tells how long to wait. One that is refused, here or later, does not count.
+    pub fn take(&self, now: Instant, user: &K) -> Result<Slip<'_, K>, Duration> {
         if self.recent.len() > MANY_USERS {
             self.recent.retain(|_, times| times.back().is_some_and(|last| now < *last + WINDOW));
         }
@@ -36,9 +36,39 @@ impl<K: Eq + Hash + Clone> LaunchLimiter<K> {
         }
         if times.len() < self.per_minute {
             times.push_back(now);
-            return Ok(());
+            return Ok(Slip { limiter: self, user: user.clone(), at: now, is_spent: false });
         }
         Err(times.front().map_or(WINDOW, |first| *first + WINDOW - now))
+    }
+}
+
+/// A launch that was counted. It counts no more when it is dropped without having been [spent](Slip::spend).
+#[derive(Debug)]
+#[must_use]
+pub struct Slip<'a, K: Eq + Hash> {
+    limiter: &'a LaunchLimiter<K>,
+    user: K,
+    at: Instant,
+    is_spent: bool,
+}
+
+impl<K: Eq + Hash> Slip<'_, K> {
+    /// The launch came about.
+    pub fn spend(mut self) {
+        self.is_spent = true;
+    }
+}
+
+impl<K: Eq + Hash> Drop for Slip<'_, K> {
+    fn drop(&mut self) {
+        if self.is_spent {
+            return;
+        }
+        if let Some(mut times) = self.limiter.recent.get_mut(&self.user)
+            && let Some(place) = times.iter().rposition(|at| *at == self.at)
+        {
+            times.remove(place);
+        }
     }
 }
 
@@ -94,12 +124,23 @@ mod tests {
         let (limiter, start) = (LaunchLimiter::new(2), Instant::now());
         let (a, b) = (UserId("a".to_owned()), UserId("b".to_owned()));
         let second = Duration::from_secs(1);
-        assert_eq!(limiter.check(start, &a), Ok(()));
-        assert_eq!(limiter.check(start + 20 * second, &a), Ok(()));
-        assert_eq!(limiter.check(start + 30 * second, &a), Err(30 * second));
-        assert_eq!(limiter.check(start + 30 * second, &b), Ok(()));
-        assert_eq!(limiter.check(start + 60 * second, &a), Ok(()));
-        assert_eq!(limiter.check(start + 61 * second, &a), Err(19 * second));
+        let launch = |at, user| limiter.take(at, user).map(Slip::spend);
+        assert_eq!(launch(start, &a), Ok(()));
+        assert_eq!(launch(start + 20 * second, &a), Ok(()));
+        assert_eq!(launch(start + 30 * second, &a), Err(30 * second));
+        assert_eq!(launch(start + 30 * second, &b), Ok(()));
+        assert_eq!(launch(start + 60 * second, &a), Ok(()));
+        assert_eq!(launch(start + 61 * second, &a), Err(19 * second));
+    }
+
+    #[test]
+    fn a_launch_that_did_not_come_about_does_not_count() {
+        let (limiter, now) = (LaunchLimiter::new(1), Instant::now());
+        for _ in 0..3 {
+            drop(limiter.take(now, &1).expect("none counts"));
+        }
+        limiter.take(now, &1).expect("none counts").spend();
+        assert_eq!(limiter.take(now, &1).err(), Some(WINDOW));
     }
 
     #[test]

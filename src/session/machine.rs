@@ -4,7 +4,7 @@
 //! views are derived from them. A session that began to end goes on to its end, with the reason it began to end for;
 //! an ended one never changes.
 
-use super::view::{EndReason, Milestone, Status};
+use crate::model::session::{ContainerStatus, EndReason, Milestone, Status};
 
 /// Where a session is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,40 +183,6 @@ impl State {
     }
 }
 
-/// The Session API's statuses that one node's machine can give (contract 2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ContainerStatus {
-    Created,
-    Running,
-    Restarting,
-    ShuttingDown,
-    Exited,
-    Dead,
-}
-
-impl ContainerStatus {
-    /// It is being taken down, or has ended.
-    pub fn has_ended(self) -> bool {
-        match self {
-            Self::Created | Self::Running | Self::Restarting => false,
-            Self::ShuttingDown | Self::Exited | Self::Dead => true,
-        }
-    }
-
-    /// As the contract spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Running => "running",
-            Self::Restarting => "restarting",
-            Self::ShuttingDown => "shuttingdown",
-            Self::Exited => "exited",
-            Self::Dead => "dead",
-        }
-    }
-}
-
 /// Whether something went wrong, as against somebody having decided it. Before the first picture a failure is `error`.
 pub fn is_failure(reason: EndReason) -> bool {
     match reason {
@@ -228,35 +194,6 @@ pub fn is_failure(reason: EndReason) -> bool {
         | EndReason::LaunchFailed
         | EndReason::MediaFailed => true,
         EndReason::StoppedByUser | EndReason::Idle | EndReason::Ttl | EndReason::GatewayShutdown => false,
-    }
-}
-
-/// When what was reached. Only the first time counts, and no milestone is earlier than the one noted before it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timeline {
-    entries: Vec<(Milestone, i64)>,
-}
-
-impl Timeline {
-    /// True when it is new.
-    pub fn mark(&mut self, milestone: Milestone, now_ms: i64) -> bool {
-        if self.entries.iter().any(|(known, _)| *known == milestone) {
-            return false;
-        }
-        // The wall clock may have been set back.
-        let last = self.entries.last().map_or(i64::MIN, |(_, at)| *at);
-        self.entries.push((milestone, now_ms.max(last)));
-        true
-    }
-
-    pub fn entries(&self) -> &[(Milestone, i64)] {
-        &self.entries
-    }
-}
-
-impl From<Vec<(Milestone, i64)>> for Timeline {
-    fn from(entries: Vec<(Milestone, i64)>) -> Self {
-        Self { entries }
     }
 }
 
@@ -365,21 +302,6 @@ mod tests {
                 let expected = if !ran && is_failure(reason) { Status::Error } else { Status::Stopped };
                 prop_assert_eq!(path.last().unwrap().0.status(), expected);
             }
-        }
-
-        #[test]
-        fn the_timeline_never_goes_back_and_keeps_the_first_time(times in prop::collection::vec(any::<i64>(), 0..20)) {
-            const ALL: [Milestone; 4] =
-                [Milestone::Requested, Milestone::Placed, Milestone::ContainerUp, Milestone::Ended];
-            let mut timeline = Timeline::default();
-            for (index, at) in times.into_iter().enumerate() {
-                let before = timeline.clone();
-                let fresh = timeline.mark(ALL[index % ALL.len()], at);
-                prop_assert_eq!(fresh, before != timeline);
-                prop_assert_eq!(&timeline.entries()[..before.entries().len()], before.entries());
-            }
-            prop_assert!(timeline.entries().windows(2).all(|pair| pair[0].1 <= pair[1].1));
-            prop_assert!(timeline.entries().len() <= ALL.len());
         }
     }
 

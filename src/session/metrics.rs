@@ -1,7 +1,7 @@
 //! Counters of the session core.
 
 use super::hosted::HostedMetrics;
-use super::view::EndReason;
+use crate::model::session::EndReason;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;

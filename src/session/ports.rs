@@ -2,9 +2,10 @@
 //! puts its own behind them.
 
 use crate::control::{ControlEvent, ControlHub, ControlLink, ControlSender, WelcomeSpec};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
+use crate::node::{PlaceError, Placed, Scheduler};
 use crate::relay::{AddViewer, Codec, OpenSession, OpenedSession, Relay, RelayError};
-use crate::schedule::{NodeState, PlaceError, Placed, Request, Scheduler};
+use crate::schedule::{NodeState, Request};
 use bytes::Bytes;
 use playgate_signaling::runner::GatewayMessage;
 use std::sync::Arc;

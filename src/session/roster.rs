@@ -5,7 +5,7 @@
 //! One player per person: the newest connection counts, as after a reload of the page. Whoever has a slot is a player,
 //! whoever has none a spectator.
 
-use crate::ids::{GrantId, UserId, ViewerId};
+use crate::model::ids::{GrantId, UserId, ViewerId};
 use playgate_signaling::control::MAX_SLOTS;
 use playgate_signaling::message::Role;
 use std::collections::{BTreeSet, HashMap};

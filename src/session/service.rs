@@ -6,28 +6,30 @@ use super::access::{Access, internal, no_session};
 use super::actor::{Actor, Command, Handle, NotAdmitted, OnEnd, Unrecorded};
 use super::attendance::Attendance;
 use super::catalogue::{Catalogue, Game, Source, is_slug};
-use super::clock::Clock;
 use super::context::{Context, Drivers};
 use super::control::Standing;
 use super::error::ServiceError;
 use super::hosted::Hosting;
 use super::janitor::Janitor;
-use super::limits::{Doors, LaunchLimiter, Permit};
-use super::machine::{ContainerStatus, State, Timeline};
+use super::limits::{Doors, LaunchLimiter, Permit, Slip};
+use super::machine::State;
 use super::metrics::SessionMetrics;
 use super::ports::{ControlPlane, MediaPlane, Placement};
-use super::quality::Quality;
 use super::roster::{Entry, Person};
 use super::settle;
-use super::view::{Admission, EndReason, GameView, Milestone, Push, SessionView, StopReport};
+use super::view::{Admission, GameView, Push, SessionView, StopReport};
 use crate::auth::Principal;
 use crate::config::SessionsConfig;
 use crate::content::ContentSource;
 use crate::control::ControlHub;
-use crate::ids::{EmbedId, Generation, Owner, SessionId, SlotId, UserId, ViewerId};
+use crate::model::Clock;
+use crate::model::ids::{EmbedId, Generation, Owner, SessionId, SlotId, UserId, ViewerId};
+use crate::model::quality::Quality;
+use crate::model::rows::{Inserted, SessionRow};
+use crate::model::session::{ContainerStatus, EndReason, Milestone, Timeline};
+use crate::node::PlaceError;
 use crate::relay::{AddViewer, Relay, RelayError};
-use crate::schedule::PlaceError;
-use crate::store::{DataDir, Inserted, SaveStore, SessionRow, Store, StoreError};
+use crate::store::{DataDir, SaveStore, Store, StoreError};
 use dashmap::DashMap;
 use playgate_signaling::control::Wish;
 use playgate_signaling::message::{QualityReport, Role};
@@ -430,10 +432,8 @@ impl Sessions {
             return Err(ServiceError::Unavailable(LAST_UNRECORDED));
         }
         let slot = self.choose_slot(user, request).await?;
-        self.inner
-            .limiter
-            .check(self.context().clock.now(), user)
-            .map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
+        let slip = self.inner.limiter.take(self.context().clock.now(), user);
+        let slip = slip.map_err(|retry_after| ServiceError::RateLimited { retry_after })?;
         let active = self.context().store.active_sessions_of(&owner).await.map_err(not_started)?;
         if !active.is_empty() {
             // One that does not live here was never begun, and is being settled.
@@ -453,6 +453,7 @@ impl Sessions {
                 return Err(ServiceError::SessionActive);
             }
         }
+        slip.spend();
         let view = super::actor::view_of(&row, None, 0);
         tracing::info!(session = %row.id, game = row.game, slot = slot.number, node = row.node, "session launched");
         self.context().metrics.launched.inc();
@@ -603,15 +604,16 @@ impl Sessions {
     }
 
     /// Counts a start of an organisation's.
-    pub(super) fn may_start(&self, organisation: &str) -> Result<(), ServiceError> {
-        let checked = self.inner.starts.check(self.context().clock.now(), &organisation.to_owned());
-        checked.map_err(|retry_after| ServiceError::RateLimited { retry_after })
+    pub(super) fn may_start(&self, organisation: &str) -> Result<Slip<'_, String>, ServiceError> {
+        let slip = self.inner.starts.take(self.context().clock.now(), &organisation.to_owned());
+        slip.map_err(|retry_after| ServiceError::RateLimited { retry_after })
     }
 
     /// Counts a visit by an embed token.
     pub(super) fn may_visit(&self, embed: EmbedId) -> Result<(), ServiceError> {
-        let checked = self.inner.visits.check(self.context().clock.now(), &embed);
-        checked.map_err(|retry_after| ServiceError::RateLimited { retry_after })
+        // Counted whatever comes of it: whoever visits is a stranger.
+        let slip = self.inner.visits.take(self.context().clock.now(), &embed);
+        slip.map(Slip::spend).map_err(|retry_after| ServiceError::RateLimited { retry_after })
     }
 
     pub(super) fn doors(&self) -> &Doors {

@@ -4,10 +4,10 @@
 //! wait for the store is the gauge `sessions_unwritten`.
 
 use super::context::Context;
-use super::machine::{State, Timeline};
-use super::view::{EndReason, Milestone};
-use crate::ids::SessionId;
-use crate::store::SessionRow;
+use super::machine::State;
+use crate::model::ids::SessionId;
+use crate::model::rows::SessionRow;
+use crate::model::session::{EndReason, Milestone, Timeline};
 use futures_util::future::BoxFuture;
 use prometheus_client::metrics::gauge::Gauge;
 use std::fmt::Display;

@@ -4,8 +4,8 @@ use super::access::{internal, time_of};
 use super::error::ServiceError;
 use super::service::{LaunchRequest, Sessions, not_started};
 use super::view::SlotView;
-use crate::ids::{SlotId, UserId};
-use crate::store::{SlotRow, VersionRow};
+use crate::model::ids::{SlotId, UserId};
+use crate::model::rows::{SlotRow, VersionRow};
 
 impl Sessions {
     /// Always three, in order, empty ones too.

@@ -6,10 +6,11 @@
 use super::context::Context;
 use super::keep::{self, KeepError};
 use super::ports::RunnerLink;
-use super::view::SaveReport;
 use crate::control::ControlEvent;
-use crate::driver::{Ended, Instance, InstanceRef};
-use crate::store::SessionRow;
+use crate::driver::{Ended, Instance};
+use crate::model::instance::InstanceRef;
+use crate::model::rows::SessionRow;
+use crate::model::session::SaveReport;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -1,93 +1,14 @@
 //! What the session core tells about sessions, slots, games and grants: plain values, rendered by `http`.
 
-use super::hosted::Hosted;
-use super::machine::ContainerStatus;
-use super::quality::Quality;
-use crate::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::model::hosted::Hosted;
+use crate::model::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::model::quality::Quality;
+use crate::model::rows::EmbedTarget;
+use crate::model::session::{ContainerStatus, EndReason, Milestone, SaveReport, Status};
 use crate::relay::SourceFault;
-use crate::store::EmbedTarget;
 use playgate_signaling::message::{GameHints, Progress, Role};
-use std::fmt;
 use std::sync::Arc;
 use time::OffsetDateTime;
-
-/// Sessions API status (contract 1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Starting,
-    Running,
-    Stopping,
-    Stopped,
-    Error,
-}
-
-/// Why a session ended (design, decision 8). Grows with the drivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    StoppedByUser,
-    Idle,
-    Ttl,
-    GameExited,
-    GameCrashed,
-    OutOfMemory,
-    NodeLost,
-    /// The runner never said hello or sent no picture in time.
-    LaunchTimeout,
-    /// The game could not be started.
-    LaunchFailed,
-    /// The gateway was shut down in order.
-    GatewayShutdown,
-    /// The relay lost the session's media.
-    MediaFailed,
-}
-
-impl EndReason {
-    /// Something did not work: worth an operator's look.
-    pub fn is_failure(self) -> bool {
-        match self {
-            Self::GameCrashed
-            | Self::OutOfMemory
-            | Self::NodeLost
-            | Self::LaunchTimeout
-            | Self::LaunchFailed
-            | Self::MediaFailed => true,
-            Self::StoppedByUser | Self::Idle | Self::Ttl | Self::GameExited | Self::GatewayShutdown => false,
-        }
-    }
-}
-
-/// The name that clients see.
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        serde::Serialize::serialize(self, f)
-    }
-}
-
-/// Steps of the timeline, each with its time once reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Milestone {
-    Requested,
-    Placed,
-    ImageReady,
-    SaveRestored,
-    ContainerUp,
-    RunnerConnected,
-    FirstKeyFrame,
-    FirstPlayer,
-    FirstDecodedFrame,
-    /// What was found wrong with the source, each at its first time.
-    SourcePayloadType,
-    SourceNoParameterSets,
-    SourceBFrames,
-    SourceLargePackets,
-    SourceNoKeyFrame,
-    StopRequested,
-    SaveStored,
-    Ended,
-}
 
 impl From<SourceFault> for Milestone {
     fn from(fault: SourceFault) -> Self {
@@ -99,27 +20,6 @@ impl From<SourceFault> for Milestone {
             SourceFault::NoKeyFrame => Self::SourceNoKeyFrame,
         }
     }
-}
-
-/// What became of the save of a session that has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SaveStatus {
-    /// It is the newest version of its slot.
-    Stored,
-    /// It is as the newest version was already; or there is neither a save nor a version.
-    Unchanged,
-    /// It could not be stored yet and will be tried again.
-    Pending,
-    /// It can never be stored.
-    Refused,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct SaveReport {
-    pub status: SaveStatus,
-    /// Sentences for the player: why it is not stored, or what of it is not kept.
-    pub reason: Option<String>,
 }
 
 /// One session, as its owner or a grant's holder may see it.
@@ -286,12 +186,12 @@ pub enum Push {
     Control(Arc<super::control::Standing>),
     /// This viewer's media ended; it may offer again.
     ViewerGone {
-        viewer: crate::ids::ViewerId,
+        viewer: crate::model::ids::ViewerId,
         reason: String,
     },
     /// This viewer must go: its grant ended or another connection took its place.
     Evicted {
-        viewer: crate::ids::ViewerId,
+        viewer: crate::model::ids::ViewerId,
         code: playgate_signaling::message::ErrorCode,
         message: String,
     },

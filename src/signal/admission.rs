@@ -11,7 +11,7 @@ use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
 use super::viewers::Seat;
 use crate::auth::Principal;
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use crate::relay::RelayError;
 use crate::session::ServiceError;
 use crate::session::view::Push;

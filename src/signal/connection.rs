@@ -12,7 +12,7 @@ use super::push::{Meaning, of_standing, of_view};
 use super::state::SignalState;
 use super::websocket::Outgoing;
 use crate::auth::{Lapse, Principal};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use crate::session::ServiceError;
 use crate::session::view::SessionView;
 use axum::extract::ws::{Message, WebSocket};

@@ -1,7 +1,7 @@
 //! What signaling needs of the rest of the gateway, so that tests can stand in for it.
 
 use crate::auth::{Principal, Validity};
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use crate::session::control::Standing;
 use crate::session::view::{Admission, Push, SessionView};
 use crate::session::{ServiceError, Sessions};

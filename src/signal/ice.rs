@@ -3,8 +3,8 @@
 //! The TURN REST scheme (draft-uberti-behave-turn-rest-00): the username is `expiry:viewer`, the credential the base64
 //! of HMAC-SHA1 over it under the secret shared with the TURN server. Nothing is stored.
 
-use crate::config::IceConfig;
-use crate::ids::ViewerId;
+use crate::config::{IceConfig, is_turn};
+use crate::model::ids::ViewerId;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,13 +27,6 @@ pub fn ice_servers(config: &IceConfig, viewer: ViewerId, now: OffsetDateTime) ->
         servers.push(IceServer { urls: turn, username: Some(username), credential: Some(credential) });
     }
     servers
-}
-
-/// True for `turn:` and `turns:`.
-pub fn is_turn(url: &str) -> bool {
-    url.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("turn") || scheme.eq_ignore_ascii_case("turns")
-    })
 }
 
 fn sign(secret: &str, username: &str) -> String {

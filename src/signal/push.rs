@@ -1,9 +1,10 @@
 //! The session core's pushes as messages to one viewer.
 
-use crate::ids::ViewerId;
+use crate::model::ids::ViewerId;
+use crate::model::session::{EndReason, Status};
 use crate::relay::SourceFault;
 use crate::session::control::Standing;
-use crate::session::view::{EndReason, Push, SessionView, Status};
+use crate::session::view::{Push, SessionView};
 use playgate_signaling::message::{self, ErrorCode, Progress, ServerMessage};
 use serde::Serialize;
 

@@ -5,7 +5,7 @@
 
 use super::whep::WhepViewer;
 use crate::auth::Principal;
-use crate::ids::{SessionId, ViewerId};
+use crate::model::ids::{SessionId, ViewerId};
 use crate::session::roster::OWNER_RESERVE;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -184,7 +184,7 @@ fn same_person(one: &Principal, other: &Principal) -> bool {
 mod tests {
     use super::*;
     use crate::auth::{GrantClaims, User};
-    use crate::ids::{GrantId, UserId};
+    use crate::model::ids::{GrantId, UserId};
     use playgate_signaling::message::Role;
 
     fn user(name: &str) -> Principal {

@@ -7,7 +7,7 @@ use super::connection::{Connection, Opener};
 use super::metrics::Cut;
 use super::state::SignalState;
 use super::whep_reply::problem;
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};

@@ -4,24 +4,22 @@
 //! two callers could race for: one active session per user and per slot, and that a slot in use is not emptied.
 
 pub mod data_dir;
-pub mod event_rows;
-pub mod node_rows;
-pub mod rows;
 pub mod saves;
 pub mod sqlite;
 
 pub use data_dir::{DataDir, create_private, database_in};
-pub use event_rows::{Attempt, DeliveryRow, EventKind, EventRow};
-pub use node_rows::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
-pub use rows::{
-    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, Millis, ProfileRow, SLOTS,
-    SessionRow, SlotRow, TokenRow, TokenScope, UserRow, VersionRow, Visited,
-};
 pub use saves::{Committed, SaveError, SaveStore};
 pub use sqlite::SqliteStore;
 
-use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use crate::session::quality::Quality;
+use crate::model::Millis;
+use crate::model::events::{Attempt, DeliveryRow, EventKind, EventRow};
+use crate::model::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::model::nodes::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
+use crate::model::quality::Quality;
+use crate::model::rows::{
+    EmbedRow, Fenced, Figures, GrantRow, Inserted, Joined, ProfileRow, SessionRow, SlotRow, TokenRow,
+    UserRow, VersionRow, Visited,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use tokio::sync::watch;

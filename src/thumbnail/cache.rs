@@ -1,7 +1,7 @@
 //! Pictures that are made or being made, by session. At most [`CAPACITY`]: the oldest is evicted.
 
 use super::refusal::Refusal;
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -16,7 +16,7 @@ mod refusal;
 
 pub use refusal::{LIFE, Refusal};
 
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use crate::relay::{KeyFrame, Relay, RelayError};
 use bytes::Bytes;
 use cache::{Cache, Lookup, Rendered, State};

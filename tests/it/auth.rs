@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use playgate::auth::{Auth, GrantClaims, MemoryLedger, MintedScope, Principal, TokenError};
 use playgate::config::{AuthKey, Config};
-use playgate::ids::{GrantId, SessionId};
+use playgate::model::ids::{GrantId, SessionId};
 use playgate_signaling::message::Role;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use playgate::control::{ControlEvent, ControlHub, ControlLink, WelcomeSpec};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use playgate::driver::{Driver, DriverEvent, Instance, InstanceRef, ProcessDriver, Site, StartSpec};
-use playgate::ids::{Generation, SessionId};
+use playgate::driver::{Driver, DriverEvent, Instance, ProcessDriver, Site, StartSpec};
+use playgate::model::ids::{Generation, SessionId};
+use playgate::model::instance::InstanceRef;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

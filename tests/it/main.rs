@@ -16,6 +16,7 @@ mod fuzz;
 mod games;
 mod http;
 mod image;
+mod layers;
 #[path = "../support/line.rs"]
 mod line;
 mod netem;

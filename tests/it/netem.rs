@@ -2,7 +2,7 @@
 
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run, until};
 use crate::rtp_source::RtpSource;
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::netem::{
     Direction, Jitter, Loss, OVERHEAD_BYTES, Proxy, ProxyConfig, Queue, Rate, Reorder, Shape,
 };

@@ -2,7 +2,7 @@
 
 use crate::relay_viewer::Stage;
 use aws_lc_rs::hmac;
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
 use playgate::relay::AddViewer;
 use rtc::data_channel::RTCDataChannelId;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;

@@ -3,7 +3,7 @@
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run, until};
 use crate::rtp_source::RtpSource;
 use bytes::BytesMut;
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
 use playgate::relay::{AddViewer, Codec, RelayError, RelayEvent};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};

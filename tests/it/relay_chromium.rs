@@ -4,7 +4,7 @@ use crate::relay_viewer::{Stage, event, run, until};
 use bytes::Bytes;
 use openh264::encoder::{Encoder, EncoderConfig};
 use openh264::formats::YUVSource;
-use playgate::ids::ViewerId;
+use playgate::model::ids::ViewerId;
 use playgate::relay::{AddViewer, RelayEvent};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

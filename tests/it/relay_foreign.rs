@@ -5,7 +5,7 @@ use crate::rtp_source::RtpSource;
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
 use playgate::h264::{Depacketizer, nal_type, nal_units};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::relay::{KeyFrame, OpenedSession, RelayEvent, SourceFault};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 
 use crate::receiver::{Mark, Receiver};
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::netem::{Direction, Proxy, ProxyConfig, Shape};
 use playgate::relay::{AddViewer, OpenedSession, RelayEvent};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;

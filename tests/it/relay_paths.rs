@@ -65,7 +65,7 @@ fn mapped() -> Arc<UdpSocket> {
 async fn behind_nat(
     stage: &Stage,
     source: &mut RtpSource,
-    session: playgate::ids::SessionId,
+    session: playgate::model::ids::SessionId,
 ) -> (Nat, RawViewer) {
     let nat = Nat::start(stage.relay.candidates()[0]);
     let line = Line { port: Some(nat.port), ..Line::default() };

@@ -2,7 +2,7 @@
 
 use crate::relay_viewer::{Stage, Traits, Watcher, event, run, until};
 use crate::rtp_source::RtpSource;
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::relay::{OpenedSession, RelayEvent};
 
 /// A player and three spectators of a session on two shards, and its source.

@@ -1,6 +1,6 @@
 //! A real viewer, by the `webrtc` crate, and a real relay for it.
 
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
 use playgate::relay::{
     AddViewer, Codec, IngestSpec, OpenSession, OpenedSession, Relay, RelayConfig, RelayError, RelayEvent,
 };

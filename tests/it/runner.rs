@@ -6,8 +6,8 @@ pub(crate) mod view;
 
 use playgate::control::{ControlEvent, ControlHub, WelcomeSpec};
 use playgate::games::AUDIO_BLOCK;
-use playgate::ids::SessionId;
 use playgate::marker::Marker;
+use playgate::model::ids::SessionId;
 use playgate::runner::{self, OnGatewayLoss, RunnerError, Settings, StopCause, Token};
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};

@@ -5,7 +5,7 @@
 use crate::tree::{self, Tree};
 use playgate::config::SessionsConfig;
 use playgate::driver::{Driver, ProcessDriver, Site, StartSpec};
-use playgate::ids::{Generation, SessionId, SlotId, UserId};
+use playgate::model::ids::{Generation, SessionId, SlotId, UserId};
 use playgate::store::{DataDir, SaveStore, SqliteStore, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

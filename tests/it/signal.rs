@@ -5,12 +5,13 @@
 use futures_util::{SinkExt, StreamExt};
 use playgate::auth::{Lapse, Principal, User, Validity};
 use playgate::config::IceConfig;
-use playgate::ids::{Owner, SessionId, SlotId, UserId, ViewerId};
+use playgate::model::ids::{Owner, SessionId, SlotId, UserId, ViewerId};
+use playgate::model::session::{EndReason, Status};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
 use playgate::session::control::Standing;
 use playgate::session::roster::OWNER_RESERVE;
-use playgate::session::view::{Admission, EndReason, Push, SessionView, Status};
+use playgate::session::view::{Admission, Push, SessionView};
 use playgate::signal::{Known, SignalAuth, SignalConfig, SignalCore, SignalState, router};
 use playgate_signaling::client::{ClientError, ConnectOptions, SignalingClient, connect};
 use playgate_signaling::control::Wish;
@@ -78,7 +79,7 @@ impl SignalCore for FakeCore {
             game_slug: "garden".to_owned(),
             game_title: "Garden".to_owned(),
             slot: Some(SlotId::new()),
-            container: playgate::session::machine::ContainerStatus::Running,
+            container: playgate::model::session::ContainerStatus::Running,
             hosted: None,
             status: *self.status.lock().unwrap(),
             started_at: OffsetDateTime::UNIX_EPOCH,

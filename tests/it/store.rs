@@ -2,15 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
-use playgate::driver::InstanceRef;
-use playgate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use playgate::session::machine::ContainerStatus;
-use playgate::session::quality::Quality;
-use playgate::session::view::{EndReason, Milestone, SaveReport, SaveStatus, Status};
-use playgate::store::{
-    Attempt, EmbedRow, EmbedTarget, EventKind, Fenced, Figures, GrantRow, Inserted, Joined, SessionRow,
-    SqliteStore, Store, TokenRow, TokenScope, Visited,
+use playgate::model::events::{Attempt, EventKind};
+use playgate::model::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::model::instance::InstanceRef;
+use playgate::model::quality::Quality;
+use playgate::model::rows::{
+    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, SessionRow, TokenRow, TokenScope,
+    Visited,
 };
+use playgate::model::session::{ContainerStatus, EndReason, Milestone, SaveReport, SaveStatus, Status};
+use playgate::store::{SqliteStore, Store};
 use playgate_signaling::message::Role;
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use playgate::games::Rect;
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::relay::{Codec, KeyFrame, RelayError};
 use playgate::runner::encoder::open_h264::OpenH264;
 use playgate::runner::encoder::{Format, VideoEncoder};

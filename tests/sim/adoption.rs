@@ -1,13 +1,13 @@
 //! A gateway that was killed while games in containers played, and the next one.
 
 use crate::content::Download;
+use crate::fake_driver::{OnAdopt, OnCollect};
 use crate::world::{TOKEN_SHA256, World, connected, holder_of, until, user_of};
 use playgate::control::ControlEvent;
 use playgate::driver::DriverEvent;
-use playgate::driver::fake::{OnAdopt, OnCollect};
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
+use playgate::model::session::{EndReason, Milestone, SaveStatus, Status};
 use playgate::relay::RelayEvent;
-use playgate::session::view::{EndReason, Milestone, SaveStatus, Status};
 use playgate::store::Store;
 use playgate_signaling::message::Role;
 use playgate_signaling::runner::GatewayMessage;
@@ -77,7 +77,7 @@ async fn a_game_that_plays_goes_on_under_the_same_session() {
 #[tokio::test]
 async fn a_lease_that_was_about_to_end_leaves_players_a_minute_to_come_back() {
     let killed = Killed::playing().await;
-    killed.world.store.extend_lease(killed.id, playgate::ids::Generation(1), 0).await.unwrap();
+    killed.world.store.extend_lease(killed.id, playgate::model::ids::Generation(1), 0).await.unwrap();
     let mut row = killed.world.store.session(killed.id).await.unwrap().unwrap();
     row.lease_until = Some(crate::world::START_MS + 5_000);
     killed.world.store.update_session(&row).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_lease_that_was_about_to_end_leaves_players_a_minute_to_come_back() {
 async fn a_game_that_was_starting_goes_on_starting_with_its_deadline() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
-    let ada = playgate::ids::UserId("ada".to_owned());
+    let ada = playgate::model::ids::UserId("ada".to_owned());
     let id = world.sessions.launch(&ada, crate::world::request("boxed")).await.unwrap().id;
     until(async || world.store.session(id).await.unwrap().unwrap().instance.map(|_| ())).await;
     for comes in [true, false] {
@@ -148,7 +148,7 @@ async fn a_game_that_ended_meanwhile_is_closed_with_its_save_its_figures_and_its
     ];
     for (code, out_of_memory, reason) in cases {
         let killed = Killed::playing().await;
-        let prepare = |docker: &playgate::driver::fake::FakeDriver| {
+        let prepare = |docker: &crate::fake_driver::FakeDriver| {
             docker.on_adopt(killed.id, OnAdopt::Ended);
             docker.on_collect(OnCollect::Leaves("last words".to_owned()));
             docker.set_exit(code, out_of_memory);
@@ -187,7 +187,7 @@ async fn an_engine_that_does_not_answer_keeps_the_save_for_later() {
     assert!(save.reason.unwrap().contains("could not be stored yet"));
     assert_eq!(world.docker.kept(), Some(HashSet::from([killed.id])));
 
-    let prepare = |docker: &playgate::driver::fake::FakeDriver| {
+    let prepare = |docker: &crate::fake_driver::FakeDriver| {
         docker.on_adopt(killed.id, OnAdopt::Ended);
         docker.on_collect(OnCollect::Leaves("found again".to_owned()));
     };
@@ -213,7 +213,7 @@ async fn a_session_that_was_ending_is_ended_with_the_reason_it_began_with() {
 async fn a_package_in_use_is_held_by_the_next_gateway_too() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
-    let ada = playgate::ids::UserId("ada".to_owned());
+    let ada = playgate::model::ids::UserId("ada".to_owned());
     let id = world.sessions.launch(&ada, crate::world::request("packed")).await.unwrap().id;
     world.bring_up("ada", id).await;
     let next = world.killed(&dir.path().join("after"), |docker| docker.on_adopt(id, OnAdopt::Running)).await;

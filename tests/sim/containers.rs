@@ -1,15 +1,15 @@
 //! Games in containers: what they are made of, how they start and how they end.
 
 use crate::content::Download;
+use crate::fake_driver::{OnCollect, OnStart};
 use crate::world::{World, config, request, until, user_of};
 use playgate::config::SessionsConfig;
 use playgate::content::ContentError;
-use playgate::driver::fake::{OnCollect, OnStart};
 use playgate::driver::{ImageFacts, Usage};
-use playgate::ids::{SessionId, UserId, ViewerId};
+use playgate::model::ids::{SessionId, UserId, ViewerId};
+use playgate::model::session::{EndReason, Milestone, Status};
 use playgate::relay::RelayEvent;
 use playgate::session::ServiceError;
-use playgate::session::view::{EndReason, Milestone, Status};
 use playgate::store::Store;
 use std::time::Duration;
 

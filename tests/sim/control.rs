@@ -2,7 +2,7 @@
 
 use crate::world::{World, connected, holder_of, until, user_of};
 use playgate::auth::Principal;
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
 use playgate::relay::RelayEvent;
 use playgate::session::ServiceError;
 use playgate::session::hosted::HostRequest;

@@ -3,11 +3,12 @@
 use crate::world::{World, config, until, user_of};
 use playgate::auth::Principal;
 use playgate::config::SessionsConfig;
-use playgate::ids::EmbedId;
+use playgate::model::ids::EmbedId;
+use playgate::model::rows::EmbedTarget;
+use playgate::model::session::Status;
 use playgate::session::ServiceError;
 use playgate::session::embeds::{EmbedError, EmbedRefusal, EmbedRequest, Visit};
-use playgate::session::view::Status;
-use playgate::store::{EmbedTarget, Store};
+use playgate::store::Store;
 use playgate_signaling::message::Role;
 use std::time::Duration;
 

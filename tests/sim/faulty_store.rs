@@ -1,12 +1,15 @@
 //! A store that fails as stores do: it refuses writes, never answers them, or fails after it has written.
 
-use playgate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use playgate::session::quality::Quality;
-use playgate::store::{
-    Admission, Announcement, Attempt, DeliveryRow, EmbedRow, EventKind, EventRow, Fenced, Figures, GrantRow,
-    Inserted, Joined, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources, SessionRow,
-    SlotRow, SqliteStore, Store, StoreError, TokenRow, UserRow, VersionRow, Visited,
+use playgate::model::Millis;
+use playgate::model::events::{Attempt, DeliveryRow, EventKind, EventRow};
+use playgate::model::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::model::nodes::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
+use playgate::model::quality::Quality;
+use playgate::model::rows::{
+    EmbedRow, Fenced, Figures, GrantRow, Inserted, Joined, ProfileRow, SessionRow, SlotRow, TokenRow,
+    UserRow, VersionRow, Visited,
 };
+use playgate::store::{SqliteStore, Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::ops::RangeInclusive;

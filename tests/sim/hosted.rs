@@ -1,17 +1,18 @@
 //! Hosted sessions: what the Session API's rules ask of the session core (contract 2.4, section 3).
 
 use crate::content::Download;
+use crate::fake_driver::{OnAdopt, OnStart};
 use crate::world::{START_MS, World, config, request, until, user_of};
 use playgate::auth::Principal;
 use playgate::config::SessionApiConfig;
-use playgate::driver::fake::{OnAdopt, OnStart};
-use playgate::driver::{DriverEvent, ExposedPort, ImageFacts, Protocol};
-use playgate::ids::{SessionId, UserId};
+use playgate::driver::{DriverEvent, ImageFacts};
+use playgate::model::ids::{SessionId, UserId};
+use playgate::model::instance::{ExposedPort, Protocol};
+use playgate::model::nodes::Admission;
+use playgate::model::session::{ContainerStatus, EndReason, Status};
 use playgate::session::ServiceError;
 use playgate::session::hosted::{HostRequest, HostedFilter, HostedStatus, HostedView};
-use playgate::session::machine::ContainerStatus;
-use playgate::session::view::{EndReason, Status};
-use playgate::store::{Admission, Store};
+use playgate::store::Store;
 use playgate_signaling::message::Role;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -83,7 +84,7 @@ async fn x6_a_start_is_answered_when_the_container_runs_and_its_ports_are_bound(
     let spec = world.docker.started(view.id).unwrap().spec;
     let container = spec.container.unwrap();
     assert_eq!(container.command, ["--fast"]);
-    assert_eq!(container.profile, playgate::driver::Profile::Server);
+    assert_eq!(container.profile, playgate::model::instance::Profile::Server);
     let udp = hosted.ports[1].host.to_string();
     let expected = [
         ("GAMEYE_SESSION_ID", "match-1"),
@@ -432,7 +433,7 @@ async fn x7_a_session_with_a_stream_runs_for_its_organisation_before_its_players
     })
     .await;
     let own = Principal::Organisation("studio".to_owned());
-    let viewer = playgate::ids::ViewerId::new();
+    let viewer = playgate::model::ids::ViewerId::new();
     assert!(
         is_not_found(world.sessions.admit(&own, view.id, viewer, None).await),
         "a server's token is no viewer's"

@@ -8,6 +8,8 @@ mod containers;
 mod content;
 mod control;
 mod embeds;
+#[path = "../support/fake_driver.rs"]
+mod fake_driver;
 mod faulty_store;
 mod hosted;
 mod launch;

@@ -1,16 +1,16 @@
 //! Placement over hundreds of fake nodes in a real store: races, health, cordons, and what is given back.
 
 use crate::world::START_MS;
-use playgate::ids::{Generation, Owner, SessionId, UserId};
-use playgate::schedule::health::HealthRules;
-use playgate::schedule::heart::{EngineProbe, HeartParts, NodeHeart};
-use playgate::schedule::{Needs, PlaceError, Placed, Request, SILENT_AFTER_MS, Scheduler};
-use playgate::session::Clock;
-use playgate::session::machine::ContainerStatus;
-use playgate::session::view::{EndReason, Status};
-use playgate::store::{
-    Admission, Announcement, Fenced, Inserted, MachineLoad, Resources, SessionRow, SqliteStore, Store,
-};
+use playgate::model::Clock;
+use playgate::model::ids::{Generation, Owner, SessionId, UserId};
+use playgate::model::nodes::{Admission, Announcement, MachineLoad, Resources};
+use playgate::model::rows::{Fenced, Inserted, SessionRow};
+use playgate::model::session::{ContainerStatus, EndReason, Status};
+use playgate::node::health::HealthRules;
+use playgate::node::heart::{EngineProbe, HeartParts, NodeHeart};
+use playgate::node::{PlaceError, Placed, SILENT_AFTER_MS, Scheduler};
+use playgate::schedule::{Needs, Request};
+use playgate::store::{SqliteStore, Store};
 use playgate::telemetry::Machine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

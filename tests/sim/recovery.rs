@@ -1,11 +1,11 @@
 //! A gateway that was killed, and the next one on its data.
 
+use crate::fake_driver::OnStart;
 use crate::world::{World, config, copy_dir, until, user_of};
 use playgate::config::SessionsConfig;
 use playgate::driver::Usage;
-use playgate::driver::fake::OnStart;
-use playgate::ids::ViewerId;
-use playgate::session::view::{EndReason, Status};
+use playgate::model::ids::ViewerId;
+use playgate::model::session::{EndReason, Status};
 use playgate::store::Store;
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
 //! A store that takes no writes for a while: no session is forgotten, no answer is untrue, and no game is killed for it.
 
+use crate::fake_driver::{OnAdopt, OnCollect};
 use crate::faulty_store::Fault;
 use crate::world::{World, config, until, user_of};
 use playgate::config::SessionsConfig;
-use playgate::driver::fake::{OnAdopt, OnCollect};
-use playgate::ids::{SessionId, UserId};
+use playgate::model::ids::{SessionId, UserId};
+use playgate::model::session::{ContainerStatus, EndReason, Status};
 use playgate::session::hosted::HostRequest;
-use playgate::session::machine::ContainerStatus;
-use playgate::session::view::{EndReason, Status, StopReport};
+use playgate::session::view::StopReport;
 use playgate::session::{ServiceError, Sessions};
 use playgate::store::Store;
 use sqlx::{Connection, Executor};
@@ -224,7 +224,7 @@ async fn a_game_whose_start_was_never_written_ends_with_its_save() {
     let mut lost = world.store.session(id).await.unwrap().unwrap();
     (lost.instance, lost.runner_token_sha256) = (None, None);
     world.store.update_session(&lost).await.unwrap();
-    let prepare = |docker: &playgate::driver::fake::FakeDriver| {
+    let prepare = |docker: &crate::fake_driver::FakeDriver| {
         docker.on_adopt(id, OnAdopt::Running);
         docker.on_collect(OnCollect::Leaves("as far as it came".to_owned()));
     };
@@ -240,7 +240,7 @@ async fn a_session_whose_task_fails_stays_until_its_end_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
     let id = world.play("ada").await;
-    let viewer = playgate::ids::ViewerId::new();
+    let viewer = playgate::model::ids::ViewerId::new();
     world.sessions.admit(&user_of("ada"), id, viewer, None).await.unwrap();
     world.faulty.fault(Fault::Refuses);
     world.planes.panic_when_a_viewer_leaves();

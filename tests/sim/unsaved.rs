@@ -1,12 +1,12 @@
 //! Saves that cannot be stored at the end: nothing is lost, nothing newer is hidden by them, and what can never be stored is
 //! not tried again.
 
+use crate::fake_driver::{FakeDriver, OnAdopt, OnCollect};
 use crate::world::{World, config, holder_of, until, user_of};
 use playgate::config::SessionsConfig;
-use playgate::driver::fake::{FakeDriver, OnAdopt, OnCollect};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
+use playgate::model::session::{EndReason, SaveReport, SaveStatus, Status};
 use playgate::save_tree::{LeftOut, SaveRefused};
-use playgate::session::view::{EndReason, SaveReport, SaveStatus, Status};
 use playgate::store::Store;
 use std::collections::HashSet;
 use std::time::Duration;

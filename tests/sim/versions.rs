@@ -3,7 +3,7 @@
 use crate::world::World;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use playgate::ids::{SlotId, UserId, VersionId};
+use playgate::model::ids::{SlotId, UserId, VersionId};
 use playgate::session::ServiceError;
 use playgate::session::view::VersionView;
 use std::io::Read;

@@ -1,12 +1,13 @@
 //! Viewers, invitations and input.
 
 use crate::world::{World, holder_of, until, user_of};
-use playgate::ids::{Owner, SessionId, UserId, ViewerId};
+use playgate::model::events::EventKind;
+use playgate::model::ids::{Owner, SessionId, UserId, ViewerId};
 use playgate::relay::{RelayError, RelayEvent};
 use playgate::session::ServiceError;
 use playgate::session::roster::OWNER_RESERVE;
 use playgate::session::view::Push;
-use playgate::store::{EventKind, Store};
+use playgate::store::Store;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::{ErrorCode, Role};
 use playgate_signaling::runner::GatewayMessage;

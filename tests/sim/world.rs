@@ -1,21 +1,24 @@
 //! One simulated gateway and the hands that step it.
 
 use crate::content::FakeContent;
+use crate::fake_driver::{FakeDriver, Journal, Started};
 use crate::faulty_store::FaultyStore;
 use playgate::auth::{GrantClaims, Principal, User};
 use playgate::config::{Config, SessionApiConfig, SessionsConfig};
 use playgate::control::{ControlEvent, WelcomeSpec};
-use playgate::driver::fake::{FakeDriver, Journal, Started};
 use playgate::driver::{DriverEvent, ExternalDriver};
 use playgate::games::BuiltIn;
-use playgate::ids::{SessionId, UserId, ViewerId};
+use playgate::model::Clock;
+use playgate::model::ids::{SessionId, UserId, ViewerId};
+use playgate::model::nodes::{Announcement, Resources};
+use playgate::model::session::Status;
+use playgate::node::Scheduler;
 use playgate::relay::{AddViewer, Codec, OpenSession, OpenedSession, RelayError, RelayEvent};
-use playgate::schedule::Scheduler;
 use playgate::session::hosted::{Hosting, Images};
 use playgate::session::ports::{ControlPlane, MediaPlane, RunnerLink, RunnerSender};
-use playgate::session::view::{GrantView, SessionView, Status};
-use playgate::session::{Catalogue, Clock, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
-use playgate::store::{Announcement, DataDir, Resources, SaveStore, SqliteStore, Store};
+use playgate::session::view::{GrantView, SessionView};
+use playgate::session::{Catalogue, Drivers, LaunchRequest, ServiceError, Sessions, SimulatedDeps};
+use playgate::store::{DataDir, SaveStore, SqliteStore, Store};
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::PointerMode;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage, Stream};

@@ -2,7 +2,7 @@
 
 use crate::load::{Outcome, PAYLOAD_TYPE};
 use crate::protocol::{Ask, Reply, say, serve};
-use playgate::ids::{SessionId, ViewerId};
+use playgate::model::ids::{SessionId, ViewerId};
 use playgate::relay::{AddViewer, Codec, IngestSpec, OpenSession, Relay, RelayConfig, RelayError};
 use prometheus_client::registry::Registry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

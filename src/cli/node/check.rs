@@ -3,9 +3,9 @@
 use super::super::say;
 use crate::config::Config;
 use crate::driver::docker;
-use crate::schedule::node_name;
-use crate::schedule::reach::sockets::{self, Listening, Transport};
-use crate::schedule::reach::{Bridges, Reachable, Whose, judge, proof};
+use crate::node::node_name;
+use crate::node::reach::sockets::{self, Listening, Transport};
+use crate::node::reach::{Bridges, Reachable, Whose, judge, proof};
 use crate::store::create_private;
 use anyhow::{Context, Result};
 use bollard::{API_DEFAULT_VERSION, Docker};

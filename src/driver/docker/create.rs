@@ -11,7 +11,8 @@ use super::names::{Names, labels};
 use super::networks::{Bridge, Kind as Network};
 use super::paths::SaveAt;
 use super::{PACKAGE_DIR, ports};
-use crate::driver::{ContainerSpec, Port, Profile, StartSpec};
+use crate::driver::{ContainerSpec, StartSpec};
+use crate::model::instance::{Port, Profile};
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, DeviceRequest, EndpointIpamConfig, EndpointSettings, HealthConfig,
     HostConfig, HostConfigLogConfig, Mount, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy,

@@ -2,7 +2,8 @@
 
 use super::error::DockerError;
 use super::ports;
-use crate::driver::{ExposedPort, ImageFacts};
+use crate::driver::ImageFacts;
+use crate::model::instance::ExposedPort;
 use bollard::Docker;
 use bollard::models::ImageConfig;
 
@@ -24,7 +25,7 @@ fn read(config: ImageConfig) -> ImageFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Protocol;
+    use crate::model::instance::Protocol;
 
     #[test]
     fn ports_come_in_order_once_and_without_what_is_not_published() {

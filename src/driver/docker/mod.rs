@@ -31,11 +31,12 @@ pub use connect::socket;
 pub use error::DockerError;
 
 use super::{
-    Adopted, ArtifactError, ByteStream, Driver, DriverError, DriverEvent, ImageFacts, Instance, InstanceRef,
-    Site, SiteRequest, StartSpec,
+    Adopted, ArtifactError, ByteStream, Driver, DriverError, DriverEvent, ImageFacts, Instance, Site,
+    SiteRequest, StartSpec,
 };
 use crate::config::{DockerConfig, SessionApiConfig};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
+use crate::model::instance::InstanceRef;
 use networks::Bridge;
 use std::collections::HashSet;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! How what we make is named and labelled, so that it is found again.
 
-use crate::driver::Profile;
-use crate::ids::{Generation, SessionId};
+use crate::model::ids::{Generation, SessionId};
+use crate::model::instance::Profile;
 use std::collections::HashMap;
 
 pub(super) const NODE: &str = "playgate.node";

@@ -6,7 +6,7 @@
 //! two gateways of one machine rarely meet. When they do, the engine refuses the second at its start.
 
 use super::error::{DockerError, Refused};
-use crate::driver::{ExposedPort, Port, Protocol};
+use crate::model::instance::{ExposedPort, Port, Protocol};
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, PortBinding, PortMap};
 use bollard::query_parameters::ListContainersOptions;

@@ -5,7 +5,7 @@
 use super::Node;
 use super::error::{DockerError, status_of, unless_absent};
 use super::names::{Names, SESSION, of_node};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::{

@@ -4,7 +4,8 @@ use super::error::DockerError;
 use super::names::{PROFILE, profile_name};
 use super::networks::Kind;
 use super::{Bridge, Node, addresses, ports};
-use crate::driver::{Profile, Site, SiteRequest};
+use crate::driver::{Site, SiteRequest};
+use crate::model::instance::Profile;
 use bollard::models::ContainerInspectResponse;
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -8,10 +8,9 @@ mod group;
 mod output;
 mod proc;
 
-use super::{
-    Adopted, Driver, DriverError, DriverEvent, Ended, Instance, InstanceRef, Site, StartSpec, Usage,
-};
-use crate::ids::SessionId;
+use super::{Adopted, Driver, DriverError, DriverEvent, Ended, Instance, Site, StartSpec, Usage};
+use crate::model::ids::SessionId;
+use crate::model::instance::InstanceRef;
 use group::Group;
 use rustix::process::Signal;
 use std::ffi::OsString;

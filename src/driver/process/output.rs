@@ -1,6 +1,6 @@
 //! A game's standard error, line by line, into the log.
 
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::time::Instant;

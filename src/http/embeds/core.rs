@@ -1,7 +1,7 @@
 //! What embedding needs of the session core, as a trait: the real one is [`Sessions`], tests put a fake here.
 
 use crate::auth::Principal;
-use crate::ids::EmbedId;
+use crate::model::ids::EmbedId;
 use crate::session::embeds::{EmbedError, EmbedRequest, Visit};
 use crate::session::view::EmbedView;
 use crate::session::{ServiceError, Sessions};

@@ -8,7 +8,7 @@ use crate::http::HttpState;
 use crate::http::context::Context;
 use crate::http::layers::security_policy;
 use crate::http::pages::{Assets, content_type, file, missing, serve};
-use crate::ids::EmbedId;
+use crate::model::ids::EmbedId;
 use crate::session::embeds::EmbedRefusal;
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
 use axum::Router;

@@ -2,7 +2,8 @@
 //! to call it.
 
 use super::error::SessionApiError;
-use crate::auth::{Authenticated, Credential, Principal, Validity};
+use crate::auth::{Credential, Principal, Validity};
+use crate::http::caller::Authenticated;
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;

@@ -10,7 +10,7 @@ use super::query::{Params, filter};
 use super::segments::Segments;
 use super::view::{DescribedSession, SessionListEntry};
 use crate::http::{Context, HttpState};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use crate::session::hosted::HostedView;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};

@@ -6,9 +6,9 @@
 use super::caller::Organisation;
 use super::error::{ErrorResponse, SessionApiError, Violations};
 use super::form::{Form, JsonBody};
-use crate::driver::Port;
 use crate::http::HttpState;
 use crate::http::limits::{ARGS, ENV, LABELS, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TTL_BYTES};
+use crate::model::instance::Port;
 use crate::session::hosted::{HostRequest, may_become_too_long};
 use axum::Json;
 use axum::extract::State;

@@ -1,9 +1,10 @@
 //! Sessions as the Session API shows them, fields in the contract's order (`x-order`).
 
-use crate::driver::Port;
 use crate::http::Context;
-use crate::session::hosted::{Hosted, HostedView};
-use crate::session::view::EndReason;
+use crate::model::hosted::Hosted;
+use crate::model::instance::Port;
+use crate::model::session::EndReason;
+use crate::session::hosted::HostedView;
 use playgate_signaling::message::Progress;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -8,11 +8,10 @@ use super::pictures::decoder;
 use super::tape::Recorder;
 use super::{CheckError, script};
 use crate::control::{ControlEvent, ControlHub, ControlSender, WelcomeSpec};
-use crate::driver::{
-    ContainerSpec, Driver, DriverEvent, Instance, InstanceRef, Site, SiteRequest, StartSpec,
-};
+use crate::driver::{ContainerSpec, Driver, DriverEvent, Instance, Site, SiteRequest, StartSpec};
 use crate::h264::AccessUnit;
-use crate::ids::{Generation, SessionId};
+use crate::model::ids::{Generation, SessionId};
+use crate::model::instance::InstanceRef;
 use crate::save_tree::SaveLimits;
 use axum::serve::ListenerExt;
 use bollard::query_parameters::LogsOptions;
@@ -303,13 +302,9 @@ async fn listen(recorder: Recorder, mut events: mpsc::Receiver<ControlEvent>) {
 
 async fn watch(recorder: Recorder, mut events: mpsc::Receiver<DriverEvent>) {
     while let Some(event) = events.recv().await {
-        match event {
-            DriverEvent::Progress { .. } => {}
-            DriverEvent::Exited { code, signal, out_of_memory } => {
-                let at = recorder.now();
-                recorder.write(|tape| tape.ended = Some(EarlyEnd { at, code, signal, out_of_memory }));
-            }
-        }
+        let DriverEvent::Exited { code, signal, out_of_memory } = event;
+        let at = recorder.now();
+        recorder.write(|tape| tape.ended = Some(EarlyEnd { at, code, signal, out_of_memory }));
     }
 }
 

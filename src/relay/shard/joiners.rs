@@ -8,7 +8,7 @@
 //!   handed over, refused or ended. Nothing is kept of one whose worker is silent.
 
 use super::{Deadline, Shard};
-use crate::ids::ViewerId;
+use crate::model::ids::ViewerId;
 use crate::relay::budget::Budget;
 use crate::relay::command::{Command, Reply};
 use crate::relay::peer::{Job, Known, News, Passing, Peer, Place};

@@ -22,7 +22,7 @@ use super::socket::{Buffers, Path, Socket};
 use super::stats::Stats;
 use super::timers::Timers;
 use super::viewer::{Given, Viewer};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use joiners::{Forwarded, Joiner};
 use mio::{Events, Poll, Token};
 use restart::Faults;

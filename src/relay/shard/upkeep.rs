@@ -4,7 +4,7 @@
 //! A viewer's end leaves no trace of it: neither in the demux nor in the timers nor in its session.
 
 use super::{Deadline, Shard};
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use crate::relay::feedback::Feedback;
 use crate::relay::peer::PeerEvent;
 use crate::relay::stats::{Cause, Count, Drop};

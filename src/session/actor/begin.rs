@@ -8,16 +8,16 @@ use super::super::hosted::Restarts;
 use super::super::input::HeldKeys;
 use super::super::launch::{self, Holds, Plan, Step};
 use super::super::limits::Permit;
-use super::super::machine::{Event, State, Timeline};
+use super::super::machine::{Event, State};
 use super::super::recover::Found;
 use super::super::roster::Roster;
-use super::super::view::Milestone;
 use super::guard::Guard;
 use super::{
     Actor, COMMANDS, DRIVER_EVENTS, Done, Handle, NOTE_USAGE_FIRST, OnEnd, PUSHES, RUNNER_BACK, STEPS,
     view_of,
 };
-use crate::store::SessionRow;
+use crate::model::rows::SessionRow;
+use crate::model::session::{Milestone, Timeline};
 use playgate_signaling::message::Progress;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

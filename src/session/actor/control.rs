@@ -7,7 +7,7 @@ use super::super::control::{Changed, NotAllowed};
 use super::super::roster::Gone;
 use super::super::view::Push;
 use super::Actor;
-use crate::ids::ViewerId;
+use crate::model::ids::ViewerId;
 use playgate_signaling::control::Wish;
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,17 +5,19 @@ use super::super::catalogue::{Source, audio_codec, video_codec};
 use super::super::ending::{figures, verdict};
 use super::super::input::Routed;
 use super::super::launch::Step;
-use super::super::machine::{ContainerStatus, Event, State};
-use super::super::view::{EndReason, Milestone, Push, Status};
+use super::super::machine::{Event, State};
+use super::super::view::Push;
 use super::{
     Actor, DRIVER_EVENTS, DRIVERS_WORD, KILLED, LONGEST_SLEEP, MOST_PLAYERS, NOTE_USAGE_EVERY, PAUSE_AFTER,
     RESTART_WITHIN,
 };
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Usage};
-use crate::ids::{Owner, ViewerId};
+use crate::model::events::EventKind;
+use crate::model::ids::{Owner, ViewerId};
+use crate::model::rows::Figures;
+use crate::model::session::{ContainerStatus, EndReason, Milestone, Status};
 use crate::relay::{Codec, RelayEvent, SourceFault};
-use crate::store::{EventKind, Figures};
 use bytes::Bytes;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::Role;
@@ -139,18 +141,14 @@ impl Actor {
     }
 
     pub(super) async fn on_driver(&mut self, event: DriverEvent) {
-        match event {
-            DriverEvent::Progress { step, percent } => self.set_progress(step, percent),
-            DriverEvent::Exited { code, signal, out_of_memory } => {
-                self.game_is_gone = true;
-                if self.is_restarted() && code != Some(0) && self.start_again_later().await {
-                    return;
-                }
-                self.note_exit(code, out_of_memory);
-                let (reason, detail) = verdict(code, signal, out_of_memory);
-                self.end(reason, detail).await;
-            }
+        let DriverEvent::Exited { code, signal, out_of_memory } = event;
+        self.game_is_gone = true;
+        if self.is_restarted() && code != Some(0) && self.start_again_later().await {
+            return;
         }
+        self.note_exit(code, out_of_memory);
+        let (reason, detail) = verdict(code, signal, out_of_memory);
+        self.end(reason, detail).await;
     }
 
     /// Its caller asked for it (`restart`, G30).

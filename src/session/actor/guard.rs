@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::recover;
 use super::super::settle::Retry;
 use super::OnEnd;
-use crate::ids::SessionId;
+use crate::model::ids::SessionId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;

@@ -13,7 +13,6 @@ mod record;
 mod viewers;
 
 use super::catalogue::Game;
-use super::clock::to_time;
 use super::context::Context;
 use super::control::{Control, NotAllowed, Standing};
 use super::ending;
@@ -22,16 +21,18 @@ use super::input::HeldKeys;
 use super::keep::{self, Next, Unsaved};
 use super::launch::{Holds, LaunchFailed, Launched, Step};
 use super::limits::Permit;
-use super::machine::{Action, Event, State, Timeline};
+use super::machine::{Action, Event, State};
 use super::ports::{RunnerLink, RunnerSender};
 use super::roster::{Entry, Refused, Roster};
 use super::teardown::{Teardown, TornDown};
-use super::view::{EndReason, Milestone, Push, SessionView};
+use super::view::{Push, SessionView};
 use crate::control::ControlEvent;
 use crate::driver::{DriverEvent, Instance};
-use crate::ids::{GrantId, SessionId, ViewerId};
+use crate::model::clock::to_time;
+use crate::model::ids::{GrantId, SessionId, ViewerId};
+use crate::model::rows::{Figures, SessionRow};
+use crate::model::session::{EndReason, Milestone, Timeline};
 use crate::relay::{RelayEvent, SourceFault};
-use crate::store::{Figures, SessionRow};
 use futures_util::future::BoxFuture;
 use playgate_signaling::control::Wish;
 use playgate_signaling::message::{Progress, QualityReport, Role};
@@ -139,7 +140,7 @@ pub(super) struct Handle {
     /// Who plays, asks and watches.
     pub(super) standing: watch::Receiver<Arc<Standing>>,
     pub(super) game: Arc<Game>,
-    pub(super) generation: crate::ids::Generation,
+    pub(super) generation: crate::model::ids::Generation,
     /// It has ended, and the store does not know yet.
     pub(super) unrecorded: Arc<AtomicBool>,
 }

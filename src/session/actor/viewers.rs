@@ -1,9 +1,10 @@
 //! What callers ask of a live session: its viewers, its lease, its end.
 
 use super::super::roster::{Entry, Gone, Person};
-use super::super::view::{EndReason, Milestone, Push};
+use super::super::view::Push;
 use super::{Actor, Command, NotAdmitted, Ticket};
-use crate::ids::{GrantId, ViewerId};
+use crate::model::ids::{GrantId, ViewerId};
+use crate::model::session::{EndReason, Milestone};
 use playgate_signaling::message::{ErrorCode, Role};
 use playgate_signaling::runner::GatewayMessage;
 

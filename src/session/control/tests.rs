@@ -2,7 +2,7 @@
 
 use super::super::roster::Entry;
 use super::*;
-use crate::ids::UserId;
+use crate::model::ids::UserId;
 use proptest::prelude::*;
 use tokio::time::Instant;
 

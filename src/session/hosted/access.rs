@@ -3,14 +3,15 @@
 
 use super::{Artifact, MAX_PLAYERS};
 use crate::auth::Principal;
-use crate::driver::{ArtifactError, InstanceRef};
-use crate::ids::Owner;
+use crate::driver::ArtifactError;
+use crate::model::ids::Owner;
+use crate::model::instance::InstanceRef;
+use crate::model::rows::{Joined, SessionRow};
 use crate::session::access::internal;
 use crate::session::actor::Command;
 use crate::session::service::ask;
 use crate::session::view::{GrantView, SessionView};
 use crate::session::{ServiceError, Sessions};
-use crate::store::{Joined, SessionRow};
 use playgate_signaling::message::Role;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The environment of a hosted session's container (contract 2.5).
 
-use crate::driver::Port;
+use crate::model::instance::Port;
 use playgate_signaling::steps;
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub(crate) fn fuzz(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Protocol;
+    use crate::model::instance::Protocol;
 
     fn made(value: &str) -> String {
         let caller = BTreeMap::from([("A".to_owned(), value.to_owned())]);

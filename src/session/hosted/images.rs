@@ -3,7 +3,7 @@
 use super::super::catalogue::{Game, Source, from_config};
 use crate::config::{Config, GameConfig, ImageConfig};
 use crate::content::Content;
-use crate::driver::Profile;
+use crate::model::instance::Profile;
 use std::collections::HashSet;
 use std::sync::Arc;
 

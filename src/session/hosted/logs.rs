@@ -1,8 +1,9 @@
 //! The output of a hosted session (contract G-10): what is there so far, or with `follow` until it has ended for good.
 
-use crate::driver::{ByteStream, Driver, InstanceRef};
+use crate::driver::{ByteStream, Driver};
+use crate::model::instance::InstanceRef;
+use crate::model::session::ContainerStatus;
 use crate::session::access::internal;
-use crate::session::machine::ContainerStatus;
 use crate::session::view::SessionView;
 use crate::session::{ServiceError, Sessions};
 use bytes::Bytes;

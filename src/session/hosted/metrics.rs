@@ -3,7 +3,7 @@
 //! Bounded by the sessions that run: a session's lines go with it.
 
 use crate::driver::Usage;
-use crate::store::SessionRow;
+use crate::model::rows::SessionRow;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -78,7 +78,7 @@ fn exact(bytes: u64) -> f64 {
 
 fn labels(row: &SessionRow) -> Option<Labels> {
     let hosted = row.hosted.as_ref().filter(|hosted| hosted.enable_metrics)?;
-    let crate::ids::Owner::Organisation(organisation) = &row.owner else { return None };
+    let crate::model::ids::Owner::Organisation(organisation) = &row.owner else { return None };
     Some(Labels {
         organisation: organisation.clone(),
         session: row.external_id.clone(),

@@ -22,10 +22,9 @@ pub(in crate::session) use metrics::HostedMetrics;
 pub(in crate::session) use restart::Restarts;
 
 use crate::config::SessionApiConfig;
-use crate::driver::Port;
-use crate::ids::SessionId;
-use crate::session::machine::ContainerStatus;
-use crate::session::view::EndReason;
+use crate::model::hosted::Hosted;
+use crate::model::ids::SessionId;
+use crate::model::session::{ContainerStatus, EndReason};
 use playgate_signaling::message::Progress;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,34 +58,6 @@ pub struct Hosting {
     pub config: SessionApiConfig,
     /// This machine's address, as told to players.
     pub host: String,
-}
-
-/// What a hosted session is besides a session. Kept in its row.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub struct Hosted {
-    /// By the catalogue's name.
-    pub image: String,
-    pub tag: String,
-    /// What the location lies in.
-    pub region: String,
-    /// The place of its node (G13).
-    pub location: String,
-    /// Address of its node, for players.
-    pub host: String,
-    /// The container's environment once it is made: the caller's, and what this gateway adds but its secrets (rule 12).
-    pub env: BTreeMap<String, String>,
-    pub args: Vec<String>,
-    /// The caller's.
-    pub labels: BTreeMap<String, String>,
-    pub image_labels: BTreeMap<String, String>,
-    /// Published ones; empty until the container is made.
-    pub ports: Vec<Port>,
-    pub restart: bool,
-    /// When it is ended by force, in Unix milliseconds.
-    pub ttl_until: Option<i64>,
-    pub enable_metrics: bool,
-    /// A picture is awaited.
-    pub stream: bool,
 }
 
 /// One hosted session, as its organisation sees it.

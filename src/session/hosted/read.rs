@@ -1,10 +1,11 @@
 //! What is told of hosted sessions (contract G-2 and G-3).
 
 use super::{HostedFilter, HostedStatus, HostedView};
-use crate::ids::Owner;
+use crate::model::hosted::Hosted;
+use crate::model::ids::Owner;
+use crate::model::session::ContainerStatus;
 use crate::schedule::NodeState;
 use crate::session::access::internal;
-use crate::session::machine::ContainerStatus;
 use crate::session::view::SessionView;
 use crate::session::{ServiceError, Sessions};
 use std::collections::HashSet;
@@ -65,7 +66,7 @@ impl Sessions {
             id: view.id,
             external_id: view.external_id.clone(),
             organisation: organisation.to_owned(),
-            created: crate::store::rows::millis(view.started_at),
+            created: crate::model::clock::millis(view.started_at),
             status: status(view.container, node),
             hosted: view.hosted.clone()?,
             player_count,
@@ -100,7 +101,7 @@ impl HostedFilter {
         let has = |(key, value): &(String, String)| hosted.labels.get(key) == Some(value);
         let players = i64::try_from(view.player_count).unwrap_or(i64::MAX);
         (self.all || view.status == HostedStatus::Container(ContainerStatus::Running))
-            && (is(&self.location, &hosted.location) || is(&self.location, &hosted.region))
+            && self.location.as_deref().is_none_or(|wanted| is_at(hosted, wanted))
             && is(&self.image, &hosted.image)
             && is(&self.tag, &hosted.tag)
             && is(&self.host, &hosted.host)
@@ -111,11 +112,15 @@ impl HostedFilter {
     }
 }
 
+/// It is in this place or region, in any case of letters, as for a start ([`NodeState::is_at`]).
+fn is_at(hosted: &Hosted, wanted: &str) -> bool {
+    [&hosted.location, &hosted.region].iter().any(|place| place.eq_ignore_ascii_case(wanted))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SessionId;
-    use crate::session::hosted::Hosted;
+    use crate::model::ids::SessionId;
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -174,11 +179,12 @@ mod tests {
         let none = HostedFilter::default;
         let good = [
             HostedFilter { location: some("frankfurt"), ..none() },
+            HostedFilter { location: some("Frankfurt"), ..none() },
             HostedFilter { location: some("europe"), ..none() },
             HostedFilter { image: some("nginx"), tag: some("1.22"), host: some("192.0.2.1"), ..none() },
         ];
         let bad = [
-            HostedFilter { location: some("Frankfurt"), ..none() },
+            HostedFilter { location: some("Berlin"), ..none() },
             HostedFilter { image: some("nginx"), tag: some("1.2"), ..none() },
             HostedFilter { host: some("192.0.2.2"), ..none() },
         ];

@@ -1,13 +1,14 @@
 //! Starts hosted sessions (contract G-1).
 
-use super::{HostRequest, Hosted, HostedImage, HostedView};
-use crate::ids::{Owner, SessionId};
+use super::{HostRequest, HostedImage, HostedView};
+use crate::model::hosted::Hosted;
+use crate::model::ids::{Owner, SessionId};
+use crate::model::rows::{Inserted, SessionRow};
+use crate::model::session::{ContainerStatus, EndReason, Milestone};
 use crate::schedule::NodeState;
 use crate::session::access::internal;
-use crate::session::machine::ContainerStatus;
-use crate::session::view::{EndReason, Milestone, SessionView};
+use crate::session::view::SessionView;
 use crate::session::{ServiceError, Sessions};
-use crate::store::{Inserted, SessionRow};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -81,7 +82,7 @@ impl Sessions {
             }
         }
         let tag = self.tag(image, request.version.as_deref()).await?;
-        self.may_start(organisation)?;
+        let slip = self.may_start(organisation)?;
         let permit = self.doors().enter(None).ok_or(ServiceError::NoServers)?;
         let game = image.game(&tag);
         let mut row = self.new_row(owner, &game, None);
@@ -97,6 +98,7 @@ impl Sessions {
                 Err(internal(anyhow::anyhow!("an organisation has no slots")))
             }
         })?;
+        slip.spend();
         tracing::info!(session = %row.id, organisation, image = image.name, node = row.node, "hosted session asked for");
         let id = row.id;
         self.begin(row, Arc::new(game), permit);

@@ -14,9 +14,11 @@ mod owner;
 pub use crate::save_tree::{LeftOut, SaveLimits, SaveRefused};
 pub use owner::MAX_UPLOAD_BYTES;
 
-use super::{DataDir, Millis, Store, StoreError, VersionRow};
+use super::{DataDir, Store, StoreError};
 use crate::config::SessionsConfig;
-use crate::ids::{SlotId, VersionId};
+use crate::model::Millis;
+use crate::model::ids::{SlotId, VersionId};
+use crate::model::rows::VersionRow;
 use crate::save_tree::TreeError;
 use archive::{Empty, Packed};
 use std::collections::HashSet;

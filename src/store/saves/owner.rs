@@ -5,8 +5,9 @@
 
 use super::archive::{self, Empty};
 use super::{SaveError, SaveRefused, SaveStore, blocking, remove};
-use crate::ids::{SlotId, VersionId};
-use crate::store::{Millis, VersionRow};
+use crate::model::Millis;
+use crate::model::ids::{SlotId, VersionId};
+use crate::model::rows::VersionRow;
 use futures_util::{Stream, StreamExt};
 use std::fs;
 use std::io;

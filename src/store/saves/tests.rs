@@ -1,7 +1,7 @@
 //! Crashes at every step of a commit, damage, deletions and limits.
 
 use super::*;
-use crate::ids::UserId;
+use crate::model::ids::UserId;
 use crate::save_tree::sample::{self, Kind, Node};
 use crate::store::SqliteStore;
 

@@ -2,7 +2,7 @@
 
 use super::convert::{column, json, name_of, named, parsed, sha256, to_json, unsigned};
 use super::{GrantRow, Millis, Result, TokenRow, UserRow, database};
-use crate::ids::{GrantId, SessionId, UserId};
+use crate::model::ids::{GrantId, SessionId, UserId};
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 

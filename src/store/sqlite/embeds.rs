@@ -4,7 +4,7 @@ use super::access::{self, read_grant};
 use super::convert::{column, json, name_of, named, parsed, signed, to_json, unsigned};
 use super::sessions::{self, owner_columns, read_owner};
 use super::{EmbedRow, EmbedTarget, GrantRow, Inserted, Millis, Result, SessionRow, Visited, database};
-use crate::ids::{EmbedId, Owner};
+use crate::model::ids::{EmbedId, Owner};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 

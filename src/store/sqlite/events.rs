@@ -3,8 +3,8 @@
 use super::convert::{column, name_of, named, parsed, to_json, unsigned};
 use super::sessions::{owner_columns, read as read_session};
 use super::{Millis, Result, database};
-use crate::ids::{Owner, SessionId};
-use crate::store::{Attempt, DeliveryRow, EventKind, EventRow};
+use crate::model::events::{Attempt, DeliveryRow, EventKind, EventRow};
+use crate::model::ids::{Owner, SessionId};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 use std::ops::RangeInclusive;

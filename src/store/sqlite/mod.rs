@@ -12,13 +12,16 @@ mod players;
 mod saves;
 mod sessions;
 
-use super::{
-    Admission, Announcement, Attempt, DeliveryRow, EmbedRow, EmbedTarget, EventKind, EventRow, Fenced,
-    Figures, GrantRow, Inserted, Joined, MachineLoad, Millis, NodeRow, ProfileRow, ReservationRow, Resources,
-    Result, SessionRow, SlotRow, Store, StoreError, TokenRow, UserRow, VersionRow, Visited,
+use super::{Result, Store, StoreError};
+use crate::model::Millis;
+use crate::model::events::{Attempt, DeliveryRow, EventKind, EventRow};
+use crate::model::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use crate::model::nodes::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
+use crate::model::quality::Quality;
+use crate::model::rows::{
+    EmbedRow, EmbedTarget, Fenced, Figures, GrantRow, Inserted, Joined, ProfileRow, SessionRow, SlotRow,
+    TokenRow, UserRow, VersionRow, Visited,
 };
-use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use crate::session::quality::Quality;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -258,7 +261,7 @@ impl Store for SqliteStore {
 
     async fn slots(&self, user: &UserId, game: &str, now: Millis) -> Result<Vec<SlotRow>> {
         let present = saves::slots(&self.readers, user, game).await?;
-        if present.len() == usize::from(super::SLOTS) {
+        if present.len() == usize::from(crate::model::rows::SLOTS) {
             return Ok(present);
         }
         saves::create_slots(self.begin().await?, user, game, now).await?;

@@ -5,8 +5,8 @@
 
 use super::convert::{column, json, name_of, named, parsed, signed, to_json, unsigned};
 use super::{Millis, Result, database};
-use crate::ids::SessionId;
-use crate::store::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
+use crate::model::ids::SessionId;
+use crate::model::nodes::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeSet;

@@ -5,8 +5,8 @@
 
 use super::convert::{parsed, to_json, unsigned};
 use super::{Millis, Result, database};
-use crate::ids::{Owner, SessionId};
-use crate::store::Joined;
+use crate::model::ids::{Owner, SessionId};
+use crate::model::rows::Joined;
 use sqlx::sqlite::{SqliteExecutor, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 use std::collections::HashMap;

@@ -2,8 +2,8 @@
 
 use super::convert::{column, parsed, sha256, signed, unsigned};
 use super::{Millis, ProfileRow, Result, SlotRow, VersionRow, database};
-use crate::ids::{SlotId, UserId, VersionId};
-use crate::store::SLOTS;
+use crate::model::ids::{SlotId, UserId, VersionId};
+use crate::model::rows::SLOTS;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};
 

@@ -4,10 +4,10 @@ use super::convert::{
     column, json, name_of, named, named_or_null, parsed, sha256, signed, to_json, unsigned,
 };
 use super::{Fenced, Inserted, Millis, Result, SessionRow, StoreError, database};
-use crate::ids::{Generation, Owner, SessionId, UserId};
-use crate::session::quality::Quality;
-use crate::session::view::SaveReport;
-use crate::store::Figures;
+use crate::model::ids::{Generation, Owner, SessionId, UserId};
+use crate::model::quality::Quality;
+use crate::model::rows::Figures;
+use crate::model::session::SaveReport;
 use sqlx::SqliteExecutor;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite, Transaction};

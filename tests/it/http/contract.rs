@@ -2,10 +2,10 @@
 
 use super::fake::{Site, plain, session};
 use axum::body::Body;
-use playgate::ids::{SessionId, SlotId};
+use playgate::model::ids::{SessionId, SlotId};
+use playgate::model::session::{SaveReport, SaveStatus, Status};
 use playgate::relay::RelayError;
 use playgate::session::ServiceError;
-use playgate::session::view::{SaveReport, SaveStatus, Status};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 use super::fake::{Answer, Site, plain};
 use super::fake_embeds::{SITE, TOKEN};
 use axum::body::Body;
-use playgate::ids::EmbedId;
+use playgate::model::ids::EmbedId;
+use playgate::model::rows::EmbedTarget;
 use playgate::session::embeds::EmbedRefusal;
-use playgate::store::EmbedTarget;
 use playgate_signaling::message::Role;
 use serde_json::{Value, json};
 use std::time::Duration;

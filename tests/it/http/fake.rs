@@ -15,15 +15,14 @@ use playgate::http::{
     Access, Assets, EmbedCore, EventStreams, HostedCore, HttpMetrics, HttpParts, Machine, SessionCore,
     Thumbnails, router,
 };
-use playgate::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::model::ids::{GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use playgate::model::quality::Quality;
+use playgate::model::session::{ContainerStatus, EndReason, Milestone, SaveReport, SaveStatus, Status};
 use playgate::relay::SourceFault;
 use playgate::session::ServiceError;
-use playgate::session::machine::ContainerStatus;
-use playgate::session::quality::Quality;
 use playgate::session::service::LaunchRequest;
 use playgate::session::view::{
-    EndReason, GameView, GrantView, Milestone, SaveDownload, SaveReport, SaveStatus, SessionView, SlotView,
-    Status, StopReport, VersionView,
+    GameView, GrantView, SaveDownload, SessionView, SlotView, StopReport, VersionView,
 };
 use playgate::store::{SqliteStore, Store};
 use playgate::thumbnail::{KeyFrames, Thumbnailer};
@@ -372,18 +371,19 @@ impl Site {
                 serde_json::json!({ "client": context.client, "base": context.base, "https": context.https }),
             )
         });
-        let who = axum::routing::any(|caller: Option<playgate::auth::Caller>| async move {
+        let who = axum::routing::any(|caller: Option<playgate::http::caller::Caller>| async move {
             if caller.is_some() { "known" } else { "nobody" }
         });
         let by_headers =
             axum::routing::any(|headers: HeaderMap, extensions: axum::http::Extensions| async move {
-                let found = playgate::auth::signaling_caller(&headers, &extensions).await;
+                let found = playgate::http::caller::signaling_caller(&headers, &extensions).await;
                 if found.is_some() { "known" } else { "nobody" }
             });
         let by_message =
             axum::routing::any(|headers: HeaderMap, extensions: axum::http::Extensions| async move {
                 let token = headers["x-hello"].to_str().unwrap();
-                let found = playgate::auth::signaling_token_caller(token, &headers, &extensions).await;
+                let found =
+                    playgate::http::caller::signaling_token_caller(token, &headers, &extensions).await;
                 if found.is_some() { "known" } else { "nobody" }
             });
         let signal = Router::new()

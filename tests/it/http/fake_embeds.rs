@@ -3,11 +3,11 @@
 use super::fake::{STARTED_MS, at};
 use playgate::auth::Principal;
 use playgate::http::EmbedCore;
-use playgate::ids::{EmbedId, GrantId, SessionId};
+use playgate::model::ids::{EmbedId, GrantId, SessionId};
+use playgate::model::rows::EmbedTarget;
 use playgate::session::ServiceError;
 use playgate::session::embeds::{EmbedError, EmbedRefusal, EmbedRequest, Visit};
 use playgate::session::view::{EmbedView, GrantView};
-use playgate::store::EmbedTarget;
 use playgate_signaling::message::Role;
 use std::sync::Mutex;
 

@@ -2,14 +2,16 @@
 
 use axum::body::Bytes;
 use futures_util::{StreamExt, stream};
-use playgate::driver::{ByteStream, Port, Protocol};
+use playgate::driver::ByteStream;
 use playgate::http::HostedCore;
-use playgate::ids::{GrantId, SessionId};
+use playgate::model::hosted::Hosted;
+use playgate::model::ids::{GrantId, SessionId};
+use playgate::model::instance::{Port, Protocol};
+use playgate::model::session::ContainerStatus;
 use playgate::session::ServiceError;
 use playgate::session::hosted::{
-    Artifact, HostRequest, Hosted, HostedFilter, HostedStatus, HostedView, LocationView,
+    Artifact, HostRequest, HostedFilter, HostedStatus, HostedView, LocationView,
 };
-use playgate::session::machine::ContainerStatus;
 use playgate::session::view::GrantView;
 use playgate_signaling::message::Role;
 use std::collections::BTreeMap;

@@ -2,11 +2,11 @@
 
 use super::fake::{STARTED_MS, Site, plain};
 use axum::body::Body;
-use playgate::ids::SessionId;
-use playgate::schedule::directory::{Condition, PlacedSession};
-use playgate::schedule::{NodeDirectory, NodeView};
-use playgate::session::view::Status;
-use playgate::store::{Admission, Announcement, MachineLoad, Resources, StoreError};
+use playgate::model::ids::SessionId;
+use playgate::model::nodes::{Admission, Announcement, MachineLoad, Resources};
+use playgate::model::session::Status;
+use playgate::node::directory::{Condition, NodeDirectory, NodeView, PlacedSession};
+use playgate::store::StoreError;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -70,7 +70,7 @@ async fn every_described_operation_answers() {
     let described = operations(&document(&office).await);
     assert!(described.len() > 30, "{}", described.len());
     for (method, path) in described {
-        let id = playgate::ids::SessionId::new().to_string();
+        let id = playgate::model::ids::SessionId::new().to_string();
         let fill = |part: &str| match part {
             "{slug}" => "garden".to_owned(),
             part if part.starts_with('{') => id.clone(),

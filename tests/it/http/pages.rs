@@ -2,7 +2,7 @@
 
 use super::fake::{Site, plain};
 use axum::body::Body;
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 
 #[tokio::test]
 async fn every_page_is_served_to_everybody_with_the_headers_that_protect_it() {

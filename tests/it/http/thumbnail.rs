@@ -3,10 +3,10 @@
 use super::fake::{Site, plain, session};
 use crate::thumbnail::{Stream, key_frame};
 use axum::body::Body;
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
+use playgate::model::session::Status;
 use playgate::relay::Codec;
 use playgate::session::ServiceError;
-use playgate::session::view::Status;
 
 /// A site with a session of this status, and the path of its picture.
 async fn site(status: Status, stream: Stream) -> (Site, String) {

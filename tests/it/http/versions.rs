@@ -2,7 +2,7 @@
 
 use super::fake::{Site, archive, plain};
 use axum::body::Body;
-use playgate::ids::{SlotId, VersionId};
+use playgate::model::ids::{SlotId, VersionId};
 use playgate::session::ServiceError;
 use serde_json::json;
 

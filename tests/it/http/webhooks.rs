@@ -4,8 +4,9 @@ use super::events::row;
 use super::fake::{Answer, Site, plain};
 use axum::body::Body;
 use playgate::events::WebhookView;
-use playgate::ids::Owner;
-use playgate::store::{Attempt, Store};
+use playgate::model::events::Attempt;
+use playgate::model::ids::Owner;
+use playgate::store::Store;
 use serde_json::json;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::steps::steps_game;
 use super::view::{Picture, View};
 use super::{HEIGHT, PATIENCE, WIDTH};
 use playgate::control::{ControlEvent, ControlHub, ControlLink, WelcomeSpec};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate::runner::{self, OnGatewayLoss, RunnerError, Settings, StopCause, Token};
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::message::PointerMode;

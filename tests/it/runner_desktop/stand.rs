@@ -2,7 +2,7 @@
 
 use crate::runner::view::{Picture, View};
 use playgate::control::{ControlEvent, ControlHub, ControlLink, WelcomeSpec};
-use playgate::ids::SessionId;
+use playgate::model::ids::SessionId;
 use playgate_signaling::input::InputFrame;
 use playgate_signaling::runner::{GatewayMessage, RunnerMessage};
 use rustix::process::{Pid, Signal, kill_process};

@@ -3,8 +3,9 @@
 use super::stand::{Game, Stand};
 use crate::support::wait::{PATIENT, eventually};
 use bollard::query_parameters::StopContainerOptionsBuilder;
-use playgate::driver::{Adopted, DockerDriver, Driver, DriverEvent, InstanceRef, SiteRequest};
-use playgate::ids::SessionId;
+use playgate::driver::{Adopted, DockerDriver, Driver, DriverEvent, SiteRequest};
+use playgate::model::ids::SessionId;
+use playgate::model::instance::InstanceRef;
 use playgate::save_tree::SaveLimits;
 use std::collections::HashSet;
 use std::time::Duration;

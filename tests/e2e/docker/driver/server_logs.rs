@@ -3,7 +3,8 @@
 use super::stand::{Game, Stand};
 use crate::support::wait::PATIENT;
 use futures_util::{StreamExt, TryStreamExt};
-use playgate::driver::{ByteStream, Driver, DriverEvent, InstanceRef};
+use playgate::driver::{ByteStream, Driver, DriverEvent};
+use playgate::model::instance::InstanceRef;
 use std::time::Duration;
 
 async fn logs(stand: &Stand, game: &Game, follow: bool) -> ByteStream {

@@ -2,8 +2,9 @@
 
 use super::stand::{Stand, printed, tcp, udp};
 use crate::support::wait::{SOON, eventually};
-use playgate::driver::{Driver, DriverError, DriverEvent, Port, Protocol, Site, SiteRequest};
-use playgate::ids::SessionId;
+use playgate::driver::{Driver, DriverError, DriverEvent, Site, SiteRequest};
+use playgate::model::ids::SessionId;
+use playgate::model::instance::{Port, Protocol};
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! What the profile `server` is, as seen from inside and by the engine.
 
 use super::stand::{SPECIAL, Stand};
-use playgate::driver::{Driver, ExposedPort, Protocol};
+use playgate::driver::Driver;
+use playgate::model::instance::{ExposedPort, Protocol};
 use playgate::save_tree::SaveLimits;
 use std::time::Duration;
 

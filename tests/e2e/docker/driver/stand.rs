@@ -12,10 +12,10 @@ use ipnet::Ipv4Net;
 use playgate::config::{DockerConfig, SessionApiConfig};
 use playgate::driver::docker::Hosting;
 use playgate::driver::{
-    ContainerSpec, DockerDriver, Driver, DriverEvent, ExposedPort, Instance, InstanceRef, Port, Profile,
-    Protocol, Site, SiteRequest, StartSpec,
+    ContainerSpec, DockerDriver, Driver, DriverEvent, Instance, Site, SiteRequest, StartSpec,
 };
-use playgate::ids::{Generation, SessionId};
+use playgate::model::ids::{Generation, SessionId};
+use playgate::model::instance::{ExposedPort, InstanceRef, Port, Profile, Protocol};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Command;

@@ -2,10 +2,10 @@
 
 use super::Office;
 use crate::http::fake_hosted::view;
+use playgate::model::hosted::Hosted;
+use playgate::model::session::{ContainerStatus, EndReason};
 use playgate::session::ServiceError;
-use playgate::session::hosted::{Hosted, HostedStatus, HostedView};
-use playgate::session::machine::ContainerStatus;
-use playgate::session::view::EndReason;
+use playgate::session::hosted::{HostedStatus, HostedView};
 use playgate_signaling::message::Progress;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::http::fake::{Site, plain};
 use crate::http::fake_hosted::view;
 use axum::body::Body;
 use playgate::auth::GrantClaims;
-use playgate::ids::{GrantId, SessionId};
+use playgate::model::ids::{GrantId, SessionId};
 use playgate_signaling::message::Role;
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use crate::http::fake::{Site, plain, session};
 use crate::http::fake_hosted::view;
 use axum::body::Body;
 use playgate::auth::{GrantClaims, Principal};
-use playgate::ids::GrantId;
-use playgate::session::view::Status;
+use playgate::model::ids::GrantId;
+use playgate::model::session::Status;
 use playgate_signaling::message::Role;
 use serde_json::json;
 

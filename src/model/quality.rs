@@ -30,7 +30,7 @@ pub struct Quality {
 }
 
 impl Quality {
-    pub(super) fn add(&mut self, report: &QualityReport) {
+    pub fn add(&mut self, report: &QualityReport) {
         self.first_frame_ms = self.first_frame_ms.or(report.first_frame_ms);
         self.watched_ms = self.watched_ms.saturating_add(report.duration_ms.into());
         self.frozen_ms = self.frozen_ms.saturating_add(report.frozen_ms.into());
@@ -44,11 +44,11 @@ impl Quality {
         self.transport = report.transport.or(self.transport);
     }
 
-    pub(super) fn watched_by(&mut self, viewers: u32) {
+    pub fn watched_by(&mut self, viewers: u32) {
         self.viewers_most = self.viewers_most.max(viewers);
     }
 
-    pub(super) fn input(&mut self) {
+    pub fn input(&mut self) {
         self.inputs = self.inputs.saturating_add(1);
     }
 

@@ -7,8 +7,9 @@
 use super::health::{Health, HealthRules};
 use super::machine;
 use crate::content::{Content, ContentSource};
-use crate::session::Clock;
-use crate::store::{Announcement, Millis, Store, StoreError};
+use crate::model::nodes::Announcement;
+use crate::model::{Clock, Millis};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Machine;
 use std::collections::BTreeSet;
 use std::sync::Arc;

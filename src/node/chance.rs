@@ -1,5 +1,6 @@
 //! The scheduler's chance: a sequence that a seed repeats (SplitMix64). Spreads sessions; guards no secret.
 
+use crate::schedule::policy::mix;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -21,10 +22,4 @@ impl Chance {
     pub(super) fn next(&self) -> u64 {
         mix(self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP))
     }
-}
-
-pub(super) fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -66,7 +66,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::node::health::*;
 
     fn after(pings: &str) -> bool {
         let rules = HealthRules::default();

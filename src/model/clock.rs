@@ -1,4 +1,5 @@
-//! The clock of the session core: what the time is, and sleeping until another. A simulation steps its own by hand.
+//! Times as the store keeps them, and the clock: what the time is, and sleeping until another. A simulation steps its own
+//! by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +7,21 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+/// Milliseconds since 1970-01-01 UTC.
+pub type Millis = i64;
+
+/// A moment as the store keeps it; what is finer than a millisecond is cut off.
+pub fn millis(at: time::OffsetDateTime) -> Millis {
+    at.unix_timestamp().saturating_mul(1000) + Millis::from(at.millisecond())
+}
+
 /// Cheap to clone; clones of a simulated clock go together.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<Simulated>>);
 
 #[derive(Debug)]
 struct Simulated {
-    base_ms: i64,
+    base_ms: Millis,
     base: Instant,
     passed: watch::Sender<Duration>,
 }
@@ -23,7 +32,7 @@ impl Clock {
     }
 
     /// Stands still at `base_ms` until it is advanced.
-    pub fn simulated(base_ms: i64) -> Self {
+    pub fn simulated(base_ms: Millis) -> Self {
         let passed = watch::Sender::new(Duration::ZERO);
         Self(Some(Arc::new(Simulated { base_ms, base: Instant::now(), passed })))
     }
@@ -36,12 +45,12 @@ impl Clock {
     }
 
     /// Milliseconds since 1970-01-01 UTC.
-    pub fn now_ms(&self) -> i64 {
+    pub fn now_ms(&self) -> Millis {
         match &self.0 {
-            None => crate::store::rows::millis(OffsetDateTime::now_utc()),
+            None => millis(OffsetDateTime::now_utc()),
             Some(simulated) => {
-                let passed = i64::try_from(simulated.passed.borrow().as_millis());
-                simulated.base_ms.saturating_add(passed.unwrap_or(i64::MAX))
+                let passed = Millis::try_from(simulated.passed.borrow().as_millis());
+                simulated.base_ms.saturating_add(passed.unwrap_or(Millis::MAX))
             }
         }
     }
@@ -67,12 +76,12 @@ impl Clock {
 }
 
 /// A time of the store so much later; the latest there is, at most.
-pub fn after(ms: i64, time: Duration) -> i64 {
-    ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+pub fn after(ms: Millis, time: Duration) -> Millis {
+    ms.saturating_add(Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX))
 }
 
 /// A time of the store for the eye. What is out of range is the nearest end of it.
-pub fn to_time(ms: i64) -> OffsetDateTime {
+pub fn to_time(ms: Millis) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap_or(if ms < 0 {
         time::PrimitiveDateTime::MIN.assume_utc()
     } else {

@@ -4,11 +4,9 @@
 //! believed by cookie only when it comes from a page of our own (no cross-site forgery). A bearer token needs no such
 //! check: no foreign site can make a browser send one. A wrong bearer token never falls back to a good cookie.
 
-use super::service::{Auth, TokenError};
-use super::validity::Credential;
-use super::{Principal, User, cookie};
-use crate::http::context::Context;
-use crate::http::error::ApiError;
+use super::context::Context;
+use super::error::ApiError;
+use crate::auth::{Auth, Credential, Principal, TokenError, User, cookie};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, header};

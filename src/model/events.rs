@@ -1,7 +1,8 @@
 //! Rows of what happened to sessions, and of its deliveries to webhooks.
 
-use super::{Millis, SessionRow};
-use crate::ids::SessionId;
+use super::clock::Millis;
+use super::ids::SessionId;
+use super::rows::SessionRow;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -1,22 +1,14 @@
 //! The rows of the store as plain values.
 
-use crate::driver::InstanceRef;
-use crate::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
-use crate::session::hosted::Hosted;
-use crate::session::machine::ContainerStatus;
-use crate::session::quality::Quality;
-use crate::session::view::{EndReason, Milestone, SaveReport, Status};
+use super::clock::Millis;
+use super::hosted::Hosted;
+use super::ids::{EmbedId, Generation, GrantId, Owner, SessionId, SlotId, UserId, VersionId};
+use super::instance::InstanceRef;
+use super::quality::Quality;
+use super::session::{ContainerStatus, EndReason, Milestone, SaveReport, Status};
 use playgate_signaling::message::Role;
 use std::fmt;
 use std::sync::Arc;
-
-/// Milliseconds since 1970-01-01 UTC.
-pub type Millis = i64;
-
-/// A moment as the store keeps it; what is finer than a millisecond is cut off.
-pub fn millis(at: time::OffsetDateTime) -> Millis {
-    at.unix_timestamp().saturating_mul(1000) + Millis::from(at.millisecond())
-}
 
 /// Save slots per game and user (contract 1.5).
 pub const SLOTS: u8 = 3;

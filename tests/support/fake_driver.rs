@@ -3,12 +3,13 @@
 //! As `process` its games work in the session's directory and do not outlive their gateway; as `containers` they have a
 //! site, keep their save inside until it is collected, and can be adopted.
 
-use super::{
-    Adopted, CollectError, Driver, DriverError, DriverEvent, Ended, ExposedPort, ImageFacts, Instance,
-    InstanceRef, Port, Site, SiteRequest, StartSpec, Usage,
+use playgate::driver::{
+    Adopted, CollectError, Driver, DriverError, DriverEvent, Ended, ImageFacts, Instance, Site, SiteRequest,
+    StartSpec, Usage,
 };
-use crate::ids::SessionId;
-use crate::save_tree::{LeftOut, SaveLimits, SaveRefused};
+use playgate::model::ids::SessionId;
+use playgate::model::instance::{ExposedPort, InstanceRef, Port};
+use playgate::save_tree::{LeftOut, SaveLimits, SaveRefused};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -20,21 +21,21 @@ const FIRST_PORT: u16 = 20_000;
 
 /// What happened, in order, over all the fakes of one simulation.
 #[derive(Debug, Clone, Default)]
-pub struct Journal(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
 
 impl Journal {
-    pub fn note(&self, entry: impl Into<String>) {
+    pub(crate) fn note(&self, entry: impl Into<String>) {
         lock(&self.0).push(entry.into());
     }
 
-    pub fn entries(&self) -> Vec<String> {
+    pub(crate) fn entries(&self) -> Vec<String> {
         lock(&self.0).clone()
     }
 }
 
 /// What the next starts do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnStart {
+pub(crate) enum OnStart {
     #[default]
     Succeed,
     Fail,
@@ -46,7 +47,7 @@ pub enum OnStart {
 
 /// What is found of a session's game when it is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnAdopt {
+pub(crate) enum OnAdopt {
     #[default]
     Gone,
     Running,
@@ -57,7 +58,7 @@ pub enum OnAdopt {
 
 /// What collecting a save does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum OnCollect {
+pub(crate) enum OnCollect {
     /// Nothing new: the directory stays as it is.
     #[default]
     Nothing,
@@ -74,7 +75,7 @@ pub enum OnCollect {
 
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct FakeDriver {
+pub(crate) struct FakeDriver {
     journal: Journal,
     containers: bool,
     shared: Arc<Mutex<Shared>>,
@@ -100,79 +101,79 @@ struct Shared {
 
 /// A started fake instance.
 #[derive(Debug, Clone)]
-pub struct Started {
-    pub spec: StartSpec,
-    pub events: mpsc::Sender<DriverEvent>,
+pub(crate) struct Started {
+    pub(crate) spec: StartSpec,
+    pub(crate) events: mpsc::Sender<DriverEvent>,
 }
 
 impl FakeDriver {
-    pub fn new(journal: Journal) -> Self {
+    pub(crate) fn new(journal: Journal) -> Self {
         Self { journal, ..Self::default() }
     }
 
-    pub fn containers(journal: Journal) -> Self {
+    pub(crate) fn containers(journal: Journal) -> Self {
         Self { journal, containers: true, ..Self::default() }
     }
 
-    pub fn on_start(&self, what: OnStart) {
+    pub(crate) fn on_start(&self, what: OnStart) {
         lock(&self.shared).on_start = what;
     }
 
-    pub fn on_adopt(&self, session: SessionId, what: OnAdopt) {
+    pub(crate) fn on_adopt(&self, session: SessionId, what: OnAdopt) {
         lock(&self.shared).on_adopt.insert(session, what);
     }
 
-    pub fn on_collect(&self, what: OnCollect) {
+    pub(crate) fn on_collect(&self, what: OnCollect) {
         lock(&self.shared).on_collect = what;
     }
 
     /// What every instance reports from now on.
-    pub fn set_usage(&self, usage: Usage) {
+    pub(crate) fn set_usage(&self, usage: Usage) {
         lock(&self.shared).ended.usage = usage;
     }
 
     /// What every image says of itself from now on.
-    pub fn set_facts(&self, facts: ImageFacts) {
+    pub(crate) fn set_facts(&self, facts: ImageFacts) {
         lock(&self.shared).facts = facts;
     }
 
     /// How often instances were started again.
-    pub fn restarts(&self) -> u32 {
+    pub(crate) fn restarts(&self) -> u32 {
         lock(&self.shared).restarts
     }
 
     /// How every instance ends from now on; what it used stays.
-    pub fn set_exit(&self, exit_code: Option<i32>, out_of_memory: bool) {
+    pub(crate) fn set_exit(&self, exit_code: Option<i32>, out_of_memory: bool) {
         let mut shared = lock(&self.shared);
         shared.ended = Ended { exit_code, out_of_memory, ..shared.ended };
     }
 
-    pub fn started(&self, session: SessionId) -> Option<Started> {
+    pub(crate) fn started(&self, session: SessionId) -> Option<Started> {
         lock(&self.shared).started.get(&session).cloned()
     }
 
     /// Where the events of an adopted game go.
-    pub fn adopted(&self, session: SessionId) -> Option<mpsc::Sender<DriverEvent>> {
+    pub(crate) fn adopted(&self, session: SessionId) -> Option<mpsc::Sender<DriverEvent>> {
         lock(&self.shared).adopted.get(&session).cloned()
     }
 
     /// Instances that were ended as orphans.
-    pub fn orphans(&self) -> Vec<InstanceRef> {
+    pub(crate) fn orphans(&self) -> Vec<InstanceRef> {
         lock(&self.shared).orphans.clone()
     }
 
     /// What was to be kept when strays were last removed.
-    pub fn kept(&self) -> Option<HashSet<SessionId>> {
+    pub(crate) fn kept(&self) -> Option<HashSet<SessionId>> {
         lock(&self.shared).kept.clone()
     }
 
     /// Containers that were removed.
-    pub fn removed(&self) -> Vec<SessionId> {
+    pub(crate) fn removed(&self) -> Vec<SessionId> {
         lock(&self.shared).removed.clone()
     }
 
     /// Sites that are taken.
-    pub fn sites(&self) -> usize {
+    pub(crate) fn sites(&self) -> usize {
         Arc::strong_count(&lock(&self.shared).leases) - 1
     }
 

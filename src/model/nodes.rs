@@ -1,7 +1,7 @@
 //! The rows of nodes and reservations as plain values.
 
-use super::Millis;
-use crate::ids::SessionId;
+use super::clock::Millis;
+use super::ids::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An amount of what nodes have and sessions take. Whole numbers, so that sums are exact.

@@ -1,11 +1,12 @@
 //! What is told of the nodes: their rows, how they are doing, and which sessions are on them.
 
-use super::{Scheduler, is_silent};
-use crate::ids::SessionId;
-use crate::session::view::Status;
-use crate::store::{
-    Admission, Announcement, MachineLoad, Millis, ReservationRow, Resources, SessionRow, StoreError,
-};
+use super::scheduler::{Scheduler, is_silent};
+use crate::model::Millis;
+use crate::model::ids::SessionId;
+use crate::model::nodes::{Admission, Announcement, MachineLoad, ReservationRow, Resources};
+use crate::model::rows::SessionRow;
+use crate::model::session::Status;
+use crate::store::StoreError;
 use std::collections::{BTreeSet, HashMap};
 
 /// One node, for operators.
@@ -68,7 +69,7 @@ impl NodeDirectory for Scheduler {
             on.entry(reservation.node).or_default().push(session);
         }
         let rows = self.store.nodes().await?;
-        let view = |row: crate::store::NodeRow| NodeView {
+        let view = |row: crate::model::nodes::NodeRow| NodeView {
             condition: match (is_silent(&row, now), row.healthy) {
                 (true, _) => Condition::Silent,
                 (false, true) => Condition::Healthy,
