@@ -3,7 +3,8 @@
 use crate::relay::RelayError;
 use crate::session::ServiceError;
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fmt::Display;
 use std::time::Duration;
@@ -50,6 +51,26 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
+    /// Of a refusal that a router, an extractor or a limit wrote and that has no words of ours.
+    fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status {
+            StatusCode::NOT_FOUND => ("not_found", "There is no such thing."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "This endpoint does not take this method.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("too_large", "This request is larger than this endpoint takes.")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "This endpoint takes JSON."),
+            StatusCode::REQUEST_TIMEOUT => ("timeout", "This request came too slowly."),
+            status if status.is_server_error() => {
+                ("unavailable", "This cannot be answered now. Please try again.")
+            }
+            _ => ("invalid_request", "This request cannot be read."),
+        };
+        Self::new(status, code, message)
+    }
+
     /// 500; the reason goes to the log and not to the caller.
     pub fn internal(reason: impl Display) -> Self {
         tracing::error!(%reason, "a request failed");
@@ -89,6 +110,24 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Makes `{"error","message"}` of every answer from 400 on that is not JSON already.
+pub(super) fn complete(response: Response, method: &Method) -> Response {
+    let status = response.status();
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, _) = response.into_parts();
+    let mut written = ApiError::of_status(status).into_response();
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            written.headers_mut().insert(name, value.clone());
+        }
+    }
+    // An answer to HEAD is the same without its body (RFC 9110, section 9.3.2).
+    if *method == Method::HEAD { written.map(|_| Body::empty()) } else { written }
 }
 
 impl From<ServiceError> for ApiError {

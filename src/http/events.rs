@@ -115,7 +115,7 @@ async fn stream(
         None => *kept.end(),
         Some(sent) => last_event(sent)?,
     };
-    let has_gap = last + 1 < *kept.start() || last > *kept.end();
+    let has_gap = last.saturating_add(1) < *kept.start() || last > *kept.end();
     let last = if has_gap { kept.start() - 1 } else { last };
     let reader = Reader {
         store: Arc::clone(&state.events),

@@ -3,7 +3,7 @@
 use super::HttpState;
 use super::connections::ConnectionMetrics;
 use super::context::peer;
-use super::error::ApiError;
+use super::error::{self, ApiError};
 use super::pages::page;
 use super::session_api::{self, SessionApiError};
 use axum::extract::{Request, State};
@@ -199,7 +199,8 @@ fn refuse(
 fn finish(state: &HttpState, asked: &Asked, trace: Uuid, response: Response) -> Response {
     let mut response = match asked.surface {
         Surface::SessionApi => session_api::complete(response, &asked.method, &asked.path, trace),
-        Surface::SessionsApi | Surface::Page => response,
+        Surface::SessionsApi => error::complete(response, &asked.method),
+        Surface::Page => response,
     };
     state.metrics.requests.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();
     let headers = response.headers_mut();

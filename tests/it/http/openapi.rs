@@ -94,6 +94,41 @@ async fn every_described_operation_answers() {
     }
 }
 
+/// A7 of the faults: what axum refuses by itself is refused in our form, too.
+#[tokio::test]
+async fn every_refusal_of_the_players_api_is_an_error_and_a_message() {
+    let office = Office::new().await;
+    let described = operations(&document(&office).await);
+    let mut refused = 0;
+    for (method, path) in described.iter().filter(|(_, path)| path.starts_with("/api/")) {
+        let fill = |part: &str| if part.starts_with('{') { "%FF".to_owned() } else { part.to_owned() };
+        let concrete = path.split('/').map(fill).collect::<Vec<_>>().join("/");
+        for (kind, body) in [
+            ("application/json", Body::from(vec![b' '; 3 << 20])),
+            ("text/plain", Body::from("{}")),
+            ("application/json", Body::from("\u{FF}")),
+        ] {
+            let request = super::fake::plain(&method.to_uppercase(), &concrete)
+                .header("authorization", format!("Bearer {}", office.site.user.token))
+                .header("content-type", kind);
+            let answer = office.site.send(request.body(body).unwrap()).await;
+            if !answer.status.is_client_error() && !answer.status.is_server_error() {
+                continue;
+            }
+            refused += 1;
+            assert_eq!(
+                answer.headers["content-type"],
+                "application/json",
+                "{method} {concrete}: {}",
+                answer.text()
+            );
+            let said = answer.json();
+            assert!(said["error"].is_string() && said["message"].is_string(), "{method} {concrete}: {said}");
+        }
+    }
+    assert!(refused > 60, "{refused} were refused");
+}
+
 #[tokio::test]
 async fn operations_have_distinct_names_words_and_answers_and_refer_to_what_is_there() {
     let office = Office::new().await;
