@@ -116,6 +116,32 @@ fn a_joiner_without_a_cached_group_waits_for_the_key_frame_it_asked_for() {
 }
 
 #[test]
+fn a_viewer_that_opens_more_data_channels_than_anybody_needs_is_ended() {
+    run(async {
+        let stage = Stage::new();
+        let (session, mut opened) = stage.open().await;
+        let [few, many] = [
+            Watcher::new(Traits { data: true, ..Traits::default() }).await,
+            Watcher::new(Traits { data: true, ..Traits::default() }).await,
+        ];
+        for watcher in [&few, &many] {
+            watcher.watch(&stage, session, None).await.expect("answered");
+            watcher.connected().await;
+        }
+        let mut open = Vec::new();
+        for (watcher, channels) in [(&few, 3), (&many, 40)] {
+            for number in 0..channels {
+                let channel = watcher.pc.create_data_channel(&format!("another {number}"), None).await;
+                open.push(channel.expect("a channel"));
+            }
+        }
+        let gone = event(&mut opened, |event| matches!(event, RelayEvent::ViewerGone { .. })).await;
+        let ended = matches!(&gone, RelayEvent::ViewerGone { viewer, reason } if *viewer == many.id && reason.contains("data channels"));
+        assert!(ended, "{gone:?}");
+    });
+}
+
+#[test]
 fn a_reported_loss_is_repaired_by_rtx() {
     run(async {
         let stage = Stage::new();
