@@ -1,5 +1,5 @@
 //! A line that falls from 8 to 1 Mbit/s and comes back, five times, under the moving scene: how many key frames that
-//! makes, and how long the picture stands still. Another size of the picture begins with a key frame that nobody asks for.
+//! makes, and how long the picture stands still. Another size of the picture begins with a key frame, unasked.
 
 use crate::Outcome;
 use crate::case::{Condition, intervals};

@@ -1,5 +1,5 @@
-//! Nodes: places on them are reserved ([`Scheduler`]), they are told of ([`directory`]), and this gateway's own is kept alive
-//! and true in the store ([`NodeHeart`]). A node is a gateway with its engine.
+//! Nodes: reserves places on them ([`Scheduler`]), shows them to operators ([`directory`]), and keeps this gateway's own node
+//! alive and true in the store ([`NodeHeart`]). A node is a gateway with its engine.
 
 mod chance;
 pub mod directory;

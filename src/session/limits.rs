@@ -53,7 +53,7 @@ pub struct Slip<'a, K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash> Slip<'_, K> {
-    /// The launch came about.
+    /// The session is entered.
     pub fn spend(mut self) {
         self.is_spent = true;
     }

@@ -611,7 +611,7 @@ impl Sessions {
 
     /// Counts a visit by an embed token.
     pub(super) fn may_visit(&self, embed: EmbedId) -> Result<(), ServiceError> {
-        // Counted whatever comes of it: whoever visits is a stranger.
+        // Counts in any case: visitors are strangers.
         let slip = self.inner.visits.take(self.context().clock.now(), &embed);
         slip.map(Slip::spend).map_err(|retry_after| ServiceError::RateLimited { retry_after })
     }

@@ -36,7 +36,7 @@ pub(crate) struct GStreamerEncoder {
     /// The colours that the stream tells of.
     matrix: Matrix,
     kbps: u32,
-    /// Frames a second that the element was told of.
+    /// Frames a second that the element was made for.
     told_fps: u32,
     /// Instants are told to the encoder from here.
     start: Instant,
