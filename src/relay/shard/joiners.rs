@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 
 /// Of processor time, for joiners in one turn: one piece of work more may follow.
 const BUDGET: Duration = Duration::from_micros(400);
+/// Kinds of work: what workers tell, commands, first pictures.
+const KINDS: usize = 3;
 /// Handshakes under way with one address.
 const HANDSHAKES: usize = 256;
 /// Datagrams of one joiner, a second and at once: a handshake has a few dozen.
@@ -127,31 +129,34 @@ impl Shard {
         let began = thread_time();
         let passed = || thread_time().saturating_sub(began);
         self.forward();
-        let mut left = true;
-        while left && passed() < BUDGET {
-            left = false;
-            if let Ok(news) = self.inlets.news.try_recv() {
-                self.hear(news);
-                left = true;
-            }
-            match self.inlets.commands.try_recv() {
+        // Kinds of work in turns, also from one turn of the shard to the next, until none of them has any left.
+        let mut idle = 0;
+        while idle < KINDS && passed() < BUDGET {
+            self.last_kind = (self.last_kind + 1) % KINDS;
+            idle = if self.piece(self.last_kind)? { 0 } else { idle + 1 };
+        }
+        let left = idle < KINDS;
+        self.take_late();
+        self.stats.joined(passed());
+        ControlFlow::Continue(left)
+    }
+
+    /// Does one piece of work of this kind. False: there is none.
+    fn piece(&mut self, kind: usize) -> ControlFlow<(), bool> {
+        ControlFlow::Continue(match kind {
+            0 => self.inlets.news.try_recv().map(|news| self.hear(news)).is_ok(),
+            1 => match self.inlets.commands.try_recv() {
                 Ok(Command::Stop) | Err(mpsc::error::TryRecvError::Disconnected) => {
                     return ControlFlow::Break(());
                 }
                 Ok(command) => {
                     self.command(command);
-                    left = true;
+                    true
                 }
-                Err(mpsc::error::TryRecvError::Empty) => {}
-            }
-            if let Some(key) = self.catching_up.pop_front() {
-                self.service(key);
-                left = true;
-            }
-        }
-        self.take_late();
-        self.stats.joined(passed());
-        ControlFlow::Continue(left)
+                Err(mpsc::error::TryRecvError::Empty) => false,
+            },
+            _ => self.catching_up.pop_front().map(|key| self.service(key)).is_some(),
+        })
     }
 
     fn forward(&mut self) {

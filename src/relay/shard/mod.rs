@@ -94,6 +94,8 @@ pub(super) struct Shard {
     late: Vec<(Path, Box<[u8]>)>,
     /// Spectators whose first pictures are due.
     catching_up: VecDeque<u64>,
+    /// Of work for joiners, the kind that had its turn last.
+    last_kind: usize,
 }
 
 impl Shard {
@@ -146,6 +148,7 @@ impl Shard {
             forwarded: Vec::new(),
             late: Vec::new(),
             catching_up: VecDeque::new(),
+            last_kind: 0,
         }
     }
 
