@@ -3,7 +3,7 @@
 use super::scheduler::{Scheduler, is_silent};
 use crate::model::Millis;
 use crate::model::ids::SessionId;
-use crate::model::nodes::{Admission, Announcement, MachineLoad, ReservationRow, Resources};
+use crate::model::nodes::{Admission, Announcement, MachineLoad, NodeRow, ReservationRow, Resources};
 use crate::model::rows::SessionRow;
 use crate::model::session::Status;
 use crate::store::StoreError;
@@ -69,7 +69,7 @@ impl NodeDirectory for Scheduler {
             on.entry(reservation.node).or_default().push(session);
         }
         let rows = self.store.nodes().await?;
-        let view = |row: crate::model::nodes::NodeRow| NodeView {
+        let view = |row: NodeRow| NodeView {
             condition: match (is_silent(&row, now), row.healthy) {
                 (true, _) => Condition::Silent,
                 (false, true) => Condition::Healthy,

@@ -66,7 +66,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::health::*;
+    use super::*;
 
     fn after(pings: &str) -> bool {
         let rules = HealthRules::default();

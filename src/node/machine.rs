@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::model::nodes::{Announcement, MachineLoad, Resources};
+use crate::schedule::Needs;
 use crate::telemetry::Machine;
 use std::num::NonZero;
 
@@ -14,7 +15,7 @@ pub fn announcement(config: &Config, name: &str) -> Announcement {
     let node = &config.node;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
-    let needs = crate::schedule::Needs {
+    let needs = Needs {
         cpus: node.cpus.unwrap_or_else(|| f64::from(cores)),
         memory_bytes: node.memory_mb.map_or_else(most_memory, |mib| mib.saturating_mul(1024 * 1024)),
         gpus: node.gpus,
@@ -50,7 +51,7 @@ fn memory_total() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::machine::*;
+    use super::*;
 
     #[test]
     fn a_node_is_what_the_configuration_says_else_what_the_machine_has() {

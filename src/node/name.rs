@@ -56,7 +56,7 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::name::*;
+    use super::*;
 
     #[test]
     fn a_name_is_made_up_once() {

@@ -1,7 +1,7 @@
 //! What the session core tells about sessions, slots, games and grants: plain values, rendered by `http`.
 
 use crate::model::hosted::Hosted;
-use crate::model::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId};
+use crate::model::ids::{EmbedId, GrantId, Owner, SessionId, SlotId, VersionId, ViewerId};
 use crate::model::quality::Quality;
 use crate::model::rows::EmbedTarget;
 use crate::model::session::{ContainerStatus, EndReason, Milestone, SaveReport, Status};
@@ -186,12 +186,12 @@ pub enum Push {
     Control(Arc<super::control::Standing>),
     /// This viewer's media ended; it may offer again.
     ViewerGone {
-        viewer: crate::model::ids::ViewerId,
+        viewer: ViewerId,
         reason: String,
     },
     /// This viewer must go: its grant ended or another connection took its place.
     Evicted {
-        viewer: crate::model::ids::ViewerId,
+        viewer: ViewerId,
         code: playgate_signaling::message::ErrorCode,
         message: String,
     },

@@ -107,7 +107,7 @@ fn first_host(subnet: Ipv4Net) -> Ipv4Addr {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::reach::*;
+    use super::*;
     use std::net::SocketAddr;
 
     fn one(address: &str, gateway: bool) -> Vec<Reachable> {
